@@ -1,0 +1,1 @@
+"""actors: the processes of one slot. Only */actor.py imports ray; never imports cluster."""

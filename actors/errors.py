@@ -1,0 +1,47 @@
+"""Everything that actors raise.
+
+ActorError
+├── SourceError            a camera or file could not be opened or read; says whether to try again
+├── SinkError              a sink refused or lost its server
+└── StaleGenerationError   a caller speaks of a pool or session that has been replaced
+"""
+
+from __future__ import annotations
+
+
+class ActorError(Exception):
+    """Root of all errors raised by actors."""
+
+
+class SourceError(ActorError):
+    """A source cannot be opened or read.
+
+    Args:
+        reason: A short word for states, events and metrics: ``refused``, ``not_found``,
+            ``unauthorized``, ``timeout``, ``disconnected``, ``no_video``, ``invalid``,
+            ``unsupported``, ``stalled``.
+        message: What happened, without credentials, and the remedy.
+        permanent: True where trying again cannot help without a change by the user.
+    """
+
+    def __init__(self, reason: str, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.permanent = permanent
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the fields when the error crosses a process."""
+        return _source_error, (self.reason, self.message, self.permanent)
+
+
+def _source_error(reason: str, message: str, permanent: bool) -> SourceError:
+    return SourceError(reason, message, permanent=permanent)
+
+
+class SinkError(ActorError):
+    """A sink refused an event or lost its server."""
+
+
+class StaleGenerationError(ActorError):
+    """A caller speaks of a pool or session that has been replaced; it must attach again."""

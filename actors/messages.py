@@ -1,0 +1,147 @@
+"""The values that travel between the actors of a slot: tickets there, releases and results back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from actors.specs import QosSpec, StreamSpec
+from engines.detections import Detections
+from engines.frames import Picture, PoolLayout
+
+
+class DropReason(str, Enum):
+    """Why a decoded frame was not inferred. Every such frame has exactly one reason."""
+
+    SUPERSEDED = "superseded"  # a newer frame of the stream took its place while it waited
+    DEADLINE = "deadline"  # it could not be inferred before its deadline
+    SAMPLED = "sampled"  # above the stream's max_fps
+    OVERLOAD = "overload"  # no free slot in the pool
+    CORRUPT = "corrupt"  # the decoder marked it as damaged
+    CLOSED = "closed"  # the stream was removed or its session ended
+    LOST = "lost"  # the process that held it died
+
+
+class StreamState(str, Enum):
+    """What a stream is doing, as people see it."""
+
+    PENDING = "pending"  # no slot has it
+    CONNECTING = "connecting"
+    RUNNING = "running"
+    RECONNECTING = "reconnecting"
+    ENDED = "ended"  # a file was played to its end
+    FAILED = "failed"  # trying again cannot help
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One stream as a slot gives it to its actors.
+
+    Attributes:
+        spec: The stream job.
+        token: Fencing token of the lease that the slot holds.
+        ledger_row: The stream's row in the slot's ledger.
+        generation: Version of the spec in the registry; a higher one replaces.
+    """
+
+    spec: StreamSpec
+    token: int
+    ledger_row: int
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A frame that waits in the pool for inference.
+
+    Attributes:
+        stream: Stream id.
+        session: Source session: counts up with each successful open of the camera.
+        index: Number of the decoded frame within the session, from 0.
+        slot: Where the picture lies in the pool.
+        picture: Its layout.
+        source_size: (width, height) in pixels of the camera's picture.
+        pts_s: Presentation time in the source's own clock, seconds.
+        ts: UTC, seconds since 1970, when the picture was taken as far as is known.
+        arrival: ``time.monotonic()`` when its packet arrived, seconds.
+        deadline: Latest ``time.monotonic()`` at which its detections are of use.
+    """
+
+    stream: str
+    session: int
+    index: int
+    slot: int
+    picture: Picture
+    source_size: tuple[int, int]
+    pts_s: float
+    ts: float
+    arrival: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLease:
+    """What an ingest actor gets when it attaches: the pool and the slots that are its own.
+
+    A new lease of the same ingest actor ends the one before: the generation counts up.
+    """
+
+    layout: PoolLayout
+    slots: range
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamQos:
+    """A stream that enters or changes in the scheduler."""
+
+    stream: str
+    qos: QosSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitRequest:
+    """One call from an ingest actor to the engine: all that came since the last."""
+
+    ingest: str
+    generation: int
+    tickets: tuple[Ticket, ...] = ()
+    opened: tuple[StreamQos, ...] = ()
+    closed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A slot that the engine has finished with, and what became of its frame.
+
+    Attributes:
+        slot: Free again.
+        drop: Why the frame was not inferred; None where it was.
+        finished_at: ``time.monotonic()`` of the outcome, seconds.
+    """
+
+    slot: int
+    drop: DropReason | None
+    finished_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitReply:
+    """Slots that came free since the last call of the same ingest actor."""
+
+    releases: tuple[Release, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """The detections of one frame on their way to analytics, in stream order."""
+
+    stream: str
+    session: int
+    index: int
+    pts_s: float
+    ts: float
+    arrival: float
+    source_size: tuple[int, int]
+    model: str
+    detections: Detections

@@ -1,0 +1,166 @@
+"""What users ask of a stream: source, quality of service and rules, validated at the edges."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SCHEMES = ("rtsp", "rtsps", "http", "https", "file")
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class QosClass(str, Enum):
+    """Classes of service, the most important first."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class ClassDefaults(_Spec):
+    """What a class means where a stream does not say otherwise."""
+
+    weight: float = Field(gt=0)
+    deadline_ms: float = Field(gt=0)
+    min_fps: float = Field(ge=0)
+
+
+CLASS_DEFAULTS: dict[QosClass, ClassDefaults] = {
+    QosClass.CRITICAL: ClassDefaults(weight=8, deadline_ms=100, min_fps=5),
+    QosClass.HIGH: ClassDefaults(weight=4, deadline_ms=200, min_fps=2),
+    QosClass.NORMAL: ClassDefaults(weight=2, deadline_ms=400, min_fps=1),
+    QosClass.LOW: ClassDefaults(weight=1, deadline_ms=1000, min_fps=0.5),
+}
+
+
+class QosSpec(_Spec):
+    """Quality of service of one stream; None takes the value of its class."""
+
+    class_name: QosClass = Field(
+        QosClass.NORMAL, alias="class", description="critical, high, normal or low."
+    )
+    weight: float | None = Field(None, gt=0, description="Share of the engine under overload.")
+    deadline_ms: float | None = Field(
+        None, gt=0, description="Arrival to detections, milliseconds."
+    )
+    min_fps: float | None = Field(None, ge=0, description="Floor that overload does not take away.")
+
+    def resolved(self) -> ClassDefaults:
+        """Weight, deadline and floor with the defaults of the class filled in."""
+        defaults = CLASS_DEFAULTS[self.class_name]
+        return ClassDefaults(
+            weight=defaults.weight if self.weight is None else self.weight,
+            deadline_ms=defaults.deadline_ms if self.deadline_ms is None else self.deadline_ms,
+            min_fps=defaults.min_fps if self.min_fps is None else self.min_fps,
+        )
+
+
+Point = tuple[
+    Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)],
+    Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)],
+]
+
+
+class _Rule(_Spec):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name in events.")
+    classes: tuple[str, ...] = Field((), description="Labels that count; empty for all.")
+
+
+class LineRule(_Rule):
+    """Report objects whose foot (bottom centre of the box) crosses a line segment.
+
+    The side of a point p is the sign of cross(b - a, p - a) in picture coordinates (y down); from
+    negative to positive is ``forward``, the other way ``backward``.
+    """
+
+    kind: Literal["line"] = "line"
+    points: tuple[Point, Point] = Field(description="a and b, as fractions of width and height.")
+    direction: Literal["both", "forward", "backward"] = "both"
+
+    @model_validator(mode="after")
+    def _has_length(self) -> LineRule:
+        if self.points[0] == self.points[1]:
+            raise ValueError("the line's two points are the same: give two different points")
+        return self
+
+
+class ZoneRule(_Rule):
+    """Report objects whose foot enters or leaves a polygon."""
+
+    kind: Literal["zone"] = "zone"
+    points: tuple[Point, ...] = Field(
+        min_length=3,
+        max_length=64,
+        description="Corners in order, as fractions of width and height.",
+    )
+
+
+RuleSpec = Annotated[LineRule | ZoneRule, Field(discriminator="kind")]
+
+
+class StreamSpec(_Spec):
+    """A stream job: which source, how often, how important, which rules."""
+
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="Letters, digits, '.', '_' and '-', at most 64.",
+    )
+    url: str = Field(
+        max_length=2048, description="rtsp://, rtsps://, http://, https:// or file://."
+    )
+    name: str = Field("", max_length=200, description="For people; the id where it is empty.")
+    enabled: bool = Field(True, description="False keeps the job but closes the camera.")
+    pipeline: str = Field("default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    transport: Literal["auto", "tcp", "udp"] = Field("auto", description="RTP over TCP or UDP.")
+    max_fps: float | None = Field(
+        None, gt=0, le=1000, description="Infer at most so many a second."
+    )
+    loop: bool = Field(False, description="Play a file again from its start when it ends.")
+    qos: QosSpec = QosSpec()
+    rules: tuple[RuleSpec, ...] = Field((), max_length=64)
+    labels: dict[str, str] = Field({}, description="Copied into every event of the stream.")
+
+    @field_validator("url")
+    @classmethod
+    def _url_has_scheme(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError as error:
+            raise ValueError(f"not a URL ({error}): write it as rtsp://host:554/path") from None
+        if parts.scheme not in SCHEMES:
+            given = f"'{parts.scheme}'" if parts.scheme else "none"
+            raise ValueError(
+                f"the scheme is {given}: begin the URL with one of "
+                + ", ".join(f"{s}://" for s in SCHEMES)
+            )
+        if parts.scheme == "file" and not parts.path:
+            raise ValueError("a file URL needs an absolute path: file:///folder/clip.mp4")
+        if parts.scheme != "file" and not parts.hostname:
+            raise ValueError("the URL names no host: write it as rtsp://host:554/path")
+        return url
+
+    @model_validator(mode="after")
+    def _rule_names_differ(self) -> StreamSpec:
+        names = [rule.name for rule in self.rules]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"rules: the name {', '.join(twice)} is used twice: give each rule its own"
+            )
+        return self
+
+
+def redacted_url(url: str) -> str:
+    """The URL with user and password replaced, for logs, answers and states."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]).geturl()

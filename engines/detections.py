@@ -1,0 +1,68 @@
+"""Detections: what a model found in one picture, as a struct of arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NO_TRACK = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """Objects found in one picture; all arrays have the same length n.
+
+    Attributes:
+        xyxy: float32 [n, 4], left, top, right, bottom in pixels of the source picture.
+        confidence: float32 [n], 0 to 1.
+        class_id: int32 [n], index into the model's labels.
+        track_id: int64 [n], identity within the stream, ``NO_TRACK`` where there is none.
+    """
+
+    xyxy: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    class_id: NDArray[np.int32]
+    track_id: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls) -> Detections:
+        """No objects."""
+        return cls.of(np.empty((0, 4)), np.empty(0), np.empty(0))
+
+    @classmethod
+    def of(
+        cls,
+        xyxy: NDArray[np.floating],
+        confidence: NDArray[np.floating],
+        class_id: NDArray[np.integer] | NDArray[np.floating],
+        track_id: NDArray[np.integer] | None = None,
+    ) -> Detections:
+        """Build from arrays of any numeric type; without ``track_id`` nothing is tracked.
+
+        Raises:
+            ValueError: if the lengths differ or ``xyxy`` is not [n, 4].
+        """
+        num = len(confidence)
+        tracks = np.full(num, NO_TRACK) if track_id is None else track_id
+        if xyxy.shape != (num, 4) or len(class_id) != num or len(tracks) != num:
+            raise ValueError(
+                f"lengths differ: xyxy {xyxy.shape}, confidence {num}, "
+                f"class_id {len(class_id)}, track_id {len(tracks)}"
+            )
+        return cls(
+            np.ascontiguousarray(xyxy, dtype=np.float32),
+            np.ascontiguousarray(confidence, dtype=np.float32),
+            np.ascontiguousarray(class_id, dtype=np.int32),
+            np.ascontiguousarray(tracks, dtype=np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    def __getitem__(self, index: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Detections:
+        """The detections that a mask, an index array or a slice selects."""
+        return Detections(
+            self.xyxy[index], self.confidence[index], self.class_id[index], self.track_id[index]
+        )

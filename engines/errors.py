@@ -1,0 +1,43 @@
+"""Everything that engines raise.
+
+EngineError
+├── ModelError          a model file or its spec is not usable; names the field and the remedy
+├── FramePoolError      shared memory could not be made, opened or addressed
+└── EngineFailedError   a loaded engine stopped working; the process that owns it must be restarted
+"""
+
+
+class EngineError(Exception):
+    """Root of all errors raised by engines."""
+
+
+class ModelError(EngineError):
+    """A model file or its ModelSpec cannot be used.
+
+    Args:
+        message: What is wrong, with the numbers.
+        field: The ModelSpec field at fault, dotted (``input.width``), or ``path``.
+        remedy: What the user can do about it.
+    """
+
+    def __init__(self, message: str, *, field: str = "path", remedy: str = "") -> None:
+        super().__init__(f"{field}: {message}" + (f". {remedy}" if remedy else ""))
+        self.message = message
+        self.field = field
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the fields when the error crosses a process."""
+        return _model_error, (self.message, self.field, self.remedy)
+
+
+def _model_error(message: str, field: str, remedy: str) -> ModelError:
+    return ModelError(message, field=field, remedy=remedy)
+
+
+class FramePoolError(EngineError):
+    """A frame pool could not be made, opened or addressed."""
+
+
+class EngineFailedError(EngineError):
+    """A loaded engine failed while it ran."""

@@ -1,0 +1,189 @@
+"""Decoded pictures in shared memory: one copy is made, every process of a slot reads it in place.
+
+A pool is a raw ``mmap`` of a file under ``/dev/shm`` (``multiprocessing.shared_memory`` lets the
+first process that exits unlink the segment before Python 3.13). Slots have one size; pictures lie
+in them as tightly packed planes.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.errors import FramePoolError
+
+Plane = NDArray[np.uint8]
+
+
+class ColorMatrix(str, Enum):
+    """Which YCbCr matrix a picture was coded with (ITU-R BT.601 or BT.709)."""
+
+    BT601 = "bt601"
+    BT709 = "bt709"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The layout of one decoded picture: planar YCbCr 4:2:0, 8 bits (``yuv420p``).
+
+    Attributes:
+        width: Pixels in a row of the luma plane.
+        height: Rows of the luma plane.
+        matrix: YCbCr matrix for the conversion to RGB.
+        full_range: True where luma spans 0..255, False for 16..235.
+    """
+
+    width: int
+    height: int
+    matrix: ColorMatrix = ColorMatrix.BT709
+    full_range: bool = False
+
+    @property
+    def plane_shapes(self) -> tuple[tuple[int, int], ...]:
+        """(rows, columns) of Y, U and V; chroma is rounded up for odd sizes."""
+        chroma = ((self.height + 1) // 2, (self.width + 1) // 2)
+        return ((self.height, self.width), chroma, chroma)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that the packed planes take."""
+        return sum(rows * columns for rows, columns in self.plane_shapes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A decoded picture, as views of its planes.
+
+    Attributes:
+        picture: The layout.
+        planes: Y [H, W], U and V [ceil(H/2), ceil(W/2)], uint8; valid until the slot is released.
+        source_width: Width in pixels of the camera's picture; the pool's copy may be smaller.
+        source_height: Its height.
+    """
+
+    picture: Picture
+    planes: tuple[Plane, ...]
+    source_width: int
+    source_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLayout:
+    """How to open a pool: where it is, and how it is divided."""
+
+    path: str
+    num_slots: int
+    slot_bytes: int
+
+
+class FramePool:
+    """Slots for decoded pictures in a file that several processes map.
+
+    The pool knows no owner of a slot: whoever holds a slot's number may write it, and gives it up
+    by passing the number on.
+    """
+
+    def __init__(self, layout: PoolLayout, memory: mmap.mmap) -> None:
+        self.layout = layout
+        self._memory = memory
+        self._bytes: Plane | None = np.frombuffer(memory, dtype=np.uint8)
+
+    @classmethod
+    def create(
+        cls, num_slots: int, slot_bytes: int, *, name: str = "pool", directory: str | None = None
+    ) -> FramePool:
+        """Make a new pool file; memory is only taken when a slot is first written.
+
+        Raises:
+            FramePoolError: if shared memory cannot hold it.
+        """
+        folder = directory or shared_memory_dir()
+        size_bytes = num_slots * slot_bytes
+        try:
+            handle, path = tempfile.mkstemp(prefix=f"sightline-{name}-", dir=folder)
+            with os.fdopen(handle, "r+b") as file:
+                file.truncate(size_bytes)
+                memory = mmap.mmap(file.fileno(), size_bytes)
+        except (OSError, ValueError) as error:
+            raise FramePoolError(
+                f"cannot map {size_bytes} bytes ({num_slots} slots of {slot_bytes}) in {folder}: "
+                f"{error}; free some of it or lower pool.num_slots"
+            ) from error
+        return cls(PoolLayout(path, num_slots, slot_bytes), memory)
+
+    @classmethod
+    def attach(cls, layout: PoolLayout) -> FramePool:
+        """Map a pool that another process made.
+
+        Raises:
+            FramePoolError: if it is gone or has another size.
+        """
+        size_bytes = layout.num_slots * layout.slot_bytes
+        try:
+            with open(layout.path, "r+b") as file:
+                memory = mmap.mmap(file.fileno(), size_bytes)
+        except (OSError, ValueError) as error:
+            raise FramePoolError(f"cannot open the pool {layout.path}: {error}") from error
+        return cls(layout, memory)
+
+    def write(self, slot: int, picture: Picture, planes: Sequence[Plane]) -> None:
+        """Copy planes (row strides may be padded) into a slot.
+
+        Raises:
+            FramePoolError: if there is no such slot or the picture does not fit.
+        """
+        for target, plane in zip(self._views(slot, picture), planes, strict=True):
+            np.copyto(target, plane[: target.shape[0], : target.shape[1]])
+
+    def read(
+        self, slot: int, picture: Picture, *, source_size: tuple[int, int] | None = None
+    ) -> Frame:
+        """View a slot as a picture, uncopied; ``source_size`` is (width, height) in pixels."""
+        width, height = source_size or (picture.width, picture.height)
+        return Frame(picture, self._views(slot, picture), width, height)
+
+    def close(self) -> None:
+        """Unmap; views that are still held keep the memory until they are dropped."""
+        self._bytes = None
+        try:
+            self._memory.close()
+        except BufferError:
+            return
+
+    def unlink(self) -> None:
+        """Remove the file; processes that have it mapped keep their memory."""
+        Path(self.layout.path).unlink(missing_ok=True)
+
+    def _views(self, slot: int, picture: Picture) -> tuple[Plane, ...]:
+        layout = self.layout
+        if self._bytes is None:
+            raise FramePoolError(f"the pool {layout.path} is closed")
+        if not 0 <= slot < layout.num_slots:
+            raise FramePoolError(f"slot {slot} of {layout.num_slots} does not exist")
+        if picture.size_bytes > layout.slot_bytes:
+            raise FramePoolError(
+                f"a {picture.width}x{picture.height} picture takes {picture.size_bytes} bytes, "
+                f"a slot has {layout.slot_bytes}"
+            )
+        return _plane_views(self._bytes, slot * layout.slot_bytes, picture)
+
+
+def _plane_views(buffer: Plane, offset: int, picture: Picture) -> tuple[Plane, ...]:
+    views = []
+    for rows, columns in picture.plane_shapes:
+        views.append(buffer[offset : offset + rows * columns].reshape(rows, columns))
+        offset += rows * columns
+    return tuple(views)
+
+
+def shared_memory_dir() -> str:
+    """Where pools live: ``/dev/shm`` on Linux, the temporary folder elsewhere."""
+    return "/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()  # noqa: S108
