@@ -1,0 +1,39 @@
+"""PipelineSpec: which model a pipeline runs, on what, and how it batches."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+BUILTIN_MODEL = "builtin"
+
+
+class PipelineSpec(BaseModel):
+    """A model and how its engine runs it."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
+    )
+
+    model: str = Field(
+        BUILTIN_MODEL,
+        min_length=1,
+        max_length=4096,
+        description="'builtin' for the detector that ships, or the path of an ONNX file or of a "
+        "ModelSpec in YAML; in a file, relative to that file's folder.",
+    )
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        "auto", description="auto takes the GPU where there is one."
+    )
+    max_batch_size: int = Field(8, ge=1, le=256, description="Pictures in one call of the model.")
+    max_queue_delay_ms: float = Field(
+        5.0, ge=0, le=1000, description="Longest wait for a batch to fill, milliseconds."
+    )
+    num_threads: int | None = Field(
+        None, ge=1, le=256, description="Threads of a CPU engine; null leaves it to the engine."
+    )
+    confidence: float | None = Field(
+        None, gt=0, lt=1, description="Report detections from here up; null keeps the model's own."
+    )

@@ -1,0 +1,32 @@
+"""The registry: desired streams, leases and status, in Redis."""
+
+from cluster.registry.claims import Claims, plan_claims
+from cluster.registry.records import (
+    Lease,
+    LedgerStatus,
+    PipelineRecord,
+    SlotInfo,
+    SlotState,
+    SourceStatus,
+    StreamRecord,
+    StreamStatus,
+)
+from cluster.registry.registry import Registry, Snapshot, WakeUp
+from cluster.registry.store import connect
+
+__all__ = [
+    "Claims",
+    "Lease",
+    "LedgerStatus",
+    "PipelineRecord",
+    "Registry",
+    "SlotInfo",
+    "SlotState",
+    "Snapshot",
+    "SourceStatus",
+    "StreamRecord",
+    "StreamStatus",
+    "WakeUp",
+    "connect",
+    "plan_claims",
+]

@@ -1,0 +1,137 @@
+"""What the registry holds: desired streams, leases, status, slots and pipelines, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from actors.ledger import LedgerEntry
+from actors.messages import DropReason, StreamState
+from actors.specs import StreamSpec
+from cluster.config.pipelines import PipelineSpec
+
+
+class _Record(BaseModel):
+    """Read as leniently as written strictly: a newer version may have added fields."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+
+class StreamRecord(_Record):
+    """A desired stream.
+
+    Attributes:
+        spec: What the user asked for, with the camera's credentials.
+        generation: Revision of the registry at which the spec was written; counts up across all
+            streams, so a stream that is deleted and made again has a higher one.
+        created_at: UTC, seconds since 1970, by the clock of Redis.
+        updated_at: UTC, seconds since 1970.
+    """
+
+    spec: StreamSpec
+    generation: int
+    created_at: float
+    updated_at: float
+
+
+class PipelineRecord(_Record):
+    """A pipeline by name; ``generation`` as for streams."""
+
+    spec: PipelineSpec
+    generation: int
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who runs a stream. A later lease of any stream has a higher token."""
+
+    slot: str
+    token: int
+
+
+class SlotState(str, Enum):
+    """What a slot is doing."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+class SlotInfo(_Record):
+    """What a slot says of itself."""
+
+    name: str = Field(description="Unique among slots, and over restarts.")
+    state: SlotState = Field(SlotState.READY, description="Only a ready slot claims streams.")
+    message: str = Field("", description="What it waits for, or why it failed.")
+    node: str = Field("", description="Machine that it runs on.")
+    device: str = Field("cpu", description="Device of its engine.")
+    pipelines: tuple[str, ...] = Field(("default",), description="Pipelines that it serves.")
+    max_streams: int = Field(description="Streams that it can hold.")
+    num_streams: int = Field(0, description="Streams that it holds.")
+    started_at: float = Field(0.0, description="UTC, seconds since 1970.")
+    updated_at: float = Field(0.0, description="UTC, seconds since 1970.")
+    details: dict[str, Any] = Field({}, description="Measurements and versions, for people.")
+
+
+class SourceStatus(_Record):
+    """The camera's picture as the decoder found it."""
+
+    codec: str = Field("", description="Name of the codec: h264, hevc.")
+    width: int = Field(0, description="Pixels.")
+    height: int = Field(0, description="Pixels.")
+    fps: float = Field(0.0, description="Frames a second that the source declares or shows.")
+
+
+class LedgerStatus(_Record):
+    """Where the decoded frames of a stream ended."""
+
+    decoded: int = Field(0, description="Pictures that came out of the decoder.")
+    inferred: int = Field(0, description="Of these, how many went through the model.")
+    dropped: dict[DropReason, int] = Field({}, description="Of these, how many did not, and why.")
+    analysed: int = Field(0, description="Of the inferred, how many went through the rules.")
+    events: int = Field(0, description="Events written.")
+    reconnects: int = Field(0, description="Times that the camera was opened again.")
+    decode_errors: int = Field(0, description="Packets that the decoder refused.")
+    in_flight: int = Field(0, description="Decoded frames that have not ended yet.")
+    latency_ms: dict[str, float] = Field(
+        {}, description="p50, p95, p99 from arrival to detections; empty before the first frame."
+    )
+
+    @classmethod
+    def from_entry(cls, entry: LedgerEntry) -> LedgerStatus:
+        """The counts of a ledger row."""
+        return cls(
+            decoded=entry.decoded,
+            inferred=entry.inferred,
+            dropped=entry.dropped,
+            analysed=entry.analysed,
+            events=entry.events,
+            reconnects=entry.reconnects,
+            decode_errors=entry.decode_errors,
+            in_flight=entry.in_flight,
+            latency_ms=entry.latency_ms,
+        )
+
+
+class StreamStatus(_Record):
+    """What the slot that holds a stream's lease says of it."""
+
+    state: StreamState
+    reason: str = Field("", description="Short word for the state: timeout, refused, stalled.")
+    message: str = Field("", description="For people, without credentials.")
+    since: float = Field(0.0, description="UTC, seconds since 1970, of the last change of state.")
+    slot: str
+    token: int = Field(description="Fencing token of the lease.")
+    generation: int = Field(0, description="Version of the spec that runs.")
+    fps: float = Field(0.0, description="Decoded frames a second, lately.")
+    source: SourceStatus | None = None
+    session: int = Field(0, description="Counts the successful opens of the camera.")
+    ledger: LedgerStatus = LedgerStatus()
+    last_event: dict[str, Any] | None = None
+    updated_at: float = Field(0.0, description="UTC, seconds since 1970.")

@@ -1,0 +1,127 @@
+"""The registry as one object: desired streams and pipelines, leases, slots, and a wake-up call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from cluster.registry.desired import DesiredStreams, Pipelines
+from cluster.registry.leases import Leases
+from cluster.registry.records import Lease, SlotInfo, StreamRecord, StreamStatus
+from cluster.registry.slots import Slots
+from cluster.registry.store import Store, connect
+
+_MAX_STREAMS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that is known of the streams, read in a few round trips; not one instant."""
+
+    streams: Mapping[str, StreamRecord]
+    leases: Mapping[str, Lease]
+    statuses: Mapping[str, StreamStatus]
+    slots: Mapping[str, SlotInfo]
+
+
+class Registry:
+    """Desired state, leases and status in Redis. Safe to share between threads.
+
+    Args:
+        client: A client that decodes answers, as ``connect`` makes it.
+        prefix: First part of all keys.
+        max_streams: Streams that may be desired at once.
+
+    Attributes:
+        streams: Desired streams.
+        pipelines: Pipelines by name.
+        leases: Leases, and the status that goes with them.
+        slots: Live slots.
+    """
+
+    def __init__(
+        self, client: redis.Redis, prefix: str = "sightline", max_streams: int = _MAX_STREAMS
+    ) -> None:
+        self._store = Store(client, prefix)
+        self.streams = DesiredStreams(self._store, max_streams)
+        self.pipelines = Pipelines(self._store)
+        self.leases = Leases(self._store)
+        self.slots = Slots(self._store)
+
+    @classmethod
+    def open(cls, url: str, prefix: str = "sightline", max_streams: int = _MAX_STREAMS) -> Registry:
+        """A registry on the Redis at a URL; it connects at its first use."""
+        return cls(connect(url), prefix, max_streams)
+
+    @property
+    def address(self) -> str:
+        """Host and port of Redis, without credentials."""
+        return self._store.address
+
+    def ping(self) -> None:
+        """Ask whether Redis answers.
+
+        Raises:
+            UnavailableError: It does not.
+        """
+        self._store.command("PING")
+
+    def revision(self) -> int:
+        """Counts up with every change of a desired stream or pipeline."""
+        return int(self._store.command("GET", self._store.key("revision")) or 0)
+
+    def snapshot(self) -> Snapshot:
+        """All desired streams with lease and status, and the live slots."""
+        streams = self.streams.all()
+        return Snapshot(
+            streams=streams,
+            leases=self.leases.lookup(streams),
+            statuses=self.leases.statuses(streams),
+            slots=self.slots.all(),
+        )
+
+    def subscribe(self) -> WakeUp:
+        """Listen for changes, so that a slot need not poll often.
+
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
+        return WakeUp(self._store)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._store.client.close()
+
+
+class WakeUp:
+    """A subscription that tells when the desired state changed or a lease came free."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._messages = store.client.pubsub(ignore_subscribe_messages=True)
+        with store.guarded():
+            self._messages.subscribe(store.key("wake"))
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a change; True where there was one since the last call.
+
+        Raises:
+            UnavailableError: The connection is lost; calling again connects anew.
+        """
+        with self._store.guarded():
+            if self._next(timeout_s) is None:
+                return False
+            while self._next(0.0) is not None:
+                pass
+            return True
+
+    def _next(self, timeout_s: float) -> Any:
+        """The first answer to a subscription is its confirmation, which counts as nothing."""
+        return self._messages.get_message(timeout=timeout_s)
+
+    def close(self) -> None:
+        """End the subscription."""
+        self._messages.close()
