@@ -143,9 +143,9 @@ class Ledger:
         )
 
     @classmethod
-    def create(cls, num_rows: int) -> Ledger:
-        """Make a table of zeros in shared memory."""
-        handle, path = tempfile.mkstemp(prefix="sightline-ledger-", dir=shared_memory_dir())
+    def create(cls, num_rows: int, *, name: str = "ledger") -> Ledger:
+        """Make a table of zeros in shared memory; the file's name begins with ``name``."""
+        handle, path = tempfile.mkstemp(prefix=f"sightline-{name}-", dir=shared_memory_dir())
         os.truncate(path, num_rows * (_NUM_COUNTERS + _NUM_BUCKETS) * 8)
         os.close(handle)
         return cls.attach(path)

@@ -1,0 +1,180 @@
+"""The engine actor: owns the model, the pool and the scheduler of one slot. A thin shell."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+import threading
+import uuid
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from engines.inspection import create_engine
+from ray.exceptions import GetTimeoutError, RayActorError
+
+from actors.inference.outlet import Deliver, ResultOutlet
+from actors.inference.scheduler import SchedulerSnapshot
+from actors.inference.service import InferenceService, PoolConfig
+from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest
+from engines.engine import Engine
+from engines.errors import EngineError
+from engines.frames import shared_memory_dir
+from engines.spec import ModelSpec
+
+logger = logging.getLogger(__name__)
+
+_DELIVER_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How to run a model; None leaves the choice to the backend."""
+
+    device: str = "auto"
+    num_threads: int | None = None
+    max_batch_size: int | None = None
+    max_queue_delay_s: float = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """What the engine's actor tells its slot.
+
+    Attributes:
+        incarnation: Changes with each start of the process.
+        model: Name of the model that runs; empty before the first is loaded.
+        error: Why the last model that it was given cannot be used; empty where it can.
+        scheduler: Counts and costs; None before the first model is loaded.
+        num_unpublished: Results that wait for analytics.
+    """
+
+    incarnation: str
+    model: str
+    error: str
+    scheduler: SchedulerSnapshot | None
+    num_unpublished: int
+
+
+class EngineActor:
+    """One model on one device, for all streams of a slot.
+
+    Args:
+        pool: The frame pool that it makes; files of a predecessor are removed.
+        shards: Handles of the analytics actors; a stream always goes to the same one.
+    """
+
+    def __init__(self, pool: PoolConfig, shards: Sequence[Any]) -> None:
+        _remove_pools(pool.name)
+        self._incarnation = uuid.uuid4().hex
+        self._pool = pool
+        self._outlets = [ResultOutlet(_deliver_to(shard)) for shard in shards]
+        self._service: InferenceService | None = None
+        self._error = ""
+        self._loading = threading.Lock()
+
+    def load(self, spec: ModelSpec, options: EngineOptions) -> None:
+        """Load a model in the background and serve with it; ``status`` says how that went.
+
+        Until it is ready the model before it goes on, and it stays where the new one is no good.
+        """
+        threading.Thread(target=self._load, args=(spec, options), name="load", daemon=True).start()
+
+    def attach(self, ingest: str) -> PoolLease:
+        """See ``InferenceService.attach``.
+
+        Raises:
+            ConnectionError: if no model is loaded yet.
+        """
+        return self._ready().attach(ingest)
+
+    def submit(self, request: SubmitRequest) -> SubmitReply:
+        """See ``InferenceService.submit``."""
+        return self._ready().submit(request)
+
+    def status(self) -> EngineStatus:
+        """What the slot shows of the engine."""
+        service = self._service
+        return EngineStatus(
+            incarnation=self._incarnation,
+            model=service.model if service else "",
+            error=self._error,
+            scheduler=service.snapshot() if service else None,
+            num_unpublished=sum(len(outlet) for outlet in self._outlets),
+        )
+
+    def stop(self) -> None:
+        """End the loop and remove the pool."""
+        if self._service is not None:
+            self._service.close()
+        for outlet in self._outlets:
+            outlet.close()
+
+    def _ready(self) -> InferenceService:
+        if self._service is None:
+            raise ConnectionError(f"no model is loaded yet{self._error and ': ' + self._error}")
+        return self._service
+
+    def _load(self, spec: ModelSpec, options: EngineOptions) -> None:
+        with self._loading:
+            try:
+                engine = _loaded(spec, options)
+            except EngineError as error:
+                logger.error("model %s: %s", spec.name, error)
+                self._error = str(error)
+                return
+            self._error = ""
+            if self._service is not None:
+                self._service.swap(engine).close()
+                return
+            delay_s = options.max_queue_delay_s
+            self._service = InferenceService(
+                engine, self._pool, self._publish, max_queue_delay_s=delay_s
+            )
+            threading.Thread(target=self._serve, name="inference", daemon=True).start()
+
+    def _serve(self) -> None:
+        service = self._ready()
+        service.run()
+        if service.failure is not None:
+            os._exit(1)  # a device that failed is only clean again in a new process: Ray starts it
+
+    def _publish(self, results: Sequence[FrameResult]) -> None:
+        for number, outlet in enumerate(self._outlets):
+            own = [r for r in results if shard_of(r.stream, len(self._outlets)) == number]
+            if own:
+                outlet.put(own)
+
+
+def shard_of(stream: str, num_shards: int) -> int:
+    """The analytics shard that a stream belongs to; the same in every process."""
+    return zlib.crc32(stream.encode()) % num_shards
+
+
+def _loaded(spec: ModelSpec, options: EngineOptions) -> Engine:
+    engine = create_engine(
+        spec,
+        device=options.device,
+        num_threads=options.num_threads,
+        max_batch_size=options.max_batch_size,
+    )
+    engine.load()
+    return engine
+
+
+def _deliver_to(shard: Any) -> Deliver:
+    def deliver(results: tuple[FrameResult, ...]) -> None:
+        try:
+            ray.get(shard.process.remote(results), timeout=_DELIVER_TIMEOUT_S)
+        except (RayActorError, GetTimeoutError) as error:
+            raise ConnectionError(str(error)) from error
+
+    return deliver
+
+
+def _remove_pools(name: str) -> None:
+    for path in glob.glob(os.path.join(shared_memory_dir(), f"sightline-{name}-*")):
+        os.unlink(path)

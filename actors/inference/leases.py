@@ -1,0 +1,65 @@
+"""Which ingest actor owns which part of the pool, and what it must be told about its slots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from actors.errors import StaleGenerationError
+from actors.messages import DropReason, PoolLease, Release
+from engines.errors import FramePoolError
+from engines.frames import PoolLayout
+
+
+class PoolLeases:
+    """Divides the pool evenly; an ingest actor that attaches again gets the same part anew."""
+
+    def __init__(self, layout: PoolLayout, max_ingests: int) -> None:
+        self._layout = layout
+        self._max_ingests = max_ingests
+        self._leases: dict[str, PoolLease] = {}
+        self._releases: dict[str, list[Release]] = {}
+
+    def attach(self, ingest: str) -> PoolLease:
+        """Lease a part of the pool; an earlier lease of the same ingest actor ends.
+
+        Raises:
+            FramePoolError: if all parts are taken.
+        """
+        before = self._leases.get(ingest)
+        if before is None and len(self._leases) == self._max_ingests:
+            raise FramePoolError(
+                f"the pool is divided for {self._max_ingests} ingest actors, {ingest} is one more"
+            )
+        share = self._layout.num_slots // self._max_ingests
+        first = before.slots.start if before else len(self._leases) * share
+        generation = before.generation + 1 if before else 1
+        lease = PoolLease(self._layout, range(first, first + share), generation)
+        self._leases[ingest] = lease
+        self._releases[ingest] = []
+        return lease
+
+    def check(self, ingest: str, generation: int) -> None:
+        """Refuse a caller whose lease has ended.
+
+        Raises:
+            StaleGenerationError: with both generations.
+        """
+        lease = self._leases.get(ingest)
+        if lease is None or lease.generation != generation:
+            current = lease.generation if lease else "none"
+            raise StaleGenerationError(
+                f"{ingest} speaks of lease {generation}, the present one is {current}: attach again"
+            )
+
+    def release(self, slots: Iterable[int], drop: DropReason | None, now: float) -> None:
+        """Give slots back to their owner, with what became of their frames."""
+        for slot in slots:
+            for ingest, lease in self._leases.items():
+                if slot in lease.slots:
+                    self._releases[ingest].append(Release(slot, drop, now))
+
+    def take(self, ingest: str) -> tuple[Release, ...]:
+        """All releases of this ingest actor since the last call."""
+        releases = tuple(self._releases[ingest])
+        self._releases[ingest].clear()
+        return releases

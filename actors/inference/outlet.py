@@ -1,0 +1,69 @@
+"""Results on their way to analytics: batched calls, one in flight a shard, bounded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from actors.messages import FrameResult
+
+logger = logging.getLogger(__name__)
+
+_MAX_RESULTS = 4096
+_RETRY_S = 0.1
+
+Deliver = Callable[[tuple[FrameResult, ...]], None]
+
+
+class ResultOutlet:
+    """Hands results to one analytics shard in order; all that came during a call go with the next.
+
+    Results that find the shard away for long are given up, oldest first; ``inferred - analysed`` of
+    the ledger shows them.
+
+    Args:
+        deliver: Brings results to the shard; raises ConnectionError while it is away.
+    """
+
+    def __init__(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+        self._results: deque[FrameResult] = deque(maxlen=_MAX_RESULTS)
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="outlet", daemon=True)
+        self._thread.start()
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def put(self, results: Sequence[FrameResult]) -> None:
+        """Queue results."""
+        with self._changed:
+            self._results.extend(results)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Stop after the call in flight."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(timeout=1.0)
+
+    def _run(self) -> None:
+        while (results := self._take()) is not None:
+            try:
+                self._deliver(results)
+            except ConnectionError as error:
+                logger.warning("analytics is away, %d results lost: %s", len(results), error)
+                threading.Event().wait(_RETRY_S)
+
+    def _take(self) -> tuple[FrameResult, ...] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._results or self._closed)
+            if self._closed:
+                return None
+            results = tuple(self._results)
+            self._results.clear()
+            return results

@@ -1,0 +1,181 @@
+"""The engine's side of a slot without Ray: pool, scheduler, model and the loop that joins them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from actors.inference.leases import PoolLeases
+from actors.inference.scheduler import Batch, Drop, Scheduler, SchedulerConfig, SchedulerSnapshot
+from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest, Ticket
+from engines.detections import Detections
+from engines.engine import Engine
+from engines.frames import Frame, FramePool
+
+logger = logging.getLogger(__name__)
+
+_IDLE_WAIT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class PoolConfig:
+    """The frame pool of a slot.
+
+    Attributes:
+        num_slots: Pictures that it can hold.
+        slot_bytes: Bytes of the largest picture.
+        max_ingests: Ingest actors among which it is divided.
+        name: Begins the name of its file, so that the slot can find what a dead engine left.
+    """
+
+    num_slots: int
+    slot_bytes: int
+    max_ingests: int = 1
+    name: str = "pool"
+
+
+class InferenceService:
+    """Takes tickets from ingest actors, runs batches, hands results on. Safe to call from threads.
+
+    Args:
+        engine: Loaded already.
+        pool: Where to make the frame pool.
+        publish: Gets the results of each batch, in stream order; must not block.
+        max_queue_delay_s: See ``SchedulerConfig``.
+        clock: Seconds, the same clock as the tickets' arrival.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        pool: PoolConfig,
+        publish: Callable[[Sequence[FrameResult]], None],
+        *,
+        max_queue_delay_s: float = 0.005,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._publish = publish
+        self._clock = clock
+        self._max_queue_delay_s = max_queue_delay_s
+        self._pool = FramePool.create(pool.num_slots, pool.slot_bytes, name=pool.name)
+        self._leases = PoolLeases(self._pool.layout, pool.max_ingests)
+        self._scheduler = Scheduler(SchedulerConfig(engine.batch_sizes, max_queue_delay_s))
+        self._streams: dict[str, str] = {}
+        self._running: Batch | None = None
+        self._changed = threading.Condition()
+        self._closed = False
+        self.failure: Exception | None = None
+
+    @property
+    def model(self) -> str:
+        """Name of the model that runs now."""
+        return self._engine.spec.name
+
+    def attach(self, ingest: str) -> PoolLease:
+        """Lease pool slots to an ingest actor; what its predecessor had waiting is forgotten."""
+        with self._changed:
+            for stream in [s for s, owner in self._streams.items() if owner == ingest]:
+                self._close_stream(stream)
+            self._changed.wait_for(lambda: self._running is None or self._closed)
+            return self._leases.attach(ingest)
+
+    def submit(self, request: SubmitRequest) -> SubmitReply:
+        """Take tickets and stream changes; return the slots that came free since the last call.
+
+        Raises:
+            StaleGenerationError: if the caller must attach again.
+        """
+        with self._changed:
+            self._leases.check(request.ingest, request.generation)
+            now = self._clock()
+            for opened in request.opened:
+                self._streams[opened.stream] = request.ingest
+                self._scheduler.open(opened.stream, opened.qos, now)
+            self._release(self._scheduler.submit(request.tickets, now), now)
+            for stream in request.closed:
+                self._close_stream(stream)
+            self._changed.notify_all()
+            return SubmitReply(self._leases.take(request.ingest))
+
+    def run(self) -> None:
+        """Serve batches until ``close``; a failure of the engine ends it and is kept."""
+        try:
+            while not self._closed:
+                batch = self._next_batch()
+                if batch is not None:
+                    self._serve(batch)
+        except Exception as error:
+            logger.exception("the engine failed")
+            self.failure = error
+
+    def swap(self, engine: Engine) -> Engine:
+        """Serve with another loaded engine from the next batch on; returns the one before."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._running is None)
+            before, self._engine = self._engine, engine
+            self._scheduler.configure(SchedulerConfig(engine.batch_sizes, self._max_queue_delay_s))
+            return before
+
+    def close(self) -> None:
+        """End the loop and remove the pool."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._pool.unlink()
+
+    def snapshot(self) -> SchedulerSnapshot:
+        """The scheduler's counts and costs."""
+        with self._changed:
+            return self._scheduler.snapshot()
+
+    def _next_batch(self) -> Batch | None:
+        with self._changed:
+            now = self._clock()
+            decision = self._scheduler.next_batch(now)
+            self._release(decision.drops, now)
+            self._running = decision.batch
+            if decision.batch is None:
+                wakeup = self._scheduler.next_wakeup()
+                self._changed.wait(_IDLE_WAIT_S if wakeup is None else max(0.0, wakeup - now))
+            return decision.batch
+
+    def _serve(self, batch: Batch) -> None:
+        engine = self._engine
+        found = engine.infer([self._frame(ticket) for ticket in batch.tickets])
+        with self._changed:
+            now = self._clock()
+            self._scheduler.complete(batch, now)
+            self._leases.release((ticket.slot for ticket in batch.tickets), None, now)
+            self._running = None
+            self._changed.notify_all()
+        results = zip(batch.tickets, found, strict=True)
+        self._publish([_result(ticket, each, engine.spec.name) for ticket, each in results])
+
+    def _frame(self, ticket: Ticket) -> Frame:
+        return self._pool.read(ticket.slot, ticket.picture, source_size=ticket.source_size)
+
+    def _close_stream(self, stream: str) -> None:
+        self._streams.pop(stream, None)
+        self._release(self._scheduler.close(stream), self._clock())
+
+    def _release(self, drops: Iterable[Drop], now: float) -> None:
+        for drop in drops:
+            self._leases.release((drop.ticket.slot,), drop.reason, now)
+
+
+def _result(ticket: Ticket, detections: Detections, model: str) -> FrameResult:
+    return FrameResult(
+        stream=ticket.stream,
+        session=ticket.session,
+        index=ticket.index,
+        pts_s=ticket.pts_s,
+        ts=ticket.ts,
+        arrival=ticket.arrival,
+        source_size=ticket.source_size,
+        model=model,
+        detections=detections,
+    )

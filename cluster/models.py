@@ -1,0 +1,36 @@
+"""From a pipeline's words to a model that an engine can load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import engines
+from actors.inference.actor import EngineOptions
+from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
+from engines.inspection import load_spec
+from engines.spec import ModelSpec
+
+BUILTIN_SPEC = Path(engines.__file__).parent / "models" / "traffic-yolox.yaml"
+
+
+def resolve_model(pipeline: PipelineSpec) -> ModelSpec:
+    """Read and check the model that a pipeline names.
+
+    Raises:
+        ModelError: if the file cannot be used; names the field and the remedy.
+    """
+    path = BUILTIN_SPEC if pipeline.model == BUILTIN_MODEL else Path(pipeline.model)
+    spec = load_spec(path)
+    if pipeline.confidence is None:
+        return spec
+    return spec.model_copy(update={"confidence": pipeline.confidence})
+
+
+def engine_options(pipeline: PipelineSpec) -> EngineOptions:
+    """How the pipeline wants its model to be run."""
+    return EngineOptions(
+        device=pipeline.device,
+        num_threads=pipeline.num_threads,
+        max_batch_size=pipeline.max_batch_size,
+        max_queue_delay_s=pipeline.max_queue_delay_ms / 1e3,
+    )

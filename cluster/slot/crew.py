@@ -1,0 +1,170 @@
+"""The actors of one slot: started together, told about streams, told again when one comes back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from actors.analytics.actor import AnalyticsActor
+from actors.inference.actor import EngineActor, EngineOptions, EngineStatus, shard_of
+from actors.inference.service import PoolConfig
+from actors.ingest.actor import IngestActor
+from actors.ledger import Ledger
+from actors.sinks.specs import SinkSpec
+from cluster.slot.child import Child
+from cluster.slot.holdings import Holding, Holdings
+from engines.spec import ModelSpec
+
+logger = logging.getLogger(__name__)
+
+_CONCURRENCY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CrewConfig:
+    """How many actors a slot has, and what they are given.
+
+    Attributes:
+        name: The slot's name; begins the names of its files in shared memory.
+        num_ingests: Processes that hold cameras.
+        num_shards: Processes that track and apply rules.
+        pool: Pictures and bytes of the frame pool.
+        ingest: Keyword arguments of every ingest actor.
+        sinks: Where analytics write events.
+    """
+
+    name: str
+    num_ingests: int
+    num_shards: int
+    pool: PoolConfig
+    sinks: tuple[SinkSpec, ...]
+    ingest: dict[str, Any] = field(default_factory=dict)
+
+
+class Crew:
+    """Engine, ingest and analytics actors of a slot, on its part of the machine."""
+
+    def __init__(self, config: CrewConfig, ledger: Ledger, holdings: Holdings) -> None:
+        self._ledger = ledger
+        self._holdings = holdings
+        self._model: tuple[ModelSpec, EngineOptions] | None = None
+        shards = [
+            _start(AnalyticsActor, ledger.path, config.sinks, config.name)
+            for _ in range(config.num_shards)
+        ]
+        engine = _start(EngineActor, config.pool, shards)
+        ingests = [
+            _start(IngestActor, f"ingest-{n}", ledger.path, engine, **config.ingest)
+            for n in range(config.num_ingests)
+        ]
+        self.engine = Child("engine", engine, self._engine_started)
+        self.shards = _children("analytics", shards, self._shard_started)
+        self.ingests = _children("ingest", ingests, self._ingest_started)
+
+    @property
+    def all(self) -> list[Child]:
+        """Every actor; those first that others send to."""
+        return [*self.shards, self.engine, *self.ingests]
+
+    @property
+    def engine_status(self) -> EngineStatus | None:
+        """What the engine last said; None while it is away."""
+        status = self.engine.status
+        return status if isinstance(status, EngineStatus) else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether all actors answer and a model is loaded."""
+        engine = self.engine_status
+        return engine is not None and bool(engine.model) and all(c.ready for c in self.all)
+
+    def poll(self, now: float) -> None:
+        """Take news from all actors; never waits."""
+        for child in self.all:
+            child.poll(now)
+
+    def load(self, model: ModelSpec, options: EngineOptions) -> None:
+        """Serve with this model from now on, also after a restart of the engine."""
+        self._model = (model, options)
+        if self.engine.ready:
+            self._engine_started(self.engine)
+        for shard in self.shards:
+            if shard.ready:
+                _tell(shard, "set_labels", model.labels)
+
+    def open(self, holding: Holding) -> None:
+        """Begin a stream: its rules first, then its camera."""
+        _tell(self._shard(holding), "open_stream", holding.assignment)
+        _tell(self.ingests[holding.ingest], "open_stream", holding.assignment)
+
+    def update(self, holding: Holding) -> None:
+        """Take over a changed spec of a stream that runs."""
+        _tell(self._shard(holding), "open_stream", holding.assignment)
+        _tell(self.ingests[holding.ingest], "update_stream", holding.assignment)
+
+    def close_camera(self, stream: str, holding: Holding) -> Any:
+        """Begin to end a stream; returns a reference that is done when its frames have ended."""
+        return self.ingests[holding.ingest].handle.close_stream.remote(stream)
+
+    def close_rules(self, stream: str, holding: Holding) -> None:
+        """End a stream's tracks and rules, once its frames have ended."""
+        _tell(self._shard(holding), "close_stream", stream)
+
+    def stop(self) -> None:
+        """End all actors, cameras first."""
+        for child in reversed(self.all):
+            child.stop()
+
+    def _shard(self, holding: Holding) -> Child:
+        return self.shards[shard_of(holding.assignment.spec.id, len(self.shards))]
+
+    def _engine_started(self, engine: Child) -> None:
+        if self._model is not None:
+            _tell(engine, "load", *self._model)
+
+    def _shard_started(self, shard: Child) -> None:
+        if self._model is not None:
+            _tell(shard, "set_labels", self._model[0].labels)
+        for _, holding in self._holdings.items():
+            if self._shard(holding) is shard:
+                _tell(shard, "open_stream", holding.assignment)
+
+    def _ingest_started(self, ingest: Child) -> None:
+        """Book what the dead process held as lost, then open its cameras again."""
+        number = self.ingests.index(ingest)
+        for _, holding in self._holdings.items():
+            if holding.ingest == number and not holding.closing:
+                if ingest.num_starts > 1:
+                    self._ledger.row(holding.assignment.ledger_row).settle()
+                _tell(ingest, "open_stream", holding.assignment)
+
+
+def _children(kind: str, handles: list[Any], on_start: Callable[[Child], None]) -> list[Child]:
+    return [Child(f"{kind}-{n}", handle, on_start) for n, handle in enumerate(handles)]
+
+
+def _start(actor: type, *args: object, **kwargs: object) -> Any:
+    """Start an actor beside the calling one, on the same bundle of resources."""
+    group = ray.util.get_current_placement_group()
+    strategy = PlacementGroupSchedulingStrategy(group) if group else "DEFAULT"
+    remote = ray.remote(actor).options(
+        num_cpus=0,
+        max_restarts=-1,
+        max_task_retries=0,
+        max_concurrency=_CONCURRENCY,
+        scheduling_strategy=strategy,
+    )
+    return remote.remote(*args, **kwargs)
+
+
+def _tell(child: Child, method: str, *args: object) -> None:
+    """A child that is away is told when it is back, by its ``on_start``."""
+    try:
+        child.call(method, *args)
+    except ConnectionError as error:
+        logger.warning("%s not told %s: %s", child.name, method, error)

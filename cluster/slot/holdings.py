@@ -1,0 +1,79 @@
+"""The streams that a slot holds: their leases, their ledger rows, and who works on them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from actors.messages import Assignment
+from cluster.registry import StreamRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One stream of a slot.
+
+    Attributes:
+        assignment: What its actors were told.
+        ingest: Number of the ingest actor that has its camera.
+        closing: True from the moment that its actors were told to end it.
+    """
+
+    assignment: Assignment
+    ingest: int
+    closing: bool = False
+
+    @property
+    def token(self) -> int:
+        """Fencing token of its lease."""
+        return self.assignment.token
+
+
+class Holdings:
+    """Streams by id. Gives each a free ledger row and the ingest actor with the fewest cameras."""
+
+    def __init__(self, num_rows: int, num_ingests: int) -> None:
+        self._free_rows = list(range(num_rows - 1, -1, -1))
+        self._num_ingests = num_ingests
+        self._held: dict[str, Holding] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, stream: str) -> bool:
+        return stream in self._held
+
+    def __getitem__(self, stream: str) -> Holding:
+        return self._held[stream]
+
+    def items(self) -> list[tuple[str, Holding]]:
+        """All streams with their holdings."""
+        return list(self._held.items())
+
+    def tokens(self) -> dict[str, int]:
+        """The fencing token of each stream."""
+        return {stream: holding.token for stream, holding in self._held.items()}
+
+    def add(self, record: StreamRecord, token: int) -> Holding:
+        """Take a stream whose lease was won."""
+        loads = [0] * self._num_ingests
+        for holding in self._held.values():
+            loads[holding.ingest] += 1
+        assignment = Assignment(record.spec, token, self._free_rows.pop(), record.generation)
+        holding = Holding(assignment, loads.index(min(loads)))
+        self._held[record.spec.id] = holding
+        return holding
+
+    def update(self, record: StreamRecord) -> Holding:
+        """Take over a changed spec."""
+        before = self._held[record.spec.id]
+        assignment = replace(before.assignment, spec=record.spec, generation=record.generation)
+        self._held[record.spec.id] = replace(before, assignment=assignment)
+        return self._held[record.spec.id]
+
+    def close(self, stream: str) -> None:
+        """Mark a stream as ending; it stays held until ``drop``."""
+        self._held[stream] = replace(self._held[stream], closing=True)
+
+    def drop(self, stream: str) -> None:
+        """Forget a stream; its ledger row is free again."""
+        self._free_rows.append(self._held.pop(stream).assignment.ledger_row)

@@ -1,0 +1,28 @@
+"""Files in shared memory that a killed slot could not remove: found by the pid in their name."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from pathlib import Path
+
+from engines.frames import shared_memory_dir
+
+_FILE = re.compile(r"sightline-slot-(\d+)-")
+
+
+def new_slot_name() -> str:
+    """A name that no other slot has or had; it begins with ``slot-`` and this process's pid."""
+    return f"slot-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+def remove_leftovers() -> list[Path]:
+    """Remove the files of slots of this machine whose process is gone; returns them."""
+    removed = []
+    for path in Path(shared_memory_dir()).glob("sightline-slot-*"):
+        match = _FILE.match(path.name)
+        if match and not Path(f"/proc/{match[1]}").exists():
+            path.unlink(missing_ok=True)
+            removed.append(path)
+    return removed

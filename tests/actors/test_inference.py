@@ -1,0 +1,209 @@
+"""The engine's side of a slot: leases of the pool, the batch loop and the results."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from actors.errors import StaleGenerationError
+from actors.inference.leases import PoolLeases
+from actors.inference.outlet import ResultOutlet
+from actors.inference.service import InferenceService, PoolConfig
+from actors.messages import (
+    DropReason,
+    FrameResult,
+    PoolLease,
+    Release,
+    StreamQos,
+    SubmitRequest,
+    Ticket,
+)
+from actors.specs import QosSpec
+from engines.detections import Detections
+from engines.errors import FramePoolError
+from engines.fake import CostModel, FakeEngine
+from engines.frames import FramePool, Picture, PoolLayout
+
+PICTURE = Picture(64, 36)
+POOL = PoolConfig(num_slots=8, slot_bytes=PICTURE.size_bytes, max_ingests=2, name="test-pool")
+
+
+class Collector:
+    """Keeps results and lets a test wait for them."""
+
+    def __init__(self) -> None:
+        self.results: list[FrameResult] = []
+
+    def __call__(self, results: Sequence[FrameResult]) -> None:
+        self.results.extend(results)
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+@pytest.fixture()
+def results() -> Collector:
+    return Collector()
+
+
+@pytest.fixture()
+def service(results: Collector) -> Iterator[InferenceService]:
+    engine = FakeEngine(cost=CostModel(fixed_ms=1.0, per_frame_ms=1.0))
+    engine.load()
+    service = InferenceService(engine, POOL, results)
+    thread = threading.Thread(target=service.run)
+    thread.start()
+    yield service
+    service.close()
+    thread.join()
+
+
+def make_ticket(lease: PoolLease, stream: str, index: int, deadline_s: float = 10.0) -> Ticket:
+    now = time.monotonic()
+    return Ticket(
+        stream=stream,
+        session=1,
+        index=index,
+        slot=lease.slots[index % len(lease.slots)],
+        picture=PICTURE,
+        source_size=(128, 72),
+        pts_s=float(index),
+        ts=1e9 + index,
+        arrival=now,
+        deadline=now + deadline_s,
+    )
+
+
+def opened(*streams: str) -> tuple[StreamQos, ...]:
+    return tuple(StreamQos(stream, QosSpec()) for stream in streams)
+
+
+def drain(service: InferenceService, lease: PoolLease, ingest: str, count: int) -> list[Release]:
+    releases: list[Release] = []
+
+    def collected() -> bool:
+        releases.extend(service.submit(SubmitRequest(ingest, lease.generation)).releases)
+        return len(releases) >= count
+
+    wait_until(collected)
+    return releases
+
+
+def test_frames_come_back_as_results_and_their_slots_as_releases(
+    service: InferenceService, results: Collector
+) -> None:
+    lease = service.attach("ingest-0")
+    pool = FramePool.attach(lease.layout)
+    planes = [np.full(shape, 80, np.uint8) for shape in PICTURE.plane_shapes]
+    tickets = [make_ticket(lease, s, i) for i, s in enumerate(("a", "b"))]
+    for ticket in tickets:
+        pool.write(ticket.slot, PICTURE, planes)
+    service.submit(SubmitRequest("ingest-0", lease.generation, tuple(tickets), opened("a", "b")))
+    releases = drain(service, lease, "ingest-0", 2)
+    assert {r.slot for r in releases} == {t.slot for t in tickets}
+    assert all(r.drop is None and r.finished_at > tickets[0].arrival for r in releases)
+    wait_until(lambda: len(results.results) == 2)
+    assert {(r.stream, r.source_size) for r in results.results} == {
+        ("a", (128, 72)),
+        ("b", (128, 72)),
+    }
+
+
+def test_frames_of_an_unknown_stream_are_given_back_as_closed(service: InferenceService) -> None:
+    lease = service.attach("ingest-0")
+    reply = service.submit(
+        SubmitRequest("ingest-0", lease.generation, (make_ticket(lease, "nobody", 0),))
+    )
+    assert [r.drop for r in reply.releases] == [DropReason.CLOSED]
+
+
+def test_attaching_again_ends_the_lease_before(service: InferenceService) -> None:
+    first = service.attach("ingest-0")
+    second = service.attach("ingest-0")
+    assert second.slots == first.slots
+    with pytest.raises(StaleGenerationError, match="attach again"):
+        service.submit(SubmitRequest("ingest-0", first.generation))
+    service.submit(SubmitRequest("ingest-0", second.generation))
+
+
+def test_ingest_actors_get_parts_of_the_pool_that_do_not_overlap() -> None:
+    leases = PoolLeases(PoolLayout("nowhere", 9, 10), max_ingests=2)
+    first, second = leases.attach("a"), leases.attach("b")
+    assert not set(first.slots) & set(second.slots)
+    with pytest.raises(FramePoolError, match="c is one more"):
+        leases.attach("c")
+
+
+def test_an_engine_that_fails_ends_the_loop_and_says_why(results: Collector) -> None:
+    engine = FakeEngine(fail_after=0)
+    engine.load()
+    service = InferenceService(engine, POOL, results)
+    lease = service.attach("ingest-0")
+    service.submit(
+        SubmitRequest("ingest-0", lease.generation, (make_ticket(lease, "a", 0),), opened("a"))
+    )
+    service.run()
+    assert service.failure is not None
+    service.close()
+
+
+def test_a_swapped_engine_serves_from_the_next_batch_on(
+    service: InferenceService, results: Collector
+) -> None:
+    lease = service.attach("ingest-0")
+    other = FakeEngine(name="other")
+    other.load()
+    before = service.swap(other)
+    service.submit(
+        SubmitRequest("ingest-0", lease.generation, (make_ticket(lease, "a", 0),), opened("a"))
+    )
+    wait_until(lambda: len(results.results) == 1)
+    assert results.results[0].model == "other" == service.model
+    assert before.spec.name != "other"
+
+
+def make_result(index: int) -> FrameResult:
+    return FrameResult("a", 1, index, 0.0, 0.0, 0.0, (1, 1), "m", Detections.empty())
+
+
+def test_results_reach_a_slow_shard_in_order_and_in_few_calls() -> None:
+    calls: list[tuple[FrameResult, ...]] = []
+    gate = threading.Event()
+
+    def deliver(results: tuple[FrameResult, ...]) -> None:
+        gate.wait()
+        calls.append(results)
+
+    outlet = ResultOutlet(deliver)
+    for index in range(50):
+        outlet.put([make_result(index)])
+    gate.set()
+    wait_until(lambda: sum(map(len, calls)) == 50)
+    outlet.close()
+    assert [r.index for call in calls for r in call] == list(range(50))
+    assert len(calls) <= 3
+
+
+def test_a_shard_that_is_away_costs_its_results_and_nothing_else() -> None:
+    arrived: list[FrameResult] = []
+    away = [True]
+
+    def deliver(results: tuple[FrameResult, ...]) -> None:
+        if away.pop() if away else False:
+            raise ConnectionError("away")
+        arrived.extend(results)
+
+    outlet = ResultOutlet(deliver)
+    outlet.put([make_result(0)])
+    wait_until(lambda: not away)
+    outlet.put([make_result(1)])
+    wait_until(lambda: [r.index for r in arrived] == [1])
+    outlet.close()
