@@ -49,12 +49,12 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
         time.sleep(0.005)
 
 
-@pytest.fixture()
+@pytest.fixture
 def results() -> Collector:
     return Collector()
 
 
-@pytest.fixture()
+@pytest.fixture
 def service(results: Collector) -> Iterator[InferenceService]:
     engine = FakeEngine(cost=CostModel(fixed_ms=1.0, per_frame_ms=1.0))
     engine.load()
