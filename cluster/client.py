@@ -1,0 +1,126 @@
+"""A client of the HTTP API, for the CLI, the demo and the tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from cluster.errors import ClusterError, UnavailableError
+
+_TIMEOUT_S = 15.0
+
+
+class ApiError(ClusterError):
+    """The API refused a request.
+
+    Args:
+        problem: Its RFC 9457 problem document.
+    """
+
+    def __init__(self, problem: dict[str, Any]) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return int(self.problem.get("status", 0))
+
+    def __str__(self) -> str:
+        lines = [str(self.problem.get("detail") or self.problem.get("title") or "refused")]
+        for fault in self.problem.get("errors", ()):
+            remedy = f": {fault['remedy']}" if fault.get("remedy") else ""
+            lines.append(f"  {fault.get('field', '')}: {fault.get('message', '')}{remedy}")
+        return "\n".join(lines)
+
+
+class ApiClient:
+    """Speaks to one Sightline API.
+
+    Args:
+        url: Its address, ``http://127.0.0.1:8000``.
+
+    Every method raises ApiError where the API refuses, UnavailableError where it does not answer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT_S, trust_env=False)
+
+    def get(self, path: str, **params: str) -> Any:
+        """GET; the answer's JSON."""
+        return self._send("GET", path, params=params)
+
+    def post(self, path: str, body: object) -> Any:
+        """POST JSON."""
+        return self._send("POST", path, json=body)
+
+    def put(self, path: str, body: object) -> Any:
+        """PUT JSON."""
+        return self._send("PUT", path, json=body)
+
+    def patch(self, path: str, body: object) -> Any:
+        """PATCH with a JSON merge patch (RFC 7396)."""
+        return self._send("PATCH", path, json=body)
+
+    def delete(self, path: str) -> None:
+        """DELETE."""
+        self._send("DELETE", path)
+
+    def events(self, **params: str) -> Iterator[dict[str, Any]]:
+        """Server-sent events as they come, until the connection ends."""
+        timeout = httpx.Timeout(_TIMEOUT_S, read=None)
+        try:
+            with self._http.stream("GET", "/v1/events", params=params, timeout=timeout) as answer:
+                if answer.status_code >= 400:
+                    answer.read()
+                    raise _refusal(answer)
+                for line in answer.iter_lines():
+                    if line.startswith("data:"):
+                        yield json.loads(line[5:])
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+
+    def close(self) -> None:
+        """Close the connections; a thread that reads events gets UnavailableError."""
+        self._http.close()
+
+    def __enter__(self) -> ApiClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _send(self, method: str, path: str, **kwargs: Any) -> Any:
+        try:
+            answer = self._http.request(method, path, **kwargs)
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+        if answer.status_code >= 400:
+            raise _refusal(answer)
+        return answer.json() if answer.content else None
+
+    def _away(self, error: Exception) -> UnavailableError:
+        return UnavailableError(
+            f"no Sightline API answers at {self.url} ({error}): start one with `sightline up`, or "
+            "name another with --api or SIGHTLINE_API"
+        )
+
+
+def _refusal(answer: httpx.Response) -> ApiError:
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {"detail": answer.text[:200]}
+    if not isinstance(problem, dict):
+        problem = {"detail": str(problem)[:200]}
+    return ApiError({"status": answer.status_code, "title": answer.reason_phrase, **problem})
