@@ -1,1 +1,26 @@
 """The configuration of a Sightline: what may be written, and reading it from a file."""
+
+from cluster.config.load import load_config
+from cluster.config.model import (
+    ApiConfig,
+    CamerasConfig,
+    LeaseConfig,
+    PoolConfig,
+    RedisConfig,
+    SightlineConfig,
+    SlotsConfig,
+)
+from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
+
+__all__ = [
+    "BUILTIN_MODEL",
+    "ApiConfig",
+    "CamerasConfig",
+    "LeaseConfig",
+    "PipelineSpec",
+    "PoolConfig",
+    "RedisConfig",
+    "SightlineConfig",
+    "SlotsConfig",
+    "load_config",
+]

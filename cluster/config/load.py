@@ -1,0 +1,71 @@
+"""Read a configuration file, or say all that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from cluster.config.document import Document, read_document
+from cluster.config.model import SightlineConfig
+from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
+from cluster.errors import ConfigError, FieldFault
+from cluster.validation import LocatedFault, located_faults
+
+
+def load_config(
+    path: str | Path | None = None, variables: Mapping[str, str] | None = None
+) -> SightlineConfig:
+    """Read a YAML file; without one, all defaults.
+
+    Args:
+        path: The file; model paths in it are relative to its folder.
+        variables: What ``${NAME}`` stands for; None takes the environment.
+
+    Raises:
+        ConfigError: The file cannot be read, or values in it are wrong; names all of them.
+    """
+    if path is None:
+        return SightlineConfig()
+    document = read_document(_text_of(path), os.environ if variables is None else variables)
+    if document.faults:
+        raise ConfigError(str(path), document.faults)
+    try:
+        config = SightlineConfig.model_validate({} if document.value is None else document.value)
+    except ValidationError as error:
+        faults = [_in_file(f, document) for f in located_faults(error, SightlineConfig)]
+        raise ConfigError(str(path), sorted(faults, key=lambda f: f.line or 0)) from None
+    return _with_absolute_models(config, Path(path).absolute().parent)
+
+
+def _text_of(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        fault = FieldFault("", "this is not a text file", "save it as YAML in UTF-8")
+    except OSError as error:
+        fault = FieldFault(
+            "", f"the file cannot be read ({error.strerror})", "give the path of a readable file"
+        )
+    raise ConfigError(str(path), [fault])
+
+
+def _in_file(located: LocatedFault, document: Document) -> FieldFault:
+    mark = document.mark(located.path)
+    secret = located.path in document.from_environment
+    value = None if secret else located.fault.value
+    return replace(located.fault, value=value, line=mark.line, column=mark.column)
+
+
+def _with_absolute_models(config: SightlineConfig, folder: Path) -> SightlineConfig:
+    pipelines = {name: _absolute(spec, folder) for name, spec in config.pipelines.items()}
+    return config.model_copy(update={"pipelines": pipelines})
+
+
+def _absolute(spec: PipelineSpec, folder: Path) -> PipelineSpec:
+    if spec.model == BUILTIN_MODEL:
+        return spec
+    return spec.model_copy(update={"model": str(folder / Path(spec.model).expanduser())})

@@ -1,0 +1,133 @@
+"""SightlineConfig: everything that a configuration file may say."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from actors.specs import StreamSpec
+from cluster.config.pipelines import NAME_PATTERN, PipelineSpec
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RedisConfig(_Section):
+    """Where desired streams, leases and events live."""
+
+    url: str | None = Field(
+        None,
+        description="redis://host:6379/0 or rediss:// with TLS; null starts a Valkey on loopback.",
+    )
+    prefix: str = Field(
+        "sightline",
+        pattern=r"^[A-Za-z0-9{][A-Za-z0-9._{}-]{0,63}$",
+        description="First part of all keys; systems with other prefixes do not meet.",
+    )
+    max_events: int = Field(
+        100_000, ge=1, description="Events kept, about; the oldest go first (650 bytes each)."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_redis_url(cls, url: str | None) -> str | None:
+        if not url:
+            return None
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("is not a Redis URL: write it as redis://host:6379/0")
+        return url
+
+
+class ApiConfig(_Section):
+    """The HTTP API."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address that it listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="TCP port that it listens on.")
+    max_streams: int = Field(10_000, ge=1, le=100_000, description="Stream jobs, all together.")
+
+
+class SlotsConfig(_Section):
+    """The slots: a GPU's worth of pipeline each, or some CPUs."""
+
+    num: int = Field(1, ge=0, le=10_000, description="Slots at the start.")
+    num_ingest: int | None = Field(
+        None, ge=1, le=64, description="Ingest actors of a slot; null takes one for two CPUs."
+    )
+    max_streams: int = Field(64, ge=1, le=4096, description="Streams that a slot can hold.")
+    num_cpus: float | None = Field(
+        None, gt=0, description="CPUs that a slot reserves in Ray; null decides by the machine."
+    )
+
+
+class PoolConfig(_Section):
+    """The frame pool of a slot: decoded pictures that wait for the model."""
+
+    num_slots: int = Field(128, ge=2, le=65_536, description="Pictures that it holds.")
+    max_width: int = Field(
+        1920, ge=16, le=16_384, description="Widest picture, pixels; wider ones are scaled down."
+    )
+    max_height: int = Field(
+        1080, ge=16, le=16_384, description="Highest picture, pixels; higher ones are scaled down."
+    )
+
+
+class LeaseConfig(_Section):
+    """How long a slot may be silent before others take its streams."""
+
+    ttl_s: float = Field(5.0, ge=0.5, le=300, description="Life of a lease that is not renewed.")
+
+
+class CamerasConfig(_Section):
+    """How patient ingest is with cameras."""
+
+    open_timeout_s: float = Field(5.0, gt=0, le=300, description="Longest wait for a connection.")
+    read_timeout_s: float = Field(3.0, gt=0, le=300, description="Longest wait for a picture.")
+
+
+class SightlineConfig(_Section):
+    """One file says it all; what it leaves out has the value that is written here."""
+
+    redis: RedisConfig = Field(RedisConfig(), description="Where the shared state lives.")
+    api: ApiConfig = Field(ApiConfig(), description="The HTTP API.")
+    slots: SlotsConfig = Field(SlotsConfig(), description="What runs the streams.")
+    pool: PoolConfig = Field(PoolConfig(), description="Frames that wait for the model.")
+    pipelines: dict[str, PipelineSpec] = Field(
+        {"default": PipelineSpec()}, description="Models by the name that streams choose."
+    )
+    streams: tuple[StreamSpec, ...] = Field(
+        (), description="Stream jobs that are added, or changed, at the start."
+    )
+    lease: LeaseConfig = Field(LeaseConfig(), description="When a slot counts as dead.")
+    cameras: CamerasConfig = Field(CamerasConfig(), description="Time-outs of the cameras.")
+
+    @field_validator("pipelines")
+    @classmethod
+    def _pipelines_have_names(cls, pipelines: dict[str, PipelineSpec]) -> dict[str, PipelineSpec]:
+        bad = [name for name in pipelines if not re.match(NAME_PATTERN, name)]
+        if bad:
+            raise ValueError(f"'{bad[0]}' is not a valid name: use letters, digits, '.', '_', '-'")
+        if not pipelines:
+            raise ValueError("has no pipeline: add one named default")
+        return pipelines
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> SightlineConfig:
+        ids = [stream.id for stream in self.streams]
+        twice = sorted({stream for stream in ids if ids.count(stream) > 1})
+        if twice:
+            raise ValueError(
+                f"streams: the id {', '.join(twice)} is used twice: give each stream its own"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pipelines_exist(self) -> SightlineConfig:
+        for stream in self.streams:
+            if stream.pipeline not in self.pipelines:
+                raise ValueError(
+                    f"streams: {stream.id} asks for the pipeline '{stream.pipeline}', which is "
+                    f"not there: choose one of {', '.join(self.pipelines)}, or add it"
+                )
+        return self
