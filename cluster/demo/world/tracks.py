@@ -1,0 +1,125 @@
+"""Where each object is in each frame: its pose on the ground and its box in the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cluster.demo.world.figures import PedestrianFigure, Pose, Stage, VehicleFigure
+from cluster.demo.world.geometry import Floats
+from cluster.demo.world.scenario import PEDESTRIAN, Scenario
+from cluster.demo.world.traffic import STEP_S, WARMUP_STEPS, Agent, Network, at_steps
+
+_NEAREST_M = 2.5
+_STRIDES_HZ = 0.62  # swings of the legs for each metre walked
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """An object over the frames ``first`` to ``first + len(boxes) - 1``.
+
+    Attributes:
+        agent: Who it is.
+        figure: Draws it.
+        first: First frame in which it is in the world.
+        places: Ground position, ``[F, 2]``.
+        headings: Unit heading, ``[F, 2]``.
+        travelled: Way along the route in metres, ``[F]``.
+        speeds: Metres a second, ``[F]``.
+        boxes: Box of the whole object, unclipped, ``[F, 4]``.
+        clipped: The same within the picture, ``[F, 4]``.
+        seen: True where at least two by two pixels of the box are in the picture, ``[F]``.
+    """
+
+    agent: Agent
+    figure: VehicleFigure | PedestrianFigure
+    first: int
+    places: Floats
+    headings: Floats
+    travelled: Floats
+    speeds: Floats
+    boxes: Floats
+    clipped: Floats
+    seen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+    def pose(self, frame: int, level: float) -> Pose:
+        """Return how to draw it in a frame."""
+        i = frame - self.first
+        swing = int(self.travelled[i] * _STRIDES_HZ * 8) % 8
+        heading = float(self.headings[i, 0]), float(self.headings[i, 1])
+        return Pose(float(self.places[i, 0]), float(self.places[i, 1]), heading, swing, level)
+
+    def anchors(self) -> Floats:
+        """Return the bottom centres of the clipped boxes, in pixels, ``[F, 2]``."""
+        across = (self.clipped[:, 0] + self.clipped[:, 2]) / 2
+        return np.stack([across, self.clipped[:, 3]], axis=1)
+
+
+def make_track(
+    agent: Agent, network: Network, scenario: Scenario, stage: Stage, seed: int
+) -> Track | None:
+    """Return an agent's track, or None if it is never in the picture."""
+    steps = WARMUP_STEPS + np.arange(scenario.num_frames) / (scenario.fps * STEP_S)
+    present = np.nonzero((steps >= agent.birth) & (steps <= agent.birth + len(agent.log) - 1))[0]
+    if not len(present):
+        return None
+    travelled, speeds = at_steps(agent, steps[present])
+    places, headings = network.lines[agent.route].at(travelled)
+    rng = np.random.Generator(np.random.PCG64([seed, agent.identity]))
+    size = agent.length_m, agent.width_m, agent.height_m
+    figure: VehicleFigure | PedestrianFigure
+    if agent.class_id == PEDESTRIAN:
+        figure = PedestrianFigure(agent.height_m, rng)
+        points = _upright(places, headings, agent.height_m, stage)
+    else:
+        figure = VehicleFigure(agent.class_id, size, rng)
+        points = _turned(figure.outline, places, headings)
+    boxes, near = _bounds(points, stage)
+    limits = np.array([stage.width, stage.height, stage.width, stage.height], dtype=np.float64)
+    clipped = np.clip(boxes, 0.0, limits)
+    size_px = clipped[:, 2:] - clipped[:, :2]
+    seen = (size_px.min(axis=1) >= 2.0) & ~near
+    if not seen.any():
+        return None
+    return Track(
+        agent, figure, int(present[0]), places, headings, travelled, speeds, boxes, clipped, seen
+    )
+
+
+def _bounds(
+    points: Floats, stage: Stage
+) -> tuple[Floats, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+    """Return boxes of points ``[F, V, 3]``, and where they come too near the camera."""
+    pixels, depth = stage.camera.project(points, stage.width, stage.height)
+    boxes = np.concatenate([pixels.min(axis=1), pixels.max(axis=1)], axis=1)
+    return boxes, depth.min(axis=1) < _NEAREST_M
+
+
+def _turned(outline: Floats, places: Floats, headings: Floats) -> Floats:
+    hx, hy = headings[:, None, 0], headings[:, None, 1]
+    x = places[:, None, 0] + hx * outline[None, :, 0] - hy * outline[None, :, 1]
+    y = places[:, None, 1] + hy * outline[None, :, 0] + hx * outline[None, :, 1]
+    return np.stack([x, y, np.broadcast_to(outline[None, :, 2], x.shape)], axis=2)
+
+
+def _upright(places: Floats, headings: Floats, height_m: float, stage: Stage) -> Floats:
+    """Return points around a walking person: wider when seen from the side."""
+    right, _, _ = stage.camera.axes()
+    across = np.abs(headings[:, 0] * right[0] + headings[:, 1] * right[1])
+    half = 0.23 + 0.1 * across
+    corners = [(-1.0, 0.0), (1.0, 0.0), (-1.0, height_m), (1.0, height_m)]
+    return np.stack(
+        [
+            np.stack(
+                [
+                    places[:, 0] + right[0] * half * s,
+                    places[:, 1] + right[1] * half * s,
+                    0 * half + z,
+                ],
+                axis=1,
+            )
+            for s, z in corners
+        ],
+        axis=1,
+    )

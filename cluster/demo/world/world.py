@@ -1,0 +1,190 @@
+"""A world: the pictures of a scenario, and all that is true of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cluster.demo.world.collisions import first_collision
+from cluster.demo.world.figures import Stage
+from cluster.demo.world.geometry import inside
+from cluster.demo.world.happenings import Seen, events
+from cluster.demo.world.layout import View
+from cluster.demo.world.light import Light
+from cluster.demo.world.painter import MIN_HEIGHT_PX, Painter
+from cluster.demo.world.raster import Bytes
+from cluster.demo.world.scenario import Scenario
+from cluster.demo.world.tracks import Track, make_track
+from cluster.demo.world.traffic import (
+    PARKED_S,
+    STEP_S,
+    WARMUP_STEPS,
+    Agent,
+    Incidents,
+    Network,
+    Simulation,
+)
+from cluster.demo.world.truth import FrameTruth, Truth, TruthEvent
+from cluster.demo.world.views import VIEWS
+
+FIRST_EVENT_S = 2.5
+MIN_CROSSINGS_HZ = 0.4
+_MAX_ATTEMPTS = 24
+_NETWORKS: dict[str, Network] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One attempt at the traffic: its number, agents and tracks."""
+
+    attempt: int
+    agents: list[Agent]
+    tracks: list[Track]
+
+
+class World:
+    """The world of a scenario. Iterating yields ``(rgb uint8 [H, W, 3], FrameTruth)``.
+
+    Traffic is drawn again, with the next random numbers, until it has no collision, its first
+    crossing comes early and the scripted incidents fit into the clip.
+
+    Raises:
+        ValueError: If the scenario names a view that does not exist.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        if scenario.view not in VIEWS:
+            raise ValueError(f"scenario view {scenario.view!r}: use one of {', '.join(VIEWS)}")
+        self.scenario = scenario
+        self.view: View = VIEWS[scenario.view]
+        rng = np.random.Generator(np.random.PCG64([scenario.seed, 0]))
+        light = Light.of(scenario.time_of_day, rng)
+        self._stage = Stage(self.view.camera, scenario.width, scenario.height, light)
+        self._network = _network(self.view)
+        self._run = self._best_run()
+        self._truth: Truth | None = None
+
+    def __iter__(self) -> Iterator[tuple[Bytes, FrameTruth]]:
+        painter = Painter(
+            self.scenario, self.view, self._stage, self._run.tracks, self.scenario.seed
+        )
+        frames: list[FrameTruth] = []
+        for rgb, frame in painter.frames():
+            frames.append(frame)
+            yield rgb, frame
+        self._truth = Truth(self.scenario, tuple(frames), self._events(frames))
+
+    def truth(self) -> Truth:
+        """Return the whole truth; paints the clip first where nobody has iterated to its end."""
+        if self._truth is None:
+            for _ in self:
+                pass
+        assert self._truth is not None  # noqa: S101
+        return self._truth
+
+    def collision(self) -> tuple[int, int, int] | None:
+        """Return step and identities of two vehicles that overlap on the ground, or None."""
+        return first_collision(self._run.agents, self._network, self._num_steps + WARMUP_STEPS)
+
+    @property
+    def _num_steps(self) -> int:
+        return int(self.scenario.duration_s / STEP_S) + 3
+
+    def _best_run(self) -> _Run:
+        """Return the first run that is as wanted, or else the last one without a collision."""
+        spare: _Run | None = None
+        for attempt in range(_MAX_ATTEMPTS):
+            run = self._attempt(attempt)
+            length = self._num_steps + WARMUP_STEPS
+            if first_collision(run.agents, self._network, length) is not None:
+                continue
+            spare = run
+            if self._as_wanted(run):
+                return run
+        if spare is None:
+            raise RuntimeError(
+                f"{self.scenario}: {_MAX_ATTEMPTS} attempts all had collisions; lower the density"
+            )
+        return spare
+
+    def _attempt(self, attempt: int) -> _Run:
+        rng = np.random.Generator(np.random.PCG64([self.scenario.seed, 3, attempt]))
+        incidents = self._incidents(rng)
+        simulation = Simulation(self._network, self.view, rng, self.scenario.density)
+        agents = simulation.run(self._num_steps, incidents)
+        made = (
+            make_track(a, self._network, self.scenario, self._stage, self.scenario.seed)
+            for a in agents
+        )
+        return _Run(attempt, agents, [track for track in made if track is not None])
+
+    def _incidents(self, rng: np.random.Generator) -> Incidents:
+        """Draw when the scripted incidents begin, so that they are seen within the clip."""
+        duration = self.scenario.duration_s
+        wrong_s = duration * float(rng.uniform(0.3, 0.6)) - self._wrong_way_lead_s()
+        latest = duration - PARKED_S - 4.0
+        parked_s = 2.5 + max(latest - 2.5, 0.0) * float(rng.random()) - self._parking_lead_s()
+        return Incidents(
+            wrong_way=_step(wrong_s) if duration >= 8.0 else -1,
+            parking=_step(parked_s) if duration >= PARKED_S + 6.0 else -1,
+        )
+
+    def _wrong_way_lead_s(self) -> float:
+        """Return how long the wrong-way car drives until it is in its lane's zone."""
+        index = [route.name for route in self.view.routes].index(self.view.wrong_way)
+        zone = next(zone for zone in self.view.zones if zone.kind == "lane")
+        ground = self._network.lines[index].points
+        points = np.concatenate([ground, np.zeros((len(ground), 1))], axis=1)
+        size = np.array([self.scenario.width, self.scenario.height])
+        at = self._stage.project(points) / size
+        first = int(np.argmax(inside(zone.polygon, at[:, 0], at[:, 1])))
+        return first * 0.5 / self.view.routes[index].speed_mps
+
+    def _parking_lead_s(self) -> float:
+        route = next(route for route in self.view.routes if route.name == self.view.parking)
+        return self.view.parking_m / route.speed_mps * 1.15 + 1.0
+
+    def _as_wanted(self, run: _Run) -> bool:
+        found = [e for e in self._events_of(run.tracks, {}) if not e.ignore]
+        crossings = [e for e in found if e.type == "line_cross"]
+        if not crossings or crossings[0].t_s > FIRST_EVENT_S:
+            return False
+        if len(crossings) < MIN_CROSSINGS_HZ * self.scenario.duration_s:
+            return False
+        kinds = {e.type for e in found}
+        if self.scenario.duration_s >= 8.0 and "wrong_way" not in kinds:
+            return False
+        return self.scenario.duration_s < PARKED_S + 6.0 or "illegal_parking" in kinds
+
+    def _events(self, frames: list[FrameTruth]) -> tuple[TruthEvent, ...]:
+        visible: dict[int, dict[int, float]] = {}
+        for frame in frames:
+            for identity, share in zip(
+                frame.identity.tolist(), frame.visible.tolist(), strict=True
+            ):
+                visible.setdefault(identity, {})[frame.index] = share
+        return self._events_of(self._run.tracks, visible)
+
+    def _events_of(
+        self, tracks: list[Track], visible: dict[int, dict[int, float]]
+    ) -> tuple[TruthEvent, ...]:
+        """Tell the events; without what is visible, all of each object is taken to be."""
+        routes, seen = self._network.routes, []
+        for track in tracks:
+            shares = visible.get(track.agent.identity, {})
+            span = range(track.first, track.first + len(track.boxes))
+            share = np.array([shares.get(i, 0.0) for i in span]) if visible else np.ones(len(span))
+            seen.append(Seen.of(track, routes[track.agent.route].name, share, MIN_HEIGHT_PX))
+        return events(self.scenario, self.view, seen)
+
+
+def _step(at_s: float) -> int:
+    return max(0, WARMUP_STEPS + int(at_s / STEP_S))
+
+
+def _network(view: View) -> Network:
+    if view.name not in _NETWORKS:
+        _NETWORKS[view.name] = Network.of(view)
+    return _NETWORKS[view.name]
