@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cluster.demo.world.geometry import Floats, Polyline
-from cluster.demo.world.layout import Route, SignalPhase, View
+from cluster.demo.world.layout import Route, View
 from cluster.demo.world.scenario import CAR, LORRY, MOTORCYCLE, PEDESTRIAN
+from cluster.demo.world.signals import SignalPlan
 
 STEP_S = 0.1
 WARMUP_STEPS = 200
 PARKED_S = 10.0
 _SIGHT_M = 60.0
+_CLEARING_STEPS = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +118,21 @@ class Simulation:
     """Runs a view's traffic; one instance makes one run."""
 
     def __init__(
-        self, network: Network, view: View, rng: np.random.Generator, density: float
+        self,
+        network: Network,
+        view: View,
+        signals: SignalPlan,
+        rng: np.random.Generator,
+        density: float,
     ) -> None:
         self._net = network
         self._view = view
+        self._signals = signals
         self._rng = rng
         self._density = density
         self._index = {route.name: i for i, route in enumerate(network.routes)}
+        self._wrong = self._index[view.wrong_way]
         self._clears = {self._index[name] for name in view.clears}
-        self._cycle = sum(p.green_s + p.clear_s for p in view.phases)
-        self._offset_s = float(rng.random()) * self._cycle
         self._next = [self._wait(i) * float(rng.random()) for i in range(len(network.routes))]
         self._active: list[Agent] = []
         self.agents: list[Agent] = []
@@ -135,11 +142,17 @@ class Simulation:
         self._populate()
         pending = {"wrong": incidents.wrong_way, "park": incidents.parking}
         for step in range(WARMUP_STEPS + num_steps):
-            closed = pending["wrong"] >= 0 and step >= pending["wrong"] - 120
+            closed = self._closed(step, pending["wrong"])
             self._arrivals(step, closed)
             self._incidents(step, pending)
             self._advance(step)
         return self.agents
+
+    def _closed(self, step: int, wrong_way: int) -> bool:
+        """Tell whether the lane of the wrong-way drive is kept empty, now or still."""
+        if wrong_way >= 0:
+            return step >= wrong_way - _CLEARING_STEPS
+        return any(agent.route == self._wrong for agent in self._active)
 
     def _wait(self, route: int) -> float:
         rate = self._net.routes[route].rate_hz * self._density
@@ -169,7 +182,7 @@ class Simulation:
         if 0 <= pending["wrong"] <= step and not any(
             a.route in self._clears and self._ahead_of_wrong(a) for a in self._active
         ):
-            route = self._index[self._view.wrong_way]
+            route = self._wrong
             if all(self._apart(other, route, 0.0) for other in self._active):
                 self._enter(route, CAR, 0.0, step)
                 pending["wrong"] = -1
@@ -183,11 +196,10 @@ class Simulation:
 
     def _ahead_of_wrong(self, agent: Agent) -> bool:
         """Tell whether an agent still has to leave the way of the wrong-way car."""
-        own = self._net.tables[self._index[self._view.wrong_way]].get(agent.route)
+        own = self._net.tables[self._wrong].get(agent.route)
         if own is None:
             return False
-        at, distance = own[self._sample(agent)]
-        return distance < 3.0 and at > 1.0
+        return own[self._sample(agent)][1] < 10.0
 
     def _draw_class(self, route: Route) -> int:
         if route.kind == "walk":
@@ -218,11 +230,12 @@ class Simulation:
         if table is None:
             return True
         at, distance = table[self._sample(other)]
-        room = 1.5 if other.class_id == PEDESTRIAN else 8.0 + other.length_m / 2
+        free = 18.0 if s == 0.0 else 8.0  # who arrives at speed must be able to brake
+        room = 1.5 if other.class_id == PEDESTRIAN else free + other.length_m / 2
         return distance > 3.0 or abs(at - s) > room
 
     def _advance(self, step: int) -> None:
-        going = self._going(step * STEP_S)
+        going = self._signals.going(step * STEP_S)
         moves = [self._accelerate(agent, step, going) for agent in self._active]
         staying = []
         for agent, (s, v) in zip(self._active, moves, strict=True):
@@ -231,19 +244,6 @@ class Simulation:
             if s < self._net.lines[agent.route].length_m - 1.0:
                 staying.append(agent)
         self._active = staying
-
-    def _going(self, now_s: float) -> frozenset[str]:
-        """Return the signal groups that have green."""
-        if not self._cycle:
-            return frozenset()
-        at = (now_s + self._offset_s) % self._cycle
-        for phase in self._view.phases:
-            if at < phase.green_s:
-                return frozenset(phase.groups)
-            at -= phase.green_s + phase.clear_s
-            if at < 0:
-                break
-        return frozenset()
 
     def _accelerate(self, agent: Agent, step: int, going: frozenset[str]) -> tuple[float, float]:
         """Return the agent's next place and speed."""
@@ -337,5 +337,3 @@ def at_steps(agent: Agent, steps: Floats) -> tuple[Floats, Floats]:
     values = log[index] + part * (log[after] - log[index])
     return values[:, 0], values[:, 1]
 
-
-__all__ = ["STEP_S", "WARMUP_STEPS", "Agent", "Incidents", "Network", "SignalPhase", "Simulation"]

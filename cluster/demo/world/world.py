@@ -9,13 +9,14 @@ import numpy as np
 
 from cluster.demo.world.collisions import first_collision
 from cluster.demo.world.figures import Stage
-from cluster.demo.world.geometry import inside
+from cluster.demo.world.geometry import Polyline, inside
 from cluster.demo.world.happenings import Seen, events
-from cluster.demo.world.layout import View
+from cluster.demo.world.layout import Route, View
 from cluster.demo.world.light import Light
 from cluster.demo.world.painter import MIN_HEIGHT_PX, Painter
 from cluster.demo.world.raster import Bytes
 from cluster.demo.world.scenario import Scenario
+from cluster.demo.world.signals import SignalPlan
 from cluster.demo.world.tracks import Track, make_track
 from cluster.demo.world.traffic import (
     PARKED_S,
@@ -111,8 +112,9 @@ class World:
 
     def _attempt(self, attempt: int) -> _Run:
         rng = np.random.Generator(np.random.PCG64([self.scenario.seed, 3, attempt]))
-        incidents = self._incidents(rng)
-        simulation = Simulation(self._network, self.view, rng, self.scenario.density)
+        signals = SignalPlan(self.view.phases, float(rng.random()) * 60.0)
+        incidents = self._incidents(signals, rng)
+        simulation = Simulation(self._network, self.view, signals, rng, self.scenario.density)
         agents = simulation.run(self._num_steps, incidents)
         made = (
             make_track(a, self._network, self.scenario, self._stage, self.scenario.seed)
@@ -120,40 +122,52 @@ class World:
         )
         return _Run(attempt, agents, [track for track in made if track is not None])
 
-    def _incidents(self, rng: np.random.Generator) -> Incidents:
+    def _incidents(self, signals: SignalPlan, rng: np.random.Generator) -> Incidents:
         """Draw when the scripted incidents begin, so that they are seen within the clip."""
         duration = self.scenario.duration_s
-        wrong_s = duration * float(rng.uniform(0.3, 0.6)) - self._wrong_way_lead_s()
-        latest = duration - PARKED_S - 4.0
-        parked_s = 2.5 + max(latest - 2.5, 0.0) * float(rng.random()) - self._parking_lead_s()
+        wrong_s = duration * float(rng.uniform(0.25, 0.55))
+        spare_s = max(duration - PARKED_S - 9.0, 0.0)
+        parked_s = 2.0 + spare_s * float(rng.random())
+        wrong, park = self._route(self.view.wrong_way), self._route(self.view.parking)
         return Incidents(
-            wrong_way=_step(wrong_s) if duration >= 8.0 else -1,
-            parking=_step(parked_s) if duration >= PARKED_S + 6.0 else -1,
+            wrong_way=self._start(signals, wrong, self._wrong_way_m(), wrong_s)
+            if duration >= 8.0
+            else -1,
+            parking=self._start(signals, park, self.view.parking_m, parked_s)
+            if duration >= PARKED_S + 6.0
+            else -1,
         )
 
-    def _wrong_way_lead_s(self) -> float:
-        """Return how long the wrong-way car drives until it is in its lane's zone."""
+    def _start(self, signals: SignalPlan, route: Route, target_m: float, at_s: float) -> int:
+        """Return the step at which a car must start to be at a place at a time of the clip.
+
+        Where signals hold it, it starts so as to come to the stop line while it has green.
+        """
+        arrival_s = WARMUP_STEPS * STEP_S + at_s
+        if route.group:
+            way_s = (target_m - route.stop_m) / route.speed_mps
+            arrival_s = way_s + signals.next_green_s(route.group, arrival_s - way_s, 3.0)
+        return max(0, int((arrival_s - 1.1 * target_m / route.speed_mps) / STEP_S))
+
+    def _route(self, name: str) -> Route:
+        return next(route for route in self.view.routes if route.name == name)
+
+    def _wrong_way_m(self) -> float:
+        """Return how far the wrong-way car drives until it is in its lane's zone."""
         index = [route.name for route in self.view.routes].index(self.view.wrong_way)
         zone = next(zone for zone in self.view.zones if zone.kind == "lane")
         ground = self._network.lines[index].points
         points = np.concatenate([ground, np.zeros((len(ground), 1))], axis=1)
-        size = np.array([self.scenario.width, self.scenario.height])
-        at = self._stage.project(points) / size
-        first = int(np.argmax(inside(zone.polygon, at[:, 0], at[:, 1])))
-        return first * 0.5 / self.view.routes[index].speed_mps
-
-    def _parking_lead_s(self) -> float:
-        route = next(route for route in self.view.routes if route.name == self.view.parking)
-        return self.view.parking_m / route.speed_mps * 1.15 + 1.0
+        at = self._stage.project(points) / np.array([self.scenario.width, self.scenario.height])
+        return int(np.argmax(inside(zone.polygon, at[:, 0], at[:, 1]))) * Polyline.STEP_M
 
     def _as_wanted(self, run: _Run) -> bool:
         found = [e for e in self._events_of(run.tracks, {}) if not e.ignore]
-        crossings = [e for e in found if e.type == "line_cross"]
-        if not crossings or crossings[0].t_s > FIRST_EVENT_S:
+        kinds = [e.type for e in found]
+        if not found or found[0].t_s > FIRST_EVENT_S:
             return False
-        if len(crossings) < MIN_CROSSINGS_HZ * self.scenario.duration_s:
+        if kinds.count("line_cross") < MIN_CROSSINGS_HZ * (self.scenario.duration_s - 2.0):
             return False
-        kinds = {e.type for e in found}
         if self.scenario.duration_s >= 8.0 and "wrong_way" not in kinds:
             return False
         return self.scenario.duration_s < PARKED_S + 6.0 or "illegal_parking" in kinds
@@ -178,10 +192,6 @@ class World:
             share = np.array([shares.get(i, 0.0) for i in span]) if visible else np.ones(len(span))
             seen.append(Seen.of(track, routes[track.agent.route].name, share, MIN_HEIGHT_PX))
         return events(self.scenario, self.view, seen)
-
-
-def _step(at_s: float) -> int:
-    return max(0, WARMUP_STEPS + int(at_s / STEP_S))
 
 
 def _network(view: View) -> Network:

@@ -33,9 +33,9 @@ CROSSROADS = View(
         ground_zone("junction", _CAMERA, "presence", (-4.4, -4.4, 4.4, 4.4)),
     ),
     routes=(
-        Route("north", "drive", ((1.8, -60), (1.8, 80)), 10.0, 0.20, "ns", _STOP),
-        Route("south", "drive", ((-1.8, 60), (-1.8, -60)), 10.0, 0.20, "ns", _STOP),
-        Route("east", "drive", ((-60, -1.8), (60, -1.8)), 9.5, 0.17, "ew", _STOP),
+        Route("north", "drive", ((1.8, -60), (1.8, 80)), 10.0, 0.26, "ns", _STOP),
+        Route("south", "drive", ((-1.8, 60), (-1.8, -60)), 10.0, 0.26, "ns", _STOP),
+        Route("east", "drive", ((-60, -1.8), (60, -1.8)), 9.5, 0.24, "ew", _STOP),
         Route("west", "drive", ((60, 1.8), (-60, 1.8)), 9.5, 0.05, "ew", _STOP),
         Route(
             "south_to_east",
