@@ -34,6 +34,15 @@ class SignalPlan:
                 break
         return _NOBODY
 
+    def shifted(self, group: str, green_at_s: float) -> SignalPlan:
+        """Return the plan whose green of a group begins at a time; itself for no group."""
+        before_s = 0.0
+        for phase in self.phases if group else ():
+            if group in phase.groups:
+                return SignalPlan(self.phases, (before_s - green_at_s) % self.cycle_s)
+            before_s += phase.green_s + phase.clear_s
+        return self
+
     def next_green_s(self, group: str, wanted_s: float, settled_s: float) -> float:
         """Return the first time from ``wanted_s`` on at which a group has long had green.
 

@@ -20,7 +20,9 @@ STEP_S = 0.1
 WARMUP_STEPS = 200
 PARKED_S = 10.0
 _SIGHT_M = 60.0
-_CLEARING_STEPS = 130
+_CREEP_MPS = 0.3  # who brakes to less than this stands
+_START_MPS2 = 0.4  # who stands starts only when there is room for this
+_CLEARING_S = 13.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ class Simulation:
     def _closed(self, step: int, wrong_way: int) -> bool:
         """Tell whether the lane of the wrong-way drive is kept empty, now or still."""
         if wrong_way >= 0:
-            return step >= wrong_way - _CLEARING_STEPS
+            return step >= wrong_way - (_CLEARING_S + self._signals.cycle_s) / STEP_S
         return any(agent.route == self._wrong for agent in self._active)
 
     def _wait(self, route: int) -> float:
@@ -263,6 +265,8 @@ class Simulation:
             accel = min(accel, manner.accel * (1.0 - ratio * ratio))
         accel = min(max(accel, -7.0), manner.accel)
         after = max(0.0, v + accel * STEP_S)
+        if after < _CREEP_MPS and accel < (0.0 if v > 0 else _START_MPS2):
+            after = 0.0
         return round(agent.s_m + (v + after) / 2 * STEP_S, 6), round(after, 6)
 
     def _hindrances(
@@ -336,4 +340,3 @@ def at_steps(agent: Agent, steps: Floats) -> tuple[Floats, Floats]:
     part = (local - index)[:, None]
     values = log[index] + part * (log[after] - log[index])
     return values[:, 0], values[:, 1]
-

@@ -32,7 +32,8 @@ from cluster.demo.world.views import VIEWS
 
 FIRST_EVENT_S = 2.5
 MIN_CROSSINGS_HZ = 0.4
-_MAX_ATTEMPTS = 24
+_MAX_ATTEMPTS = 40
+_WARMUP_S = WARMUP_STEPS * STEP_S
 _NETWORKS: dict[str, Network] = {}
 
 
@@ -112,8 +113,7 @@ class World:
 
     def _attempt(self, attempt: int) -> _Run:
         rng = np.random.Generator(np.random.PCG64([self.scenario.seed, 3, attempt]))
-        signals = SignalPlan(self.view.phases, float(rng.random()) * 60.0)
-        incidents = self._incidents(signals, rng)
+        signals, incidents = self._plan(rng)
         simulation = Simulation(self._network, self.view, signals, rng, self.scenario.density)
         agents = simulation.run(self._num_steps, incidents)
         made = (
@@ -122,32 +122,27 @@ class World:
         )
         return _Run(attempt, agents, [track for track in made if track is not None])
 
-    def _incidents(self, signals: SignalPlan, rng: np.random.Generator) -> Incidents:
-        """Draw when the scripted incidents begin, so that they are seen within the clip."""
+    def _plan(self, rng: np.random.Generator) -> tuple[SignalPlan, Incidents]:
+        """Draw when the scripted incidents happen, and set the signals to let them happen."""
         duration = self.scenario.duration_s
-        wrong_s = duration * float(rng.uniform(0.25, 0.55))
-        spare_s = max(duration - PARKED_S - 9.0, 0.0)
-        parked_s = 2.0 + spare_s * float(rng.random())
-        wrong, park = self._route(self.view.wrong_way), self._route(self.view.parking)
-        return Incidents(
-            wrong_way=self._start(signals, wrong, self._wrong_way_m(), wrong_s)
-            if duration >= 8.0
-            else -1,
-            parking=self._start(signals, park, self.view.parking_m, parked_s)
+        parked_s = 2.5 + max(duration - PARKED_S - 7.0, 0.0) * float(rng.random())
+        into_green_s, first_try = 5.5 + 2.0 * float(rng.random()), float(rng.random())
+        park, wrong = self._route(self.view.parking), self._route(self.view.wrong_way)
+        at_line_s = _WARMUP_S + parked_s - self._lead_s(park, self.view.parking_m)
+        signals = SignalPlan(self.view.phases, 0.0).shifted(park.group, at_line_s - into_green_s)
+        target_m = self._wrong_way_m()
+        wanted_s = _WARMUP_S + duration * (0.1 + 0.5 * first_try) - self._lead_s(wrong, target_m)
+        green_s = signals.next_green_s(wrong.group, wanted_s, 3.0)
+        return signals, Incidents(
+            wrong_way=_start(wrong, target_m, green_s) if duration >= 8.0 else -1,
+            parking=_start(park, self.view.parking_m, at_line_s)
             if duration >= PARKED_S + 6.0
             else -1,
         )
 
-    def _start(self, signals: SignalPlan, route: Route, target_m: float, at_s: float) -> int:
-        """Return the step at which a car must start to be at a place at a time of the clip.
-
-        Where signals hold it, it starts so as to come to the stop line while it has green.
-        """
-        arrival_s = WARMUP_STEPS * STEP_S + at_s
-        if route.group:
-            way_s = (target_m - route.stop_m) / route.speed_mps
-            arrival_s = way_s + signals.next_green_s(route.group, arrival_s - way_s, 3.0)
-        return max(0, int((arrival_s - 1.1 * target_m / route.speed_mps) / STEP_S))
+    def _lead_s(self, route: Route, target_m: float) -> float:
+        """Return how long a car needs to a place on its route, from the stop line if it has one."""
+        return 1.15 * (target_m - (route.stop_m if route.group else 0.0)) / route.speed_mps + 0.5
 
     def _route(self, name: str) -> Route:
         return next(route for route in self.view.routes if route.name == name)
@@ -192,6 +187,12 @@ class World:
             share = np.array([shares.get(i, 0.0) for i in span]) if visible else np.ones(len(span))
             seen.append(Seen.of(track, routes[track.agent.route].name, share, MIN_HEIGHT_PX))
         return events(self.scenario, self.view, seen)
+
+
+def _start(route: Route, target_m: float, at_line_s: float) -> int:
+    """Return the step at which a car must start to pass its stop line, or arrive, in time."""
+    way_m = route.stop_m if route.group else 0.0
+    return max(0, int((at_line_s - 1.08 * way_m / route.speed_mps) / STEP_S))
 
 
 def _network(view: View) -> Network:

@@ -18,7 +18,7 @@ from cluster.demo.world.layout import (
 )
 
 _CAMERA = Camera(x_m=-14.0, y_m=-27.0, z_m=13.5, yaw_deg=24.0, pitch_deg=26.0, focal=0.85)
-_STOP = 50.0  # routes start 60 m from the middle, stop lines are 10 m from it
+_STOP = 100.0  # routes start 110 m from the middle, stop lines are 10 m from it
 
 CROSSROADS = View(
     name="crossroads",
@@ -33,25 +33,25 @@ CROSSROADS = View(
         ground_zone("junction", _CAMERA, "presence", (-4.4, -4.4, 4.4, 4.4)),
     ),
     routes=(
-        Route("north", "drive", ((1.8, -60), (1.8, 80)), 10.0, 0.26, "ns", _STOP),
-        Route("south", "drive", ((-1.8, 60), (-1.8, -60)), 10.0, 0.26, "ns", _STOP),
-        Route("east", "drive", ((-60, -1.8), (60, -1.8)), 9.5, 0.24, "ew", _STOP),
-        Route("west", "drive", ((60, 1.8), (-60, 1.8)), 9.5, 0.05, "ew", _STOP),
+        Route("north", "drive", ((1.8, -110), (1.8, 80)), 10.0, 0.13, "ns", _STOP),
+        Route("south", "drive", ((-1.8, 110), (-1.8, -60)), 10.0, 0.13, "ns", _STOP),
+        Route("east", "drive", ((-110, -1.8), (60, -1.8)), 9.5, 0.13, "ew", _STOP),
+        Route("west", "drive", ((110, 1.8), (-60, 1.8)), 9.5, 0.03, "ew", _STOP),
         Route(
             "south_to_east",
             "drive",
-            rounded(((1.8, -60), (1.8, -1.8), (60, -1.8)), 4.5),
+            rounded(((1.8, -110), (1.8, -1.8), (60, -1.8)), 4.5),
             8.0,
-            0.05,
+            0.03,
             "ns",
             _STOP,
         ),
         Route(
             "west_to_south",
             "drive",
-            rounded(((-60, -1.8), (-1.8, -1.8), (-1.8, -60)), 4.5),
+            rounded(((-110, -1.8), (-1.8, -1.8), (-1.8, -60)), 4.5),
             8.0,
-            0.05,
+            0.03,
             "ew",
             _STOP,
         ),
@@ -59,7 +59,7 @@ CROSSROADS = View(
         Route(
             "park",
             "drive",
-            ((1.8, -60), (1.8, 7.0), (5.0, 12.5), (5.0, 18.5), (1.8, 25.0), (1.8, 80)),
+            ((1.8, -110), (1.8, 7.0), (5.0, 12.5), (5.0, 18.5), (1.8, 25.0), (1.8, 80)),
             9.0,
             0.0,
             "ns",
@@ -73,14 +73,14 @@ CROSSROADS = View(
         Route("pavement_far", "walk", ((40, 5.4), (7.4, 5.4), (7.4, 50)), 1.4, 0.06),
     ),
     phases=(
-        SignalPhase(("ns",), 8.0, 4.0),
-        SignalPhase(("ew",), 6.0, 4.0),
-        SignalPhase(("walk",), 2.0, 7.0),
+        SignalPhase(("ns",), 10.0, 3.5),
+        SignalPhase(("ew",), 8.5, 3.5),
+        SignalPhase(("walk",), 1.5, 6.0),
     ),
     wrong_way="wrong",
     clears=("west",),
     parking="park",
-    parking_m=78.5,
+    parking_m=128.5,
     patches=(
         rect("pavement", -7.4, -90, 7.4, 140),
         rect("pavement", -110, -7.4, 120, 7.4),
