@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import engines
@@ -27,10 +28,12 @@ def resolve_model(pipeline: PipelineSpec) -> ModelSpec:
 
 
 def engine_options(pipeline: PipelineSpec) -> EngineOptions:
-    """How the pipeline wants its model to be run."""
+    """How the pipeline wants its model to be run; half the cores where it does not say.
+
+    The other half decodes: on a CPU that costs about as much as inference does.
+    """
     return EngineOptions(
-        device=pipeline.device,
-        num_threads=pipeline.num_threads,
+        num_threads=pipeline.num_threads or max(1, len(os.sched_getaffinity(0)) // 2),
         max_batch_size=pipeline.max_batch_size,
         max_queue_delay_s=pipeline.max_queue_delay_ms / 1e3,
     )

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from engines.inspection import create_engine
 from ray.exceptions import GetTimeoutError, RayActorError
 
 from actors.inference.outlet import Deliver, ResultOutlet
@@ -22,6 +21,7 @@ from actors.inference.service import InferenceService, PoolConfig
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest
 from engines.engine import Engine
 from engines.errors import EngineError
+from engines.factory import create_engine
 from engines.frames import shared_memory_dir
 from engines.spec import ModelSpec
 
@@ -32,11 +32,10 @@ _DELIVER_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to run a model; None leaves the choice to the backend."""
+    """How to run a model."""
 
-    device: str = "auto"
-    num_threads: int | None = None
-    max_batch_size: int | None = None
+    num_threads: int = 1
+    max_batch_size: int = 4
     max_queue_delay_s: float = 0.005
 
 
@@ -156,10 +155,7 @@ def shard_of(stream: str, num_shards: int) -> int:
 
 def _loaded(spec: ModelSpec, options: EngineOptions) -> Engine:
     engine = create_engine(
-        spec,
-        device=options.device,
-        num_threads=options.num_threads,
-        max_batch_size=options.max_batch_size,
+        spec, num_threads=options.num_threads, max_batch_size=options.max_batch_size
     )
     engine.load()
     return engine

@@ -25,7 +25,7 @@ from actors.messages import (
 from actors.specs import QosSpec
 from engines.detections import Detections
 from engines.errors import FramePoolError
-from engines.fake import CostModel, FakeEngine
+from engines.fake import FAKE_SPEC, CostModel, FakeEngine
 from engines.frames import FramePool, Picture, PoolLayout
 
 PICTURE = Picture(64, 36)
@@ -143,7 +143,7 @@ def test_ingest_actors_get_parts_of_the_pool_that_do_not_overlap() -> None:
 
 
 def test_an_engine_that_fails_ends_the_loop_and_says_why(results: Collector) -> None:
-    engine = FakeEngine(fail_after=0)
+    engine = FakeEngine(max_batches=0)
     engine.load()
     service = InferenceService(engine, POOL, results)
     lease = service.attach("ingest-0")
@@ -159,7 +159,7 @@ def test_a_swapped_engine_serves_from_the_next_batch_on(
     service: InferenceService, results: Collector
 ) -> None:
     lease = service.attach("ingest-0")
-    other = FakeEngine(name="other")
+    other = FakeEngine(FAKE_SPEC.model_copy(update={"name": "other"}))
     other.load()
     before = service.swap(other)
     service.submit(

@@ -1,0 +1,130 @@
+"""``sightline doctor``: what this machine has, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.table import Table
+
+from cluster.cli.output import JsonFlag, console, print_json
+from cluster.embedded import find_server
+from cluster.errors import UnavailableError
+from engines.errors import EngineError
+from engines.frames import shared_memory_dir
+
+_MIN_SHARED_MEMORY_BYTES = 256 << 20
+_PACKAGES = ("ray", "av", "onnxruntime", "onnx", "redis", "numpy", "scipy", "fastapi")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def doctor(as_json: JsonFlag = False) -> None:
+    """Check this machine: packages, Redis, shared memory, decoder, model, GPU.
+
+    Exits with 1 if something is missing that every Sightline needs.
+    """
+    findings = list(examine())
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        _show(findings)
+    if not all(f.ok for f in findings if not f.what.startswith("GPU")):
+        raise SystemExit(1)
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything; never raises."""
+    yield Finding("Python", True, f"{platform.python_version()} on {platform.platform()}")
+    yield Finding("CPU", True, f"{len(os.sched_getaffinity(0))} cores")
+    yield from map(_package, _PACKAGES)
+    for look in (_redis, _shared_memory, _decoder, _model, _gpu):
+        yield look()
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(f"package {name}", True, version(name))
+    except PackageNotFoundError:
+        return Finding(f"package {name}", False, "missing", "pip install sightline")
+
+
+def _redis() -> Finding:
+    try:
+        return Finding("Redis server", True, find_server())
+    except UnavailableError as error:
+        return Finding("Redis server", False, "none", str(error))
+
+
+def _shared_memory() -> Finding:
+    folder = shared_memory_dir()
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 2**20:.0f} MB free in {folder}"
+    if free >= _MIN_SHARED_MEMORY_BYTES:
+        return Finding("shared memory", True, found)
+    return Finding(
+        "shared memory", False, found, "give the container more: --shm-size=1g or --ipc=host"
+    )
+
+
+def _decoder() -> Finding:
+    return _tried("H.264 and H.265 decoders", _codecs)
+
+
+def _codecs() -> str:
+    import av
+
+    for name in ("h264", "hevc"):
+        av.CodecContext.create(name, "r")
+    return f"FFmpeg libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))}"
+
+
+def _model() -> Finding:
+    return _tried("detector", _run_builtin)
+
+
+def _run_builtin() -> str:
+    from cluster.config.pipelines import PipelineSpec
+    from cluster.models import resolve_model
+    from engines.factory import create_engine
+
+    engine = create_engine(resolve_model(PipelineSpec()))
+    engine.load()
+    engine.close()
+    return f"{engine.spec.name} runs ({', '.join(engine.spec.labels)})"
+
+
+def _tried(what: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, attempt())
+    except (EngineError, OSError, ValueError, ImportError) as error:
+        return Finding(
+            what, False, str(error), "reinstall: pip install --force-reinstall sightline"
+        )
+
+
+def _gpu() -> Finding:
+    if not os.path.exists("/dev/nvidiactl"):
+        remedy = "none needed: models run on the CPU with ONNX Runtime"
+        return Finding("GPU", False, "no NVIDIA driver", remedy)
+    return Finding("GPU", True, "NVIDIA driver present")
+
+
+def _show(findings: list[Finding]) -> None:
+    table = Table("", "what", "found", "what to do")
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
+        table.add_row(mark, finding.what, finding.found, "" if finding.ok else finding.remedy)
+    console.print(table)

@@ -1,0 +1,32 @@
+"""``sightline model``: look at model files before they are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from cluster.cli.output import JsonFlag, console, print_json
+from engines.inspection import load_spec
+
+app = typer.Typer(help="Look at model files before they are used.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep ``inspect`` a subcommand although it is the only one."""
+
+
+@app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="ONNX file, or a ModelSpec in YAML.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Show how a model is understood: family, input, labels; or why it cannot be used."""
+    spec = load_spec(path).model_dump(mode="json")
+    if as_json:
+        print_json(spec)
+    else:
+        console.print(yaml.safe_dump(spec, sort_keys=False), markup=False, highlight=False)

@@ -1,0 +1,32 @@
+"""How the command speaks: tables for people, JSON for programs, errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+console = Console()
+errors = Console(stderr=True)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+ApiOption = Annotated[
+    str,
+    typer.Option("--api", envvar="SIGHTLINE_API", help="Address of the API."),
+]
+DEFAULT_API = "http://127.0.0.1:8000"
+
+
+def print_json(value: Any) -> None:
+    """Write a value as JSON, for programs."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """End with an error message."""
+    errors.print(f"[bold red]error[/] {escape(message)}", highlight=False)
+    raise SystemExit(code)

@@ -1,0 +1,131 @@
+"""``sightline up`` and ``sightline down``: a Sightline that stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cluster.cli.output import console, fail
+from cluster.config import SightlineConfig, load_config
+from cluster.local import LocalCluster
+from cluster.stopping import Stop
+
+_START_TIMEOUT_S = 120.0
+_STOP_TIMEOUT_S = 60.0
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="YAML file; the defaults without one.")
+]
+
+
+def state_dir() -> Path:
+    """Where a local Sightline keeps its streams and says that it runs."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "sightline"
+
+
+def up(
+    config: ConfigOption = None,
+    port: Annotated[int | None, typer.Option(help="Port of the API; 0 takes a free one.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when it is up.")] = False,
+) -> None:
+    """Start Sightline on this machine and keep it running until Ctrl-C or `sightline down`.
+
+    Stream jobs are kept: they run again after the next `up`.
+    """
+    settings = load_config(config)
+    if port is not None:
+        settings = settings.model_copy(
+            update={"api": settings.api.model_copy(update={"port": port})}
+        )
+    running = _running()
+    if running is not None:
+        fail(f"it runs already (pid {running['pid']}, {running['api']}): `sightline down` first")
+    if detach:
+        _detach(config, port)
+    else:
+        _serve(settings)
+
+
+def down() -> None:
+    """End the Sightline that `up` started on this machine; its stream jobs are kept."""
+    running = _running()
+    if running is None:
+        console.print("nothing runs here")
+        return
+    os.kill(int(running["pid"]), signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_TIMEOUT_S
+    with console.status("stopping"):
+        while _running() is not None:
+            if time.monotonic() > deadline:
+                fail(f"pid {running['pid']} has not ended after {_STOP_TIMEOUT_S:.0f} s")
+            time.sleep(0.1)
+    console.print("stopped")
+
+
+def _serve(settings: SightlineConfig) -> None:
+    data = state_dir() / "valkey"
+    data.mkdir(parents=True, exist_ok=True)
+    with Stop() as stop, console.status("starting") as status:
+        cluster = LocalCluster(settings, data_dir=data, report=status.update)
+        with cluster, _announced(cluster):
+            stop.take_signals()
+            status.stop()
+            console.print(f"API   {cluster.api_url}    (docs: {cluster.api_url}/docs)")
+            console.print(f"Redis {cluster.redis_url}")
+            stop.wait()
+            console.print("stopping")
+
+
+def _detach(config: Path | None, port: int | None) -> None:
+    """Run ``up`` in a session of its own, and wait until it has said that it runs."""
+    state_dir().mkdir(parents=True, exist_ok=True)
+    log_path = state_dir() / "up.log"
+    command = [sys.executable, "-m", "cluster.cli", "up"]
+    command += ["--config", str(config.resolve())] if config else []
+    command += ["--port", str(port)] if port is not None else []
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    with console.status("starting"):
+        while (running := _running()) is None:
+            if process.poll() is not None or time.monotonic() > deadline:
+                fail(f"it did not start:\n{log_path.read_text()[-2000:]}")
+            time.sleep(0.1)
+    console.print(f"API   {running['api']}\nRedis {running['redis']}\nlog   {log_path}")
+
+
+@contextmanager
+def _announced(cluster: LocalCluster) -> Iterator[None]:
+    file = state_dir() / "up.json"
+    temporary = file.with_suffix(".new")
+    says = {"pid": os.getpid(), "api": cluster.api_url, "redis": cluster.redis_url}
+    temporary.write_text(json.dumps(says))
+    temporary.replace(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _running() -> dict[str, str] | None:
+    """What the running ``up`` said of itself; None where there is none."""
+    file = state_dir() / "up.json"
+    try:
+        says: dict[str, str] = json.loads(file.read_text())
+        os.kill(int(says["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return says

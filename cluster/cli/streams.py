@@ -1,0 +1,158 @@
+"""``sightline stream``: submit, list, show, change and remove stream jobs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.table import Table
+
+from actors.specs import QosClass
+from cluster.cli.output import (
+    DEFAULT_API,
+    ApiOption,
+    JsonFlag,
+    console,
+    fail,
+    print_json,
+)
+from cluster.client import ApiClient
+from cluster.errors import ClusterError
+from cluster.wording import state_style
+
+app = typer.Typer(help="Submit, list, change and remove stream jobs.", no_args_is_help=True)
+
+
+def _complete_id(ctx: typer.Context, incomplete: str) -> list[str]:
+    url = str((ctx.params or {}).get("api") or DEFAULT_API)
+    try:
+        with ApiClient(url) as api:
+            found = api.get("/v1/streams")["streams"]
+    except ClusterError:
+        return []
+    return [s["id"] for s in found if s["id"].startswith(incomplete)]
+
+
+StreamId = Annotated[str, typer.Argument(help="Stream id.", autocompletion=_complete_id)]
+ClassOption = Annotated[QosClass | None, typer.Option("--class", help="Quality of service.")]
+MaxFps = Annotated[float | None, typer.Option("--max-fps", help="Infer at most so many a second.")]
+Transport = Annotated[str | None, typer.Option("--transport", help="auto, tcp or udp.")]
+RulesFile = Annotated[
+    Path | None, typer.Option("--rules", help="YAML or JSON file with a list of rules.")
+]
+Enabled = Annotated[
+    bool | None, typer.Option("--enabled/--disabled", help="Open or close the camera.")
+]
+
+
+@app.command()
+def add(
+    stream: Annotated[str, typer.Argument(help="Id for the new stream.")],
+    url: Annotated[str, typer.Argument(help="rtsp://, http:// or file:// URL.")],
+    name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
+    qos_class: ClassOption = None,
+    max_fps: MaxFps = None,
+    transport: Transport = None,
+    rules: RulesFile = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Play a file again and again.")] = False,
+    as_json: JsonFlag = False,
+    api: ApiOption = DEFAULT_API,
+) -> None:
+    """Submit a stream job."""
+    body = {"id": stream, "url": url, **_changes(name, qos_class, max_fps, transport, rules)}
+    if loop:
+        body["loop"] = True
+    with ApiClient(api) as client:
+        made = client.post("/v1/streams", body)
+    print_json(made) if as_json else console.print(f"added [bold]{made['id']}[/]")
+
+
+@app.command("list")
+def list_streams(as_json: JsonFlag = False, api: ApiOption = DEFAULT_API) -> None:
+    """List all stream jobs with what they are doing."""
+    with ApiClient(api) as client:
+        answer = client.get("/v1/streams")
+    if as_json:
+        print_json(answer)
+        return
+    table = Table("stream", "class", "state", "reason", "slot", "url")
+    for stream in answer["streams"]:
+        state = stream["status"]["state"]
+        table.add_row(
+            stream["id"],
+            stream["spec"]["qos"]["class"],
+            f"[{state_style(state)}]{state}[/]",
+            stream["status"].get("reason") or "",
+            stream["status"].get("slot") or "",
+            stream["spec"]["url"],
+        )
+    console.print(table)
+
+
+@app.command()
+def show(stream: StreamId, as_json: JsonFlag = False, api: ApiOption = DEFAULT_API) -> None:
+    """Show one stream job, its state and its counts."""
+    with ApiClient(api) as client:
+        answer = {**client.get(f"/v1/streams/{stream}")}
+        answer["stats"] = client.get(f"/v1/streams/{stream}/stats")
+    if as_json:
+        print_json(answer)
+    else:
+        console.print(yaml.safe_dump(answer, sort_keys=False, allow_unicode=True), markup=False)
+
+
+@app.command()
+def update(
+    stream: StreamId,
+    url: Annotated[str | None, typer.Option(help="New URL.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
+    qos_class: ClassOption = None,
+    max_fps: MaxFps = None,
+    transport: Transport = None,
+    rules: RulesFile = None,
+    enabled: Enabled = None,
+    as_json: JsonFlag = False,
+    api: ApiOption = DEFAULT_API,
+) -> None:
+    """Change a stream job; what is not named stays."""
+    changes = _changes(name, qos_class, max_fps, transport, rules)
+    changes |= {k: v for k, v in (("url", url), ("enabled", enabled)) if v is not None}
+    if not changes:
+        fail("nothing to change: name an option, see `sightline stream update --help`", 2)
+    with ApiClient(api) as client:
+        made = client.patch(f"/v1/streams/{stream}", changes)
+    print_json(made) if as_json else console.print(f"changed [bold]{stream}[/]")
+
+
+@app.command()
+def remove(stream: StreamId, api: ApiOption = DEFAULT_API) -> None:
+    """Remove a stream job."""
+    with ApiClient(api) as client:
+        client.delete(f"/v1/streams/{stream}")
+    console.print(f"removed [bold]{stream}[/]")
+
+
+def _changes(
+    name: str | None,
+    qos_class: QosClass | None,
+    max_fps: float | None,
+    transport: str | None,
+    rules: Path | None,
+) -> dict[str, Any]:
+    values: dict[str, Any] = {"name": name, "max_fps": max_fps, "transport": transport}
+    if qos_class is not None:
+        values["qos"] = {"class": qos_class.value}
+    if rules is not None:
+        values["rules"] = _read_rules(rules)
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _read_rules(path: Path) -> Any:
+    try:
+        text = path.read_text()
+        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        fail(f"--rules {path}: cannot be read ({error}): give a YAML or JSON list of rules", 2)

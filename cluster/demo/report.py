@@ -1,0 +1,90 @@
+"""The demo's report: what was decoded, inferred, dropped and seen, and whether it was right."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cluster.demo.feeds import Feed
+from cluster.demo.rtsp.process import ServedCamera
+from cluster.demo.scoring import Score, reported_crossing, score, true_crossings
+from cluster.demo.world import Truth
+
+if TYPE_CHECKING:
+    from cluster.demo.session import Watched
+
+
+def build_report(
+    feeds: Sequence[Feed], cameras: Mapping[str, ServedCamera], seen: Watched, setup_s: float
+) -> dict[str, Any]:
+    """The report as JSON values; times in seconds, from the process's start without set-up."""
+    first_event_s = None if seen.first_event is None else seen.first_event - seen.began
+    return {
+        "setup_s": round(setup_s, 2),
+        "submitted_s": round(seen.submitted - seen.began, 2),
+        "first_event_s": None if first_event_s is None else round(first_event_s, 2),
+        "watched_s": round(seen.span[1] - seen.span[0], 2),
+        "streams": [_stream(stats) for stats in seen.streams],
+        "events": dict(sorted(Counter(e["type"] for e in seen.events).items())),
+        "tracks": _num_tracks(seen.events),
+        "ledger_balanced": all(_balanced(stats["ledger"]) for stats in seen.streams),
+        "truth": _truth(feeds, cameras, seen),
+    }
+
+
+def _stream(stats: dict[str, Any]) -> dict[str, Any]:
+    ledger = stats["ledger"]
+    keys = ("decoded", "inferred", "dropped", "analysed", "reconnects", "latency_ms")
+    return {
+        "id": stats["id"],
+        "class": stats["class"],
+        **{key: ledger[key] for key in keys},
+        "source": stats["source"],
+    }
+
+
+def _balanced(ledger: dict[str, Any]) -> bool:
+    """Every decoded frame ended in exactly one place."""
+    ended = int(ledger["inferred"]) + sum(ledger["dropped"].values())
+    return int(ledger["decoded"]) == ended
+
+
+def _num_tracks(events: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """How many different objects of each class events speak of."""
+    tracks = {(e["stream"], e["track"], e["class"]) for e in events if e.get("class")}
+    return dict(sorted(Counter(str(label) for _, _, label in tracks).items()))
+
+
+def _truth(
+    feeds: Sequence[Feed], cameras: Mapping[str, ServedCamera], seen: Watched
+) -> dict[str, Any] | None:
+    """Precision and recall of line crossings; None where no film's truth is known."""
+    total = Score(0, 0, 0, 0)
+    by_camera = {}
+    for feed in feeds:
+        if feed.truth is None:
+            continue
+        one = _score(feed.name, feed.truth, cameras[feed.name].epoch, seen)
+        by_camera[feed.name] = _as_dict(one)
+        total += one
+    return {**_as_dict(total), "cameras": by_camera} if by_camera else None
+
+
+def _score(camera: str, truth: Truth, epoch: float, seen: Watched) -> Score:
+    reported = [
+        reported_crossing(camera, event, truth, epoch, seen.span)
+        for event in seen.events
+        if event["type"] == "line_cross" and event["stream"] == camera
+    ]
+    return score(true_crossings(camera, truth, epoch, seen.span), reported)
+
+
+def _as_dict(value: Score) -> dict[str, float]:
+    return {
+        "precision": round(value.precision, 4),
+        "recall": round(value.recall, 4),
+        "happened": value.num_true,
+        "reported": value.num_reported,
+        "found": value.num_found,
+    }

@@ -1,0 +1,159 @@
+"""A whole Sightline on this machine: Redis, Ray, slots and API, started and ended together."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+
+from cluster.config import SightlineConfig
+from cluster.embedded import EmbeddedRedis, free_port
+from cluster.errors import UnavailableError
+from cluster.registry import Registry
+from cluster.runtime import local_ray
+from cluster.slot.leftovers import remove_leftovers
+
+_READY_TIMEOUT_S = 90.0
+
+Report = Callable[[str], None]
+
+
+class LocalCluster:
+    """Starts at ``with``; at its end no process, port or file in shared memory is left.
+
+    Args:
+        config: What to run; without ``redis.url`` a server of our own is started.
+        data_dir: Where that server keeps the streams; None forgets them at the end.
+        report: Told in a few words what is being started.
+    """
+
+    def __init__(
+        self,
+        config: SightlineConfig,
+        *,
+        data_dir: Path | None = None,
+        report: Report = lambda _: None,
+    ) -> None:
+        self._config = config
+        self._data_dir = data_dir
+        self._report = report
+        self._stack = contextlib.ExitStack()
+
+    @property
+    def config(self) -> SightlineConfig:
+        """The configuration as it runs, with ``redis.url`` and ``api.port`` filled in."""
+        return self._config
+
+    @property
+    def api_url(self) -> str:
+        """Where the API listens."""
+        return f"http://{self._config.api.host}:{self._config.api.port}"
+
+    @property
+    def redis_url(self) -> str:
+        """The Redis that is used."""
+        return str(self._config.redis.url)
+
+    def __enter__(self) -> LocalCluster:
+        with contextlib.ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def wait_ready(self) -> None:
+        """Wait until the API and a slot are ready.
+
+        Raises:
+            UnavailableError: with what is missing.
+        """
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        answer = "no answer"
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                reply = httpx.get(f"{self.api_url}/readyz", timeout=5.0, trust_env=False)
+                if reply.status_code == 200:
+                    return
+                answer = reply.text[:500]
+            time.sleep(0.1)
+        raise UnavailableError(f"not ready after {_READY_TIMEOUT_S:.0f} s: {answer}")
+
+    def _start(self, stack: contextlib.ExitStack) -> None:
+        self._config = _with_port(self._config)
+        stack.callback(remove_leftovers)
+        if self._config.redis.url is None:
+            self._report("starting Valkey")
+            server = stack.enter_context(EmbeddedRedis(data_dir=self._data_dir))
+            self._config = _with_redis(self._config, server.url)
+        self._seed()
+        self._report("starting Ray")
+        stack.enter_context(local_ray())
+        self._report("starting the API and the slots")
+        stack.enter_context(_serving(self._config))
+        self._report("loading the model")
+        self.wait_ready()
+
+    def _seed(self) -> None:
+        """Bring the streams and pipelines of the configuration into the registry."""
+        registry = Registry.open(
+            self.redis_url, self._config.redis.prefix, self._config.api.max_streams
+        )
+        for name, pipeline in self._config.pipelines.items():
+            registry.pipelines.put(name, pipeline)
+        for stream in self._config.streams:
+            registry.streams.put(stream)
+        registry.close()
+
+
+@contextlib.contextmanager
+def _serving(config: SightlineConfig) -> Iterator[None]:
+    from ray import serve
+
+    from cluster.app import NAME, build
+
+    serve.start(
+        http_options={"host": config.api.host, "port": config.api.port, "location": "HeadOnly"},
+        logging_config={"log_level": "WARNING", "enable_access_log": False},
+    )
+    try:
+        serve.run(build(config.model_dump(mode="json", by_alias=True)), name=NAME, route_prefix="/")
+        yield
+    finally:
+        serve.shutdown()
+
+
+def _with_redis(config: SightlineConfig, url: str) -> SightlineConfig:
+    return config.model_copy(update={"redis": config.redis.model_copy(update={"url": url})})
+
+
+def _with_port(config: SightlineConfig) -> SightlineConfig:
+    """Port 0 takes a free one; another must be free.
+
+    Raises:
+        UnavailableError: if somebody listens there already.
+    """
+    api = config.api
+    if api.port == 0:
+        return config.model_copy(update={"api": api.model_copy(update={"port": free_port()})})
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((api.host, api.port))
+        except OSError as error:
+            raise UnavailableError(
+                f"api.port: {api.host}:{api.port} cannot be used ({error.strerror}): end what "
+                "listens there, or choose another port (0 takes a free one)"
+            ) from None
+    return config
