@@ -1,0 +1,39 @@
+"""What the backends ask of a model family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.detections import Detections
+from engines.frames import Frame
+from engines.signature import Signature
+
+
+class FamilyAdapter(Protocol):
+    """Knows how a family's input is prepared and its output read; for one thread."""
+
+    def check_signature(self, signature: Signature) -> None:
+        """Compare the tensors of the model file with the spec.
+
+        Raises:
+            ModelError: if they do not fit, naming the field of the spec.
+        """
+
+    def check_outputs(self, outputs: Sequence[NDArray[np.float32]]) -> None:
+        """Look at what the model made of a grey picture, a batch of one.
+
+        Raises:
+            ModelError: if the values cannot be those of the family.
+        """
+
+    def prepare(self, frame: Frame, out: NDArray[np.float32]) -> None:
+        """Fill one picture of the input, float32 [3, height, width]."""
+
+    def read(
+        self, outputs: Sequence[NDArray[np.float32]], frames: Sequence[Frame]
+    ) -> list[Detections]:
+        """Turn the outputs of a batch into detections in source pixels, best first."""

@@ -1,0 +1,124 @@
+"""Letterbox: a decoded picture, resized with its aspect ratio kept, in the input of a model.
+
+The picture lies at the top left, the rest is padded. For the output pixel (x, y) of a picture of
+W x H luma samples that is placed as w x h pixels::
+
+    sx = (x + 0.5) * W / w - 0.5          sy = (y + 0.5) * H / h - 0.5         half-pixel centres
+    Y  = bilinear(luma, sx, sy)
+    C  = bilinear(chroma, sx / 2, (sy + 0.5) / 2 - 0.5)                        Cb and Cr alike
+    value[c]  = clamp(luma_c * Y + cb_c * Cb + cr_c * Cr + offset_c, 0, 255)   see color.py
+    output[c] = (value[c] - mean[c]) / std[c]
+
+``bilinear`` clamps its position to the first and last sample of each axis, as OpenCV's
+INTER_LINEAR does. Chroma is left-sited, between two rows (ITU-T H.264 Annex E, chroma type 0, the
+default of H.264, H.265 and MPEG-4). All arithmetic is float32 without intermediate rounding, tap
+positions are float64; a padded pixel holds (pad_value - mean[c]) / std[c].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.families.bilinear import FloatPlane, Scratch, Taps, resample, taps
+from engines.families.color import ChannelMap, channel_maps
+from engines.frames import Frame, Picture
+from engines.spec import InputSpec
+
+MAX_LAYOUTS = 64
+"""Picture layouts whose taps are remembered; a camera has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Size in pixels that a picture has within the model's input, from its top left corner."""
+
+    width: int
+    height: int
+
+
+def place(width: int, height: int, input_spec: InputSpec) -> Placement:
+    """The largest placement of a width x height picture that keeps its aspect ratio."""
+    ratio = min(input_spec.width / width, input_spec.height / height)
+    return Placement(
+        min(input_spec.width, max(1, round(width * ratio))),
+        min(input_spec.height, max(1, round(height * ratio))),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """All that depends on the layout of the picture alone; taps are (vertical, horizontal)."""
+
+    placement: Placement
+    luma: tuple[Taps, Taps]
+    chroma: tuple[Taps, Taps]
+    channels: tuple[ChannelMap, ...]
+
+
+def _plan(input_spec: InputSpec, picture: Picture) -> _Plan:
+    placement = place(picture.width, picture.height, input_spec)
+    x = _positions(picture.width, placement.width)
+    y = _positions(picture.height, placement.height)
+    chroma_rows, chroma_columns = picture.plane_shapes[1]
+    return _Plan(
+        placement,
+        luma=(taps(y, picture.height), taps(x, picture.width)),
+        chroma=(taps((y + 0.5) / 2 - 0.5, chroma_rows), taps(x / 2, chroma_columns)),
+        channels=channel_maps(picture, input_spec),
+    )
+
+
+def _positions(num_inputs: int, num_outputs: int) -> NDArray[np.float64]:
+    outputs = np.arange(num_outputs, dtype=np.float64)
+    return (outputs + 0.5) * (num_inputs / num_outputs) - 0.5
+
+
+class Letterbox:
+    """Fills the input of a model from decoded planes; for one thread."""
+
+    def __init__(self, input_spec: InputSpec) -> None:
+        self._plan_of = lru_cache(MAX_LAYOUTS)(partial(_plan, input_spec))
+        self._scratch = Scratch()
+        self._mean = np.array(input_spec.mean, np.float32)[:, None, None]
+        self._scale = 1 / np.array(input_spec.std, np.float32)[:, None, None]
+        self._normalizes = any(input_spec.mean) or set(input_spec.std) != {1.0}
+        self._pad = (np.float32(input_spec.pad_value) - self._mean) * self._scale
+
+    def write(self, frame: Frame, out: NDArray[np.float32]) -> None:
+        """Write one picture into ``out``, float32 [3, input height, input width]."""
+        plan = self._plan_of(frame.picture)
+        width, height = plan.placement.width, plan.placement.height
+        out[:, height:] = self._pad
+        out[:, :height, width:] = self._pad
+        placed = out[:, :height, :width]
+        luma, cb, cr = self._resample_planes(frame, plan)
+        luma *= plan.channels[0].luma
+        for channel, channel_out in zip(plan.channels, placed, strict=True):
+            self._convert(channel, luma, cb, cr, channel_out)
+        if self._normalizes:
+            placed -= self._mean
+            placed *= self._scale
+
+    def _resample_planes(self, frame: Frame, plan: _Plan) -> list[FloatPlane]:
+        shape = (plan.placement.height, plan.placement.width)
+        planes = []
+        for name, plane in zip(("y", "cb", "cr"), frame.planes, strict=True):
+            vertical, horizontal = plan.luma if name == "y" else plan.chroma
+            out = self._scratch.plane(name, *shape)
+            resample(plane, vertical, horizontal, out, self._scratch)
+            planes.append(out)
+        return planes
+
+    def _convert(
+        self, channel: ChannelMap, luma: FloatPlane, cb: FloatPlane, cr: FloatPlane, out: FloatPlane
+    ) -> None:
+        term = self._scratch.plane("column_step", *out.shape)
+        np.add(luma, channel.offset, out=out)
+        for factor, plane in ((channel.cb, cb), (channel.cr, cr)):
+            if factor:
+                out += np.multiply(plane, factor, out=term)
+        np.clip(out, 0, 255, out=out)
