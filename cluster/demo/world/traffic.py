@@ -265,7 +265,7 @@ class Simulation:
             accel = min(accel, manner.accel * (1.0 - ratio * ratio))
         accel = min(max(accel, -7.0), manner.accel)
         after = max(0.0, v + accel * STEP_S)
-        if after < _CREEP_MPS and accel < (0.0 if v > 0 else _START_MPS2):
+        if after < _CREEP_MPS and accel < _START_MPS2:
             after = 0.0
         return round(agent.s_m + (v + after) / 2 * STEP_S, 6), round(after, 6)
 

@@ -31,7 +31,7 @@ from cluster.demo.world.truth import FrameTruth, Truth, TruthEvent
 from cluster.demo.world.views import VIEWS
 
 FIRST_EVENT_S = 2.5
-MIN_CROSSINGS_HZ = 0.4
+MIN_CROSSINGS_HZ = 0.33
 _MAX_ATTEMPTS = 40
 _WARMUP_S = WARMUP_STEPS * STEP_S
 _NETWORKS: dict[str, Network] = {}
@@ -125,8 +125,8 @@ class World:
     def _plan(self, rng: np.random.Generator) -> tuple[SignalPlan, Incidents]:
         """Draw when the scripted incidents happen, and set the signals to let them happen."""
         duration = self.scenario.duration_s
-        parked_s = 2.5 + max(duration - PARKED_S - 7.0, 0.0) * float(rng.random())
-        into_green_s, first_try = 5.5 + 2.0 * float(rng.random()), float(rng.random())
+        parked_s = 2.0 + max(duration - PARKED_S - 9.5, 0.0) * float(rng.random())
+        into_green_s, first_try = 6.5 + 1.5 * float(rng.random()), float(rng.random())
         park, wrong = self._route(self.view.parking), self._route(self.view.wrong_way)
         at_line_s = _WARMUP_S + parked_s - self._lead_s(park, self.view.parking_m)
         signals = SignalPlan(self.view.phases, 0.0).shifted(park.group, at_line_s - into_green_s)

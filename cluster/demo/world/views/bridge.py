@@ -17,7 +17,7 @@ from cluster.demo.world.layout import (
 
 _CAMERA = Camera(x_m=0.6, y_m=0.0, z_m=8.8, yaw_deg=0.0, pitch_deg=16.5, focal=0.92)
 
-_AWAY = ((5.4, 2.0), (5.4, 170.0))
+_AWAY = ((1.9, 2.0), (1.9, 170.0))
 
 BRIDGE = View(
     name="bridge",
@@ -28,12 +28,12 @@ BRIDGE = View(
     ),
     zones=(
         ground_zone("hard_shoulder", _CAMERA, "no_parking", (7.7, 25.0, 10.2, 38.0)),
-        ground_zone("lane_away", _CAMERA, "lane", (3.9, 20.0, 6.9, 40.0), (0.0, 1.0)),
+        ground_zone("lane_away", _CAMERA, "lane", (0.4, 20.0, 3.4, 40.0), (0.0, 1.0)),
         ground_zone("approach", _CAMERA, "presence", (-7.4, 20.0, -0.2, 32.0)),
     ),
     routes=(
-        Route("away_outer", "drive", _AWAY, 11.0, 0.17),
-        Route("away_inner", "drive", ((1.9, 2.0), (1.9, 170.0)), 13.0, 0.18),
+        Route("away_outer", "drive", ((5.4, 2.0), (5.4, 170.0)), 11.0, 0.17),
+        Route("away_inner", "drive", _AWAY, 13.0, 0.18),
         Route("near_inner", "drive", ((-1.9, 170.0), (-1.9, 2.0)), 13.0, 0.18),
         Route("near_outer", "drive", ((-5.4, 170.0), (-5.4, 2.0)), 11.0, 0.17),
         Route("wrong", "drive", _AWAY[::-1], 10.0),
@@ -50,7 +50,7 @@ BRIDGE = View(
     ),
     phases=(),
     wrong_way="wrong",
-    clears=("away_outer", "park"),
+    clears=("away_inner",),
     parking="park",
     parking_m=34.5,
     patches=(

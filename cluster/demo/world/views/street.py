@@ -1,0 +1,108 @@
+"""A street with a crossing, seen from the side, from a window over the pavement."""
+
+from __future__ import annotations
+
+from cluster.demo.world.geometry import Camera
+from cluster.demo.world.layout import (
+    Building,
+    Prop,
+    Route,
+    SignalPhase,
+    View,
+    dashes,
+    edge,
+    ground_line,
+    ground_zone,
+    rect,
+    stripes,
+)
+
+_CAMERA = Camera(x_m=0.0, y_m=-5.5, z_m=10.5, yaw_deg=7.0, pitch_deg=24.5, focal=0.76)
+
+STREET = View(
+    name="street",
+    camera=_CAMERA,
+    lines=(
+        ground_line("road", _CAMERA, (-1.6, 12.2), (-1.6, 21.0)),
+        ground_line("near_pavement", _CAMERA, (6.4, 8.2), (6.4, 11.8)),
+    ),
+    zones=(
+        ground_zone("loading_bay", _CAMERA, "no_parking", (6.5, 19.6, 17.5, 22.6)),
+        ground_zone("lane_east", _CAMERA, "lane", (0.5, 12.4, 13.0, 15.4), (1.0, 0.0)),
+        ground_zone("crossing", _CAMERA, "presence", (-8.0, 12.6, -3.6, 20.6)),
+    ),
+    routes=(
+        Route("east", "drive", ((-75, 14.6), (60, 14.6)), 9.0, 0.24, "cars", 65.0),
+        Route("west", "drive", ((80, 18.2), (-60, 18.2)), 9.0, 0.24, "cars", 78.8),
+        Route("wrong", "drive", ((60, 14.6), (-75, 14.6)), 8.0, 0.0, "cars", 60.8),
+        Route(
+            "park",
+            "drive",
+            ((80, 18.2), (21.0, 18.2), (15.5, 21.2), (8.5, 21.2), (3.0, 18.2), (-60, 18.2)),
+            8.5,
+        ),
+        Route("near_east", "walk", ((-26, 9.2), (30, 9.2)), 1.4, 0.09),
+        Route("near_west", "walk", ((30, 10.6), (-26, 10.6)), 1.3, 0.09),
+        Route("far_east", "walk", ((-34, 24.4), (40, 24.4)), 1.4, 0.08),
+        Route("far_west", "walk", ((40, 25.4), (-34, 25.4)), 1.3, 0.08),
+        Route("over", "walk", ((-6.2, 8.6), (-6.2, 26.0)), 1.5, 0.05, "walk", 3.6),
+        Route("back", "walk", ((-5.2, 26.0), (-5.2, 8.6)), 1.4, 0.05, "walk", 4.6),
+    ),
+    phases=(
+        SignalPhase(("cars",), 17.0, 3.5),
+        SignalPhase(("walk",), 1.5, 6.5),
+    ),
+    wrong_way="wrong",
+    clears=("east",),
+    parking="park",
+    parking_m=69.5,
+    patches=(
+        rect("pavement", -160, 7.6, 160, 12.4),
+        rect("pavement", -160, 20.2, 160, 27.0),
+        rect("asphalt", -160, 12.7, 160, 20.1),
+        rect("bay", 4.5, 20.1, 19.5, 22.6),
+        rect("yellow", 6.5, 22.4, 17.5, 22.55),
+        rect("yellow", 6.5, 20.1, 6.65, 22.5),
+        rect("yellow", 17.35, 20.1, 17.5, 22.5),
+        edge(12.55, -160, 160, along="x"),
+        edge(20.15, -160, 4.5, along="x"),
+        edge(20.15, 19.5, 160, along="x"),
+        edge(22.7, 4.5, 19.5, along="x"),
+        *stripes((-7.4, 12.9, -4.2, 19.9), along="y"),
+        rect("white", -10.0, 12.9, -9.6, 16.2),
+        rect("white", -1.4, 16.6, -1.0, 19.9),
+        *dashes(16.4, -70, -11, along="x"),
+        *dashes(16.4, 0, 70, along="x"),
+    ),
+    props=(
+        Prop("signal", -9.2, 12.2),
+        Prop("signal", -0.9, 20.6),
+        Prop("lamp", 14.0, 12.1),
+        Prop("lamp", -14.5, 12.1),
+        Prop("lamp", 2.5, 22.6),
+        Prop("lamp", 23.0, 20.6),
+        Prop("lamp", -18.0, 20.6),
+        Prop("shelter", -12.6, 22.6, 0.7),
+        Prop("tree", 18.5, 7.0, 0.5),
+        Prop("tree", -11.8, 6.4, 0.5),
+        Prop("tree", 20.8, 26.6, 0.7),
+        Prop("tree", -8.6, 26.7, 0.6),
+        Prop("tree", -22.0, 26.7, 0.7),
+        Prop("bin", 4.2, 26.5, 0.6),
+        Prop("bin", 10.8, 11.9, 0.5),
+        Prop("bench", 11.5, 26.6, 0.6),
+        Prop("bollard", 2.4, 12.2, 0.5),
+        Prop("bollard", 4.2, 12.2, 0.5),
+        Prop("sign", 18.5, 23.2, 0.6),
+        Prop("sign", -3.2, 12.2, 0.4),
+        Prop("bush", 3.5, 6.6, 0.5),
+        Prop("bush", -5.0, 6.4, 0.5),
+    ),
+    buildings=(
+        Building(-46, 27.2, -24, 44, 11),
+        Building(-23.5, 28.2, -5, 44, 13),
+        Building(-4, 27.6, 16, 44, 9.5),
+        Building(17, 28.4, 34, 44, 14),
+        Building(35, 27.4, 60, 44, 10),
+    ),
+)
