@@ -1,0 +1,65 @@
+"""The analytics actor: a shard in a process of its own.
+
+A plain class; its owner makes it an actor, with ``max_concurrency`` of at least 2, so that status
+and control calls are not queued behind frames.
+"""
+
+from __future__ import annotations
+
+from actors.analytics.shard import AnalyticsShard
+from actors.analytics.status import AnalyticsStatus
+from actors.ledger import Ledger
+from actors.messages import Assignment, FrameResult
+from actors.sinks import SinkSpec, open_sink
+
+
+class AnalyticsActor:
+    """Tracks, applies rules and writes events for the streams that it is given.
+
+    Args:
+        ledger_path: The slot's ledger.
+        sinks: Where events go.
+        slot_name: Name of the slot, for events.
+        labels: Class names of the model, in class order.
+
+    Raises:
+        SinkError: if a sink cannot be opened.
+    """
+
+    def __init__(
+        self,
+        ledger_path: str,
+        sinks: tuple[SinkSpec, ...],
+        slot_name: str,
+        labels: tuple[str, ...] = (),
+    ) -> None:
+        ledger = Ledger.attach(ledger_path)
+        self._shard = AnalyticsShard(ledger, [open_sink(s) for s in sinks], slot_name, labels)
+
+    def start(self) -> str:
+        """Answers once the actor is up, with its incarnation."""
+        return self._shard.incarnation
+
+    def open_stream(self, assignment: Assignment) -> None:
+        """Take a stream, or a newer spec of one."""
+        self._shard.open_stream(assignment)
+
+    def close_stream(self, stream: str) -> None:
+        """Give a stream up."""
+        self._shard.close_stream(stream)
+
+    def set_labels(self, labels: tuple[str, ...]) -> None:
+        """Take the class names of another model."""
+        self._shard.set_labels(labels)
+
+    def process(self, results: tuple[FrameResult, ...]) -> None:
+        """Analyse frames, each stream's in order."""
+        self._shard.process(results)
+
+    def status(self) -> AnalyticsStatus:
+        """The last frame and event of each stream, and counts."""
+        return self._shard.status()
+
+    def stop(self) -> None:
+        """Give up all streams, deliver what the sinks can take, close them."""
+        self._shard.close()

@@ -1,0 +1,111 @@
+"""The life cycle of events: what begins is updated and ended under one count, and nothing else is.
+
+One object lives as long as one source session; it gives every event the id of what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from actors.analytics.events import Event, Phase, event_id
+from actors.analytics.rules.scene import Occurrence
+
+_Subject = tuple[str, int]  # rule and track
+
+
+@dataclass(frozen=True, slots=True)
+class EventContext:
+    """What all events of a stream have in common."""
+
+    stream: str
+    slot: str
+    model: str
+    labels: Mapping[str, str]
+
+
+class EventLifeCycle:
+    """Turns the occurrences of one source session into events, in order.
+
+    Args:
+        session: Names the session; must not come again for the stream.
+    """
+
+    def __init__(self, session: str) -> None:
+        self._session = session
+        self._counts: dict[tuple[_Subject, Phase], int] = {}
+        self._open: dict[_Subject, Event] = {}
+
+    @property
+    def num_open(self) -> int:
+        """Events that have begun and not ended."""
+        return len(self._open)
+
+    def record(self, occurrence: Occurrence, context: EventContext) -> Event:
+        """The event of an occurrence.
+
+        ``update`` and ``end`` get ``begin_id`` and ``duration_s`` of what they belong to.
+
+        Raises:
+            ValueError: if something begins twice, or goes on without having begun.
+        """
+        subject = (occurrence.rule, occurrence.sighting.track)
+        begun = self._open.get(subject)
+        _check(occurrence, begun)
+        event = self._event(occurrence, context, begun)
+        if event.phase is Phase.BEGIN:
+            self._open[subject] = event
+        elif event.phase is Phase.END:
+            del self._open[subject]
+        return event
+
+    def forget(self, tracks: tuple[int, ...]) -> None:
+        """Drop the counts of tracks that have ended."""
+        if tracks:
+            ended = set(tracks)
+            self._counts = {k: v for k, v in self._counts.items() if k[0][1] not in ended}
+
+    def _event(self, occurrence: Occurrence, context: EventContext, begun: Event | None) -> Event:
+        sighting, at = occurrence.sighting, occurrence.at
+        ts = round(at.ts * 1000)
+        data = dict(occurrence.data)
+        if begun is not None and occurrence.phase is not Phase.INSTANT:
+            data |= {"begin_id": begun.id, "duration_s": round((ts - begun.ts) / 1000, 3)}
+        left, top, right, bottom = (round(v, 1) for v in sighting.box)
+        return Event(
+            id=self._next_id(occurrence, context.stream),
+            type=occurrence.type,
+            phase=occurrence.phase,
+            stream=context.stream,
+            ts=ts,
+            pts=round(at.pts_s, 6),
+            rule=occurrence.rule,
+            track=sighting.track,
+            class_name=sighting.class_name,
+            confidence=round(sighting.confidence, 4),
+            box=(left, top, right, bottom),
+            model=context.model,
+            slot=context.slot,
+            labels=context.labels,
+            data=data,
+        )
+
+    def _next_id(self, occurrence: Occurrence, stream: str) -> str:
+        rule, track, phase = occurrence.rule, occurrence.sighting.track, occurrence.phase
+        key = ((rule, track), phase)
+        self._counts[key] = count = self._counts.get(key, 0) + 1
+        return event_id(stream, self._session, rule, track, phase, count)
+
+
+def _check(occurrence: Occurrence, begun: Event | None) -> None:
+    goes_on = occurrence.phase in (Phase.UPDATE, Phase.END)
+    if goes_on and begun is None:
+        raise ValueError(
+            f"rule '{occurrence.rule}': {occurrence.phase.value} of {occurrence.type.value} for "
+            f"track {occurrence.sighting.track}, which has not begun"
+        )
+    if occurrence.phase is Phase.BEGIN and begun is not None:
+        raise ValueError(
+            f"rule '{occurrence.rule}': {occurrence.type.value} begins twice for "
+            f"track {occurrence.sighting.track}"
+        )

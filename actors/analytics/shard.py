@@ -1,0 +1,130 @@
+"""A shard: the analytics of some streams, from frame results to sinks and ledger."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from actors.analytics.events import Event
+from actors.analytics.pipeline import StreamPipeline
+from actors.analytics.status import AnalyticsStatus, StreamAnalytics
+from actors.ledger import Ledger, LedgerRow
+from actors.messages import Assignment, FrameResult
+from actors.sinks import Sink
+
+
+@dataclass(slots=True)
+class _Stream:
+    generation: int
+    counts: LedgerRow
+    pipeline: StreamPipeline
+    last_frame: FrameResult | None = None
+    last_event: Event | None = None
+
+
+class AnalyticsShard:
+    """The streams of one analytics actor. Any thread may call it; calls run one at a time.
+
+    Args:
+        ledger: Where analysed frames and events are counted.
+        sinks: Where events go; the shard closes them.
+        slot: Name of the slot, for events.
+        labels: Class names of the model, in class order.
+    """
+
+    def __init__(
+        self, ledger: Ledger, sinks: Sequence[Sink], slot: str, labels: Sequence[str] = ()
+    ) -> None:
+        self.incarnation = uuid.uuid4().hex
+        self._ledger = ledger
+        self._sinks = tuple(sinks)
+        self._slot = slot
+        self._labels = tuple(labels)
+        self._streams: dict[str, _Stream] = {}
+        self._num_unknown = 0
+        self._lock = threading.Lock()
+
+    def open_stream(self, assignment: Assignment) -> None:
+        """Take a stream, or a newer spec of one; an older one than is known changes nothing.
+
+        A newer spec keeps the tracks and the state of the rules that stay.
+        """
+        with self._lock:
+            stream = self._streams.get(assignment.spec.id)
+            if stream is None:
+                self._streams[assignment.spec.id] = self._open(assignment)
+            elif assignment.generation >= stream.generation:
+                self._replace(stream, assignment)
+
+    def close_stream(self, stream_id: str) -> None:
+        """Give a stream up, if the shard has it: what is open ends."""
+        with self._lock:
+            stream = self._streams.pop(stream_id, None)
+            if stream is not None:
+                self._emit(stream, stream.pipeline.close())
+
+    def set_labels(self, labels: Sequence[str]) -> None:
+        """Take the class names of another model."""
+        with self._lock:
+            self._labels = tuple(labels)
+            for stream in self._streams.values():
+                self._emit(stream, stream.pipeline.set_labels(labels))
+
+    def process(self, results: Sequence[FrameResult]) -> None:
+        """Analyse frames, of any streams, each stream's in order."""
+        with self._lock:
+            for result in results:
+                stream = self._streams.get(result.stream)
+                if stream is None:
+                    self._num_unknown += 1
+                else:
+                    self._process(stream, result)
+
+    def status(self) -> AnalyticsStatus:
+        """The last frame and event of each stream, and counts."""
+        with self._lock:
+            streams = {name: _status(stream) for name, stream in self._streams.items()}
+            sinks = tuple(sink.status() for sink in self._sinks)
+            return AnalyticsStatus(self.incarnation, streams, sinks, self._num_unknown)
+
+    def close(self) -> None:
+        """Give up all streams and close the sinks."""
+        for stream_id in list(self._streams):
+            self.close_stream(stream_id)
+        for sink in self._sinks:
+            sink.close()
+
+    def _open(self, assignment: Assignment) -> _Stream:
+        return _Stream(
+            assignment.generation,
+            self._ledger.row(assignment.ledger_row),
+            StreamPipeline(assignment.spec, self._labels, self._slot),
+        )
+
+    def _replace(self, stream: _Stream, assignment: Assignment) -> None:
+        stream.generation = assignment.generation
+        stream.counts = self._ledger.row(assignment.ledger_row)
+        if assignment.spec != stream.pipeline.spec:
+            self._emit(stream, stream.pipeline.replace_spec(assignment.spec))
+
+    def _process(self, stream: _Stream, result: FrameResult) -> None:
+        events = stream.pipeline.process(result)
+        if events is None:
+            return
+        stream.last_frame = replace(result, detections=stream.pipeline.tracked)
+        stream.counts.count_analysed(len(events))
+        self._emit(stream, events)
+
+    def _emit(self, stream: _Stream, events: Sequence[Event]) -> None:
+        if events:
+            stream.last_event = events[-1]
+            for sink in self._sinks:
+                sink.write(events)
+
+
+def _status(stream: _Stream) -> StreamAnalytics:
+    return StreamAnalytics(
+        stream.generation, stream.last_frame, stream.last_event, stream.pipeline.num_late
+    )

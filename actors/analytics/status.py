@@ -1,0 +1,45 @@
+"""What a shard tells of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.analytics.events import Event
+from actors.messages import FrameResult
+from actors.sinks import SinkStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAnalytics:
+    """One stream of a shard.
+
+    Attributes:
+        generation: Of the assignment that it follows.
+        last_frame: Last frame that was analysed, with the detections that belong to tracks; None
+            before the first.
+        last_event: None before the first.
+        num_late: Frames that were refused because they came out of order or twice.
+    """
+
+    generation: int
+    last_frame: FrameResult | None = None
+    last_event: Event | None = None
+    num_late: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyticsStatus:
+    """One shard.
+
+    Attributes:
+        incarnation: Random name of this life of the shard; another one means that it began anew
+            and must be given its streams again.
+        streams: By stream id.
+        sinks: In the order of their specs.
+        num_unknown: Frames of streams that the shard does not have; they are ignored.
+    """
+
+    incarnation: str
+    streams: dict[str, StreamAnalytics]
+    sinks: tuple[SinkStatus, ...]
+    num_unknown: int

@@ -1,0 +1,39 @@
+"""From what users ask for to an open sink."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from pathlib import Path
+
+from actors.sinks.delivery import DeliveringSink
+from actors.sinks.file import FileSink
+from actors.sinks.mqtt import MqttTransport
+from actors.sinks.redis import RedisTransport
+from actors.sinks.sink import Sink, Transport
+from actors.sinks.specs import MqttSinkSpec, RedisSinkSpec, SinkSpec
+from actors.sinks.spool import Spool
+
+
+def open_sink(spec: SinkSpec) -> Sink:
+    """Open a sink. A server that is away is no error: events wait for it.
+
+    Raises:
+        SinkError: if a library is missing, or a folder or file cannot be written.
+    """
+    if isinstance(spec, RedisSinkSpec):
+        return _delivering(spec, RedisTransport(spec), f"{spec.url} {spec.stream}")
+    if isinstance(spec, MqttSinkSpec):
+        return _delivering(spec, MqttTransport(spec), f"{spec.host}:{spec.port}")
+    return FileSink(spec.path)
+
+
+def _delivering(
+    spec: RedisSinkSpec | MqttSinkSpec, transport: Transport, target: str
+) -> DeliveringSink:
+    spool = Spool.claim(_spool_root(spec.spool_dir, spec.kind, target), spec.max_spool_bytes)
+    return DeliveringSink(transport, spool, max_queue=spec.max_queue, max_batch=spec.max_batch)
+
+
+def _spool_root(spool_dir: Path, kind: str, target: str) -> Path:
+    """A folder for each server, so that events never go to another one than they were for."""
+    return spool_dir / f"{kind}-{blake2b(target.encode(), digest_size=6).hexdigest()}"

@@ -1,0 +1,70 @@
+"""What users ask of sinks, validated at the edges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+def default_spool_dir() -> Path:
+    """Where undelivered events wait where the configuration does not say."""
+    return Path.home() / ".local" / "state" / "sightline" / "spool"
+
+
+class _SinkSpec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _SpooledSpec(_SinkSpec):
+    max_queue: int = Field(
+        10_000, ge=1, description="Events in memory; with more the oldest are dropped."
+    )
+    max_batch: int = Field(200, ge=1, le=10_000, description="Events a round trip.")
+    spool_dir: Path = Field(
+        default_factory=default_spool_dir,
+        description="Folder for events that cannot be delivered yet; sinks may share it.",
+    )
+    max_spool_bytes: int = Field(
+        256 * 2**20, ge=2**16, description="Bytes on disk; with more the oldest are dropped."
+    )
+
+
+class RedisSinkSpec(_SpooledSpec):
+    """Append events to a Redis stream."""
+
+    kind: Literal["redis"] = "redis"
+    url: str = Field(
+        pattern=r"^(redis|rediss|unix)://", repr=False, description="redis://host:6379/0."
+    )
+    stream: str = Field("sightline:events", min_length=1, description="Key of the stream.")
+    max_len: int = Field(
+        1_000_000, ge=1, description="Entries that the stream keeps, approximately."
+    )
+    timeout_s: float = Field(2.0, gt=0, le=60, description="To connect, and for an answer.")
+
+
+class MqttSinkSpec(_SpooledSpec):
+    """Publish events to an MQTT 5 broker, QoS 1, topic ``<prefix>/<stream>/<type>``."""
+
+    kind: Literal["mqtt"] = "mqtt"
+    host: str = Field(min_length=1, description="Name or address of the broker.")
+    port: int = Field(1883, ge=1, le=65535)
+    tls: bool = Field(False, description="Encrypt, and check the broker's certificate.")
+    username: str = ""
+    password: str = Field("", repr=False)
+    topic_prefix: str = Field(
+        "sightline", pattern=r"^[^+#]+$", description="First levels of the topic."
+    )
+    timeout_s: float = Field(5.0, gt=0, le=60, description="To connect, and for an answer.")
+
+
+class FileSinkSpec(_SinkSpec):
+    """Append events to a file, one JSON object a line."""
+
+    kind: Literal["file"] = "file"
+    path: Path = Field(description="The file; its folder is made if need be.")
+
+
+SinkSpec = Annotated[RedisSinkSpec | MqttSinkSpec | FileSinkSpec, Field(discriminator="kind")]
