@@ -91,7 +91,8 @@ def shown(path: Path, value: object) -> str | None:
         return None
     if value is not None and not isinstance(value, str | int | float):
         return None
-    return redacted(json.dumps(value))[:_MAX_SHOWN]
+    text = json.dumps(value)
+    return redacted(text[1:-1] if isinstance(value, str) else text)[:_MAX_SHOWN]
 
 
 @dataclass(slots=True)

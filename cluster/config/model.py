@@ -6,6 +6,7 @@ import re
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from actors.sinks.specs import SinkSpec
 from actors.specs import StreamSpec
 from cluster.config.pipelines import NAME_PATTERN, PipelineSpec
 
@@ -44,7 +45,9 @@ class ApiConfig(_Section):
     """The HTTP API."""
 
     host: str = Field("127.0.0.1", min_length=1, description="Address that it listens on.")
-    port: int = Field(8000, ge=1, le=65535, description="TCP port that it listens on.")
+    port: int = Field(
+        8000, ge=0, le=65535, description="TCP port that it listens on; 0 takes a free one."
+    )
     max_streams: int = Field(10_000, ge=1, le=100_000, description="Stream jobs, all together.")
 
 
@@ -96,6 +99,7 @@ class SightlineConfig(_Section):
     pipelines: dict[str, PipelineSpec] = Field(
         {"default": PipelineSpec()}, description="Models by the name that streams choose."
     )
+    sinks: tuple[SinkSpec, ...] = Field((), description="Where events go besides the Redis above.")
     streams: tuple[StreamSpec, ...] = Field(
         (), description="Stream jobs that are added, or changed, at the start."
     )

@@ -1,0 +1,34 @@
+"""Look at the files that a request names before it is accepted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actors.ingest.source import probe
+from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
+from engines.inspection import load_spec
+from engines.onnxruntime import OnnxRuntimeEngine
+
+
+def probe_file(url: str) -> None:
+    """Open a ``file://`` URL.
+
+    Raises:
+        SourceError: It cannot be read, or holds no video.
+    """
+    probe(url)
+
+
+def check_model(pipeline: PipelineSpec) -> None:
+    """Load the model of a pipeline on the CPU and let it go again.
+
+    Raises:
+        ModelError: It cannot be used; names the field and the remedy.
+    """
+    if pipeline.model == BUILTIN_MODEL:
+        return
+    engine = OnnxRuntimeEngine(load_spec(Path(pipeline.model)), max_batch_size=1)
+    try:
+        engine.load()
+    finally:
+        engine.close()

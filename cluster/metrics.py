@@ -1,0 +1,148 @@
+"""Prometheus metrics of all streams and slots, made from the registry at each scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from actors.messages import DropReason
+from cluster.api.views import ShownState, state_in
+from cluster.errors import UnavailableError
+from cluster.registry import LedgerStatus, Registry, SlotState, Snapshot
+
+OTHER = "_other"
+"""Label of the streams beyond the bound, taken together; no stream id begins like this."""
+
+_MAX_LABELS = 1000
+_QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99"}
+_COUNTERS = {
+    "frames_decoded": "Pictures that came out of the decoder.",
+    "frames_inferred": "Of the decoded, how many went through the model.",
+    "frames_analysed": "Of the inferred, how many went through tracker and rules.",
+    "events": "Events written.",
+    "reconnects": "Times that the camera was opened again.",
+    "decode_errors": "Packets that the decoder refused.",
+}
+
+
+def collector_registry(registry: Registry, max_labels: int = _MAX_LABELS) -> CollectorRegistry:
+    """A registry of metrics of its own, so that nothing else of the process shows in it.
+
+    Args:
+        registry: What is read at each scrape.
+        max_labels: Streams that get their own label; the rest is added up as ``_other``.
+    """
+    collectors = CollectorRegistry(auto_describe=False)
+    collectors.register(_RegistryCollector(registry, max_labels))
+    return collectors
+
+
+class _RegistryCollector(Collector):
+    def __init__(self, registry: Registry, max_labels: int) -> None:
+        self._registry = registry
+        self._max_labels = max_labels
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            snapshot = self._registry.snapshot()
+        except UnavailableError:
+            yield _redis_up(False)
+            return
+        yield _redis_up(True)
+        ledgers = _labelled(snapshot, self._max_labels)
+        yield from _counters(ledgers)
+        yield _drops(ledgers)
+        yield _latencies(ledgers)
+        yield from _states(snapshot, self._max_labels)
+        yield from _slots(snapshot)
+
+
+def _redis_up(up: bool) -> Metric:
+    return GaugeMetricFamily("sightline_redis_up", "1 where Redis answers.", value=float(up))
+
+
+def _labelled(snapshot: Snapshot, max_labels: int) -> dict[str, LedgerStatus]:
+    """The counts by label; the first streams in order of their ids have their own."""
+    ids = [stream for stream in snapshot.streams if stream in snapshot.statuses]
+    ledgers = {stream: snapshot.statuses[stream].ledger for stream in ids[:max_labels]}
+    if ids[max_labels:]:
+        ledgers[OTHER] = _total(snapshot.statuses[stream].ledger for stream in ids[max_labels:])
+    return ledgers
+
+
+def _total(ledgers: Iterable[LedgerStatus]) -> LedgerStatus:
+    """Counts add up; quantiles do not, so they are left out."""
+    all_of_them = list(ledgers)
+    names = ("decoded", "inferred", "analysed", "events", "reconnects", "decode_errors")
+    sums = {name: sum(getattr(ledger, name) for ledger in all_of_them) for name in names}
+    dropped = {r: sum(ledger.dropped.get(r, 0) for ledger in all_of_them) for r in DropReason}
+    return LedgerStatus(dropped=dropped, **sums)
+
+
+def _counters(ledgers: Mapping[str, LedgerStatus]) -> Iterator[Metric]:
+    for name, help_text in _COUNTERS.items():
+        family = CounterMetricFamily(f"sightline_{name}", help_text, labels=["stream"])
+        for stream, ledger in ledgers.items():
+            family.add_metric([stream], getattr(ledger, name.removeprefix("frames_")))
+        yield family
+
+
+def _drops(ledgers: Mapping[str, LedgerStatus]) -> Metric:
+    family = CounterMetricFamily(
+        "sightline_frames_dropped",
+        "Decoded frames that did not reach the model, by reason.",
+        labels=["stream", "reason"],
+    )
+    for stream, ledger in ledgers.items():
+        for reason, num in ledger.dropped.items():
+            family.add_metric([stream, reason.value], num)
+    return family
+
+
+def _latencies(ledgers: Mapping[str, LedgerStatus]) -> Metric:
+    family = GaugeMetricFamily(
+        "sightline_latency_seconds",
+        "Arrival of a frame to its detections, quantiles since the stream was claimed.",
+        labels=["stream", "quantile"],
+    )
+    for stream, ledger in ledgers.items():
+        for name, quantile in _QUANTILES.items():
+            if name in ledger.latency_ms:
+                family.add_metric([stream, quantile], ledger.latency_ms[name] / 1e3)
+    return family
+
+
+def _states(snapshot: Snapshot, max_labels: int) -> Iterator[Metric]:
+    states = {stream: state_in(snapshot, stream).state for stream in snapshot.streams}
+    info = GaugeMetricFamily(
+        "sightline_stream_state", "1 for the state that a stream is in.", labels=["stream", "state"]
+    )
+    for stream, state in list(states.items())[:max_labels]:
+        info.add_metric([stream, state.value], 1.0)
+    yield info
+    count = GaugeMetricFamily("sightline_streams", "Stream jobs by state.", labels=["state"])
+    for state in ShownState:
+        count.add_metric([state.value], sum(s is state for s in states.values()))
+    yield count
+
+
+def _slots(snapshot: Snapshot) -> Iterator[Metric]:
+    slots = snapshot.slots.values()
+    count = GaugeMetricFamily("sightline_slots", "Live slots by state.", labels=["state"])
+    for state in SlotState:
+        count.add_metric([state.value], sum(slot.state is state for slot in slots))
+    yield count
+    room = GaugeMetricFamily(
+        "sightline_slot_streams", "Streams that a slot holds.", labels=["slot"]
+    )
+    most = GaugeMetricFamily(
+        "sightline_slot_max_streams", "Streams that a slot can hold.", labels=["slot"]
+    )
+    for slot in slots:
+        room.add_metric([slot.name], slot.num_streams)
+        most.add_metric([slot.name], slot.max_streams)
+    yield room
+    yield most
