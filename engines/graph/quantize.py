@@ -5,41 +5,29 @@ from __future__ import annotations
 import itertools
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
-from enum import Enum
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import version_converter
-from onnxruntime import quantization as ort_quantization
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from engines.errors import ModelError
+from engines.graph.calibration import Calibration, Images, activation_ranges
 from engines.graph.metadata import SPEC_KEY, with_metadata
 from engines.onnxruntime.session import open_session
 from engines.spec import Precision
 
-Images = NDArray[np.float32]
-
 MIN_OPSET = 13
 """The first opset whose Q/DQ nodes know an axis, which scales by channel need."""
 
-
-class Calibration(str, Enum):
-    """How the range of an activation is chosen from what the calibration pictures gave."""
-
-    MINMAX = "minmax"
-    ENTROPY = "entropy"
-    PERCENTILE = "percentile"
-
-
-_METHODS = {
-    Calibration.MINMAX: ort_quantization.CalibrationMethod.MinMax,
-    Calibration.ENTROPY: ort_quantization.CalibrationMethod.Entropy,
-    Calibration.PERCENTILE: ort_quantization.CalibrationMethod.Percentile,
-}
+OP_TYPES = sorted({*QDQRegistry, *QLinearOpsRegistry})
+"""Operators that can be quantized."""
 
 
 def quantize(
@@ -72,27 +60,18 @@ def quantize(
         raise ModelError(
             "no calibration pictures", field="precision", remedy="Give some tens of them."
         )
-    prepared = _prepared(model)
-    reader = _Reader(prepared.graph.input[0].name, itertools.chain([first], stream))
-    activations = (
-        ort_quantization.QuantType.QInt8 if symmetric else ort_quantization.QuantType.QUInt8
-    )
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "int8.onnx")
-        ort_quantization.quantize_static(
+        prepared = _prepare(model, Path(folder))
+        graph = onnx.load(prepared).graph
+        ranges = activation_ranges(
             prepared,
-            path,
-            reader,
-            quant_format=ort_quantization.QuantFormat.QDQ,
-            per_channel=True,
-            reduce_range=reduce_range,
-            activation_type=activations,
-            weight_type=ort_quantization.QuantType.QInt8,
-            calibrate_method=_METHODS[method],
-            nodes_to_exclude=head_nodes(prepared.graph),
-            extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
+            graph.input[0].name,
+            itertools.chain([first], stream),
+            method=method,
+            symmetric=symmetric,
+            op_types=OP_TYPES,
         )
-        quantized = onnx.load(path)
+        quantized = _insert_qdq(prepared, ranges, symmetric=symmetric, reduce_range=reduce_range)
     with_metadata(quantized, _int8_metadata(model))
     _check_runs(quantized, first)
     return quantized
@@ -113,31 +92,41 @@ def head_nodes(graph: onnx.GraphProto) -> list[str]:
     return sorted(found)
 
 
-class _Reader(ort_quantization.CalibrationDataReader):  # type: ignore[misc]
-    """Feeds the pictures one batch after the other."""
-
-    def __init__(self, input_name: str, images: Iterator[Images]) -> None:
-        self._input_name = input_name
-        self._images = images
-
-    def get_next(self) -> dict[str, Images] | None:
-        image = next(self._images, None)
-        return None if image is None else {self._input_name: image}
-
-
-def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Constants folded, batch norms fused, shapes inferred, every node named."""
+def _prepare(model: onnx.ModelProto, folder: Path) -> Path:
+    """Fold constants and batch norms, infer shapes, name every node; the path of the result."""
     if next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")) < MIN_OPSET:
         model = version_converter.convert_version(model, MIN_OPSET)
-    with tempfile.TemporaryDirectory() as folder:
-        source, path = Path(folder, "fp32.onnx"), Path(folder, "prepared.onnx")
-        onnx.save(model, source)
-        # Symbolic shape inference gives up on a free batch axis; ONNX's own is enough.
-        quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
-        prepared = onnx.load(path)
+    source, path = folder / "fp32.onnx", folder / "prepared.onnx"
+    onnx.save(model, source)
+    # Symbolic shape inference gives up on a free batch axis; ONNX's own is enough.
+    quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
+    prepared = onnx.load(path)
     for index, node in enumerate(prepared.graph.node):
         node.name = node.name or f"{node.op_type}_{index}"
-    return prepared
+    onnx.save(prepared, path)
+    return path
+
+
+def _insert_qdq(
+    path: Path, ranges: TensorsData, *, symmetric: bool, reduce_range: bool
+) -> onnx.ModelProto:
+    model = onnx.load(path)
+    quantizer = QDQQuantizer(
+        model,
+        per_channel=True,
+        reduce_range=reduce_range,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QInt8 if symmetric else QuantType.QUInt8,
+        tensors_range=ranges,
+        nodes_to_quantize=[],
+        nodes_to_exclude=head_nodes(model.graph),
+        op_types_to_quantize=OP_TYPES,
+        extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    quantized: onnx.ModelProto = quantizer.model.model
+    return quantized
 
 
 def _int8_metadata(model: onnx.ModelProto) -> dict[str, str]:
