@@ -1,0 +1,83 @@
+"""The ingest actor: Ray's side of ``Ingest``."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from actors.errors import StaleGenerationError
+from actors.ingest.config import IngestConfig
+from actors.ingest.fleet import Ingest
+from actors.ingest.status import IngestStatus
+from actors.ledger import Ledger
+from actors.messages import Assignment, PoolLease, SubmitReply, SubmitRequest
+
+_CALL_TIMEOUT_S = 10.0
+
+
+class RayEngineLink:
+    """Calls an engine actor; keeps the EngineLink protocol.
+
+    Args:
+        engine: Handle of an actor with ``attach(ingest)`` and ``submit(request)``.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    def attach(self, ingest: str) -> PoolLease:
+        """Get a lease of the engine's pool."""
+        return cast(PoolLease, _result(self._engine.attach.remote(ingest)))
+
+    def submit(self, request: SubmitRequest) -> SubmitReply:
+        """Bring tickets, fetch releases."""
+        return cast(SubmitReply, _result(self._engine.submit.remote(request)))
+
+
+class IngestActor:
+    """Cameras in a process of their own; wrap with ``ray.remote``, several calls at a time.
+
+    Args:
+        name: The actor's, unique at its engine.
+        ledger_path: The slot's ledger.
+        engine: Handle of the slot's engine actor.
+        config: Time-outs.
+    """
+
+    def __init__(
+        self, name: str, ledger_path: str, engine: Any, config: IngestConfig | None = None
+    ) -> None:
+        self._ingest = Ingest(name, Ledger.attach(ledger_path), RayEngineLink(engine), config)
+
+    def open_stream(self, assignment: Assignment) -> None:
+        """Take a stream on."""
+        self._ingest.open_stream(assignment)
+
+    def update_stream(self, assignment: Assignment) -> None:
+        """Follow a changed spec."""
+        self._ingest.update_stream(assignment)
+
+    def close_stream(self, stream: str) -> None:
+        """Close a camera and wait until its frames have ended."""
+        self._ingest.close_stream(stream)
+
+    def status(self) -> IngestStatus:
+        """What each stream is doing."""
+        return self._ingest.status()
+
+    def stop(self) -> None:
+        """Close all cameras and wait for their frames."""
+        self._ingest.stop()
+
+
+def _result(reference: Any) -> object:
+    try:
+        return ray.get(reference, timeout=_CALL_TIMEOUT_S)
+    except RayTaskError as error:
+        if isinstance(error.cause, StaleGenerationError):
+            raise StaleGenerationError(str(error.cause)) from error
+        raise ConnectionError(f"the engine failed: {error.cause!r}") from error
+    except RayError as error:
+        raise ConnectionError(f"the engine does not answer: {error}") from error

@@ -1,0 +1,194 @@
+"""One camera: a succession of sessions, supervised by ticks of a clock that all cameras share."""
+
+from __future__ import annotations
+
+import logging
+
+from actors.errors import SourceError
+from actors.ingest.backoff import Backoff
+from actors.ingest.config import IngestConfig
+from actors.ingest.delivery import FramePolicy
+from actors.ingest.outbox import Lane, Outbox
+from actors.ingest.session import Session, SessionSpec
+from actors.ingest.source import SourceProperties
+from actors.ingest.status import StreamStatus
+from actors.ledger import LedgerRow
+from actors.messages import Assignment, StreamState
+from actors.specs import StreamSpec
+
+_PATIENCE = 3
+
+log = logging.getLogger(__name__)
+
+
+class Camera:
+    """Opens its source, opens it again when it fails, and says what it is doing.
+
+    Not thread-safe: whoever ticks, updates, closes and asks must do so one at a time.
+
+    Args:
+        assignment: The stream.
+        row: Its ledger row.
+        outbox: Where pictures go.
+        config: Time-outs.
+        backoff: Delays between attempts.
+        utc: Now, seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        row: LedgerRow,
+        outbox: Outbox,
+        config: IngestConfig,
+        backoff: Backoff,
+        utc: float,
+    ) -> None:
+        self.assignment = assignment
+        self._row = row
+        self._outbox = outbox
+        self._config = config
+        self._backoff = backoff
+        self._session: Session | None = None
+        self._stuck: list[Session] = []
+        self._number = 0
+        self._num_attempts = 0
+        self._num_running = 0
+        self._last_ts = 0.0
+        self._properties: SourceProperties | None = None
+        self._state = StreamState.PENDING
+        self._reason = self._message = ""
+        self._since = utc
+        self._next_attempt: float | None = None
+        self._begin(utc)
+
+    def tick(self, now: float, utc: float) -> None:
+        """See how the session does, and start one where it is time.
+
+        Args:
+            now: Monotonic time, seconds.
+            utc: Now, seconds since 1970.
+        """
+        self._stuck = [session for session in self._stuck if not session.is_over]
+        if self._session is None:
+            self._start_if_due(now, utc)
+        elif self._session.is_over:
+            self._conclude(self._session, self._session.error, now, utc)
+        else:
+            self._supervise(self._session, now, utc)
+
+    def update(self, assignment: Assignment, row: LedgerRow, utc: float) -> None:
+        """Follow a changed spec; the source is opened anew only where it or its row is another."""
+        is_same_source = _source_key(assignment) == _source_key(self.assignment)
+        self.assignment, self._row = assignment, row
+        if not is_same_source:
+            self._drop_session()
+            self._backoff.reset()
+            self._begin(utc)
+        elif self._session is not None:
+            self._session.policy = _policy(assignment.spec)
+
+    def close(self) -> None:
+        """End the session; nothing more comes of it from now on."""
+        self._drop_session()
+        self._next_attempt = None
+
+    def status(self, now: float) -> StreamStatus:
+        """What the camera is doing."""
+        return StreamStatus(
+            stream=self.assignment.spec.id,
+            state=self._state,
+            reason=self._reason,
+            message=self._message,
+            since=self._since,
+            properties=self._properties,
+            fps=self._session.delivery.rate.fps(now) if self._session is not None else 0.0,
+            session=self._number,
+            generation=self.assignment.generation,
+        )
+
+    def _begin(self, utc: float) -> None:
+        if self.assignment.spec.enabled:
+            self._set_state(StreamState.CONNECTING, utc)
+            self._next_attempt = 0.0
+        else:
+            self._set_state(StreamState.PENDING, utc, "disabled", "switched off: set enabled")
+            self._next_attempt = None
+
+    def _start_if_due(self, now: float, utc: float) -> None:
+        if self._next_attempt is None or now < self._next_attempt:
+            return
+        if len(self._stuck) >= self._config.max_stuck_sessions:
+            return
+        spec = self.assignment.spec
+        # Numbers go on from the clock, so that they count up over restarts of the actor too.
+        self._number = max(self._number + 1, int(utc))
+        plan = SessionSpec(
+            self._number, spec.url, spec.transport, spec.loop, self._open_timeout_s(), self._last_ts
+        )
+        lane = Lane(spec.id, self._row)
+        self._session = Session(plan, _policy(spec), lane, self._outbox, self._config)
+        self._session.start()
+
+    def _open_timeout_s(self) -> float:
+        # Some servers send nothing before the next key frame. A camera that has never opened gets
+        # more time for that at every second attempt; one that has must be back soon.
+        self._num_attempts += 1
+        is_patient = not self._num_running and self._num_attempts % 2 == 0
+        return self._config.open_timeout_s * (_PATIENCE if is_patient else 1)
+
+    def _supervise(self, session: Session, now: float, utc: float) -> None:
+        error = session.overdue(now)
+        if error is not None:
+            self._drop_session()
+            self._conclude(session, error, now, utc)
+        elif session.delivery.num_frames > 0 and self._state is not StreamState.RUNNING:
+            if self._num_running:
+                self._row.count_reconnect()
+            self._num_running += 1
+            self._properties = session.properties
+            self._set_state(StreamState.RUNNING, utc)
+
+    def _conclude(
+        self, session: Session, error: SourceError | None, now: float, utc: float
+    ) -> None:
+        self._session = None
+        self._last_ts = session.delivery.last_ts
+        self._next_attempt = None
+        if error is None:
+            self._set_state(StreamState.ENDED, utc)
+        elif error.permanent:
+            self._set_state(StreamState.FAILED, utc, error.reason, error.message)
+        else:
+            self._set_state(StreamState.RECONNECTING, utc, error.reason, error.message)
+            self._next_attempt = self._attempt_after(session, now)
+
+    def _attempt_after(self, session: Session, now: float) -> float:
+        # Counted from the start of the attempt: one that has waited long for an answer need not
+        # be followed by a long pause.
+        delay_s = self._backoff.delay_s(now, session.lived_s(now))
+        return max(session.started_at + delay_s, now + min(delay_s, self._backoff.policy.first_s))
+
+    def _drop_session(self) -> None:
+        if self._session is not None:
+            self._session.abandon()
+            self._stuck.append(self._session)
+            self._last_ts = self._session.delivery.last_ts
+            self._session = None
+
+    def _set_state(
+        self, state: StreamState, utc: float, reason: str = "", message: str = ""
+    ) -> None:
+        if (state, reason) != (self._state, self._reason):
+            self._since = utc
+            log.info("stream %s: %s %s", self.assignment.spec.id, state.value, message)
+        self._state, self._reason, self._message = state, reason, message
+
+
+def _source_key(assignment: Assignment) -> tuple[object, ...]:
+    spec = assignment.spec
+    return spec.url, spec.transport, spec.loop, spec.enabled, assignment.ledger_row
+
+
+def _policy(spec: StreamSpec) -> FramePolicy:
+    return FramePolicy(spec.max_fps, spec.qos.resolved().deadline_ms / 1e3)

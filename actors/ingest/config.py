@@ -1,0 +1,35 @@
+"""Time-outs and limits of one ingest actor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class IngestConfig:
+    """How long cameras and the engine may keep an ingest actor waiting.
+
+    Attributes:
+        open_timeout_s: A source that has not opened after so long is given up and tried again.
+        read_timeout_s: So long may a source be silent between two packets.
+        picture_timeout_s: So long may a source send packets of which none becomes a picture; a
+            camera with key frames 10 s apart needs as much.
+        max_stuck_sessions: Sessions of one camera that may hang in a blocked call of FFmpeg before
+            no further one is started.
+        tick_s: How often cameras are looked after.
+        submit_interval_s: Least time between two calls to the engine; what arrives meanwhile
+            shares the next call.
+        poll_interval_s: How often released slots are asked for while no frame arrives.
+        attach_retry_s: Pause before the engine is tried again.
+        close_timeout_s: So long does closing a stream wait for its frames that are at the engine.
+    """
+
+    open_timeout_s: float = 4.0
+    read_timeout_s: float = 3.0
+    picture_timeout_s: float = 20.0
+    max_stuck_sessions: int = 3
+    tick_s: float = 0.05
+    submit_interval_s: float = 0.004
+    poll_interval_s: float = 0.05
+    attach_retry_s: float = 0.2
+    close_timeout_s: float = 5.0

@@ -1,0 +1,105 @@
+"""From decoded pictures to tickets: damaged and surplus ones are dropped, the rest fill slots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.ingest.decoder import Decoded
+from actors.ingest.frame_clock import FrameClock
+from actors.ingest.outbox import Lane, Outbox, Slot
+from actors.ingest.picture import PictureLayout
+from actors.ingest.sampling import FrameSampler, RateMeter
+from actors.messages import DropReason, Ticket
+from engines.errors import FramePoolError
+from engines.frames import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class FramePolicy:
+    """What may change while a session runs.
+
+    Attributes:
+        max_fps: At most so many pictures a second become tickets; None for all.
+        deadline_s: From arrival to detections, seconds.
+    """
+
+    max_fps: float | None
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When a packet came: ``time.monotonic()`` and UTC since 1970, seconds."""
+
+    monotonic: float
+    utc: float
+
+
+class Delivery:
+    """The pictures of one source session on their way into the outbox.
+
+    Args:
+        session: The session's number.
+        lane: Its way into the outbox.
+        outbox: Where slots are taken and tickets put.
+        not_before: UTC of the last picture of the session before, seconds since 1970.
+    """
+
+    def __init__(self, session: int, lane: Lane, outbox: Outbox, not_before: float) -> None:
+        self.num_frames = 0
+        self.last_ts = not_before
+        self.rate = RateMeter()
+        self._session = session
+        self._lane = lane
+        self._outbox = outbox
+        self._clock = FrameClock(not_before)
+        self._sampler = FrameSampler()
+        self._layout = PictureLayout()
+
+    def deliver(self, decoded: Decoded, arrival: Arrival, policy: FramePolicy) -> None:
+        """Book a picture as dropped, or put its ticket."""
+        index = self.num_frames
+        self.num_frames += 1
+        self.rate.count(arrival.monotonic)
+        self.last_ts = self._clock.stamp(decoded.pts_s, arrival.utc)
+        if decoded.is_corrupt:
+            self._outbox.count_dropped(self._lane, DropReason.CORRUPT)
+        elif not self._sampler.admit(self.last_ts, policy.max_fps):
+            self._outbox.count_dropped(self._lane, DropReason.SAMPLED)
+        else:
+            slot = self._outbox.take_slot(self._lane)
+            if slot is not None:
+                self._put(slot, decoded, index, arrival.monotonic, policy.deadline_s)
+
+    def _put(
+        self, slot: Slot, decoded: Decoded, index: int, arrival: float, deadline_s: float
+    ) -> None:
+        picture = self._fill(slot, decoded)
+        if picture is None:
+            return
+        ticket = Ticket(
+            stream=self._lane.stream,
+            session=self._session,
+            index=index,
+            slot=slot.number,
+            picture=picture,
+            source_size=(decoded.frame.width, decoded.frame.height),
+            pts_s=decoded.pts_s,
+            ts=self.last_ts,
+            arrival=arrival,
+            deadline=arrival + deadline_s,
+        )
+        self._outbox.put(self._lane, slot, ticket)
+
+    def _fill(self, slot: Slot, decoded: Decoded) -> Picture | None:
+        frame = decoded.frame
+        try:
+            picture = self._layout.picture(frame, slot.pool.layout.slot_bytes)
+            slot.pool.write(slot.number, picture, self._layout.planes(frame, picture))
+        except FramePoolError:  # the pool has just been replaced
+            self._outbox.give_back(self._lane, slot, DropReason.LOST)
+            return None
+        except BaseException:
+            self._outbox.give_back(self._lane, slot, DropReason.CORRUPT)
+            raise
+        return picture

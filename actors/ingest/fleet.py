@@ -1,0 +1,128 @@
+"""Ingest: the cameras of one actor, its outbox and its feeder, without Ray."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from random import Random
+
+from actors.ingest.backoff import Backoff
+from actors.ingest.camera import Camera
+from actors.ingest.config import IngestConfig
+from actors.ingest.feeder import EngineLink, Feeder
+from actors.ingest.outbox import Outbox
+from actors.ingest.status import IngestStatus
+from actors.ledger import Ledger
+from actors.messages import Assignment, StreamQos
+
+log = logging.getLogger(__name__)
+
+
+class Ingest:
+    """Many cameras, a thread each, that share one way to one engine.
+
+    Thread-safe. A camera's faults stay its own.
+
+    Args:
+        name: The actor's, unique at its engine.
+        ledger: Where frames are counted.
+        link: The way to the engine.
+        config: Time-outs.
+    """
+
+    def __init__(
+        self, name: str, ledger: Ledger, link: EngineLink, config: IngestConfig | None = None
+    ) -> None:
+        self.name = name
+        self.incarnation = uuid.uuid4().hex
+        self._config = config or IngestConfig()
+        self._ledger = ledger
+        self._outbox = Outbox()
+        self._feeder = Feeder(name, link, self._outbox, self._config)
+        self._cameras: dict[str, Camera] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._watchdog = threading.Thread(target=self._watch, name=f"cameras-{name}", daemon=True)
+        self._feeder.start()
+        self._watchdog.start()
+
+    def open_stream(self, assignment: Assignment) -> None:
+        """Take a stream on; the same as ``update_stream`` where it is here already."""
+        self.update_stream(assignment)
+
+    def update_stream(self, assignment: Assignment) -> None:
+        """Follow a changed spec; an older generation than the one in force is ignored.
+
+        Only another url, transport, loop, enabled or ledger row opens the camera anew.
+        """
+        stream = assignment.spec.id
+        row = self._ledger.row(assignment.ledger_row)
+        with self._lock:
+            camera = self._cameras.get(stream)
+            if camera is None:
+                backoff = Backoff(Random())
+                self._cameras[stream] = Camera(
+                    assignment, row, self._outbox, self._config, backoff, time.time()
+                )
+            elif assignment.generation >= camera.assignment.generation:
+                camera.update(assignment, row, time.time())
+            else:
+                return
+            self._announce(assignment)
+
+    def close_stream(self, stream: str) -> None:
+        """Close a camera and wait until all its frames have ended and are in the ledger."""
+        with self._lock:
+            camera = self._cameras.pop(stream, None)
+            if camera is None:
+                return
+            camera.close()
+            self._outbox.close_stream(stream)
+        self._outbox.drain(stream, self._config.close_timeout_s)
+
+    def status(self) -> IngestStatus:
+        """What each stream is doing."""
+        now = time.monotonic()
+        with self._lock:
+            streams = tuple(camera.status(now) for camera in self._cameras.values())
+        return IngestStatus(
+            name=self.name,
+            incarnation=self.incarnation,
+            is_attached=self._feeder.is_attached,
+            num_free_slots=len(self._outbox.slot_use().free),
+            streams=streams,
+        )
+
+    def stop(self) -> None:
+        """Close all cameras, wait for their frames and end the threads."""
+        with self._lock:
+            streams = list(self._cameras)
+            for stream in streams:
+                self._cameras[stream].close()
+        for stream in streams:
+            self.close_stream(stream)
+        self._stop.set()
+        self._watchdog.join()
+        self._feeder.stop(self._config.close_timeout_s)
+
+    def _announce(self, assignment: Assignment) -> None:
+        spec = assignment.spec
+        if spec.enabled:
+            self._outbox.open_stream(StreamQos(spec.id, spec.qos))
+        else:
+            self._outbox.close_stream(spec.id)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._config.tick_s):
+            with self._lock:
+                cameras = list(self._cameras.values())
+                for camera in cameras:
+                    self._tick(camera)
+
+    def _tick(self, camera: Camera) -> None:
+        try:
+            camera.tick(time.monotonic(), time.time())
+        except Exception:  # the other cameras must go on being looked after
+            log.exception("stream %s: looking after it failed", camera.assignment.spec.id)

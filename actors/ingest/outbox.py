@@ -1,0 +1,278 @@
+"""The slots and tickets of one ingest actor: what is free, being filled, waiting, at the engine.
+
+Every frame of the actor is booked here, under one lock, into exactly one column of its ledger row.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from actors.ledger import LedgerRow
+from actors.messages import DropReason, PoolLease, Release, StreamQos, Ticket
+from engines.frames import FramePool
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A slot that is being filled; of no use any more once the pool has been replaced."""
+
+    pool: FramePool
+    number: int
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """The way of one source session into the outbox; closed, it takes and counts nothing more."""
+
+    stream: str
+    row: LedgerRow
+    is_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All that waited for the next call to the engine."""
+
+    tickets: tuple[Ticket, ...]
+    opened: tuple[StreamQos, ...]
+    closed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotUse:
+    """Which slots are where; each slot of the lease is in exactly one of the sets."""
+
+    free: frozenset[int]
+    held: frozenset[int]
+    waiting: frozenset[int]
+    outstanding: frozenset[int]
+
+
+@dataclass(slots=True)
+class _Entry:
+    ticket: Ticket
+    lane: Lane
+    is_booked: bool = False
+
+    def drop(self, reason: DropReason) -> None:
+        if not self.is_booked:
+            self.lane.row.count_dropped(reason)
+        self.is_booked = True
+
+    def finish(self, release: Release) -> None:
+        if release.drop is not None:
+            self.drop(release.drop)
+        elif not self.is_booked:
+            self.lane.row.count_inferred(release.finished_at - self.ticket.arrival)
+
+
+class Outbox:
+    """Between the camera threads, which fill slots, and the feeder, which sends the tickets."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._pool: FramePool | None = None
+        self._leased = range(0)
+        self._free: list[int] = []
+        self._held: dict[int, Lane] = {}
+        self._waiting: dict[str, _Entry] = {}
+        self._outstanding: dict[int, _Entry] = {}
+        self._streams: dict[str, StreamQos] = {}
+        self._news: dict[str, StreamQos | None] = {}
+
+    # Camera threads
+
+    def count_dropped(self, lane: Lane, reason: DropReason) -> None:
+        """A decoded frame ends here."""
+        with self._changed:
+            if not lane.is_closed:
+                lane.row.count_decoded()
+                lane.row.count_dropped(reason)
+
+    def count_decode_errors(self, lane: Lane, num: int) -> None:
+        """The decoder refused packets."""
+        with self._changed:
+            for _ in range(0 if lane.is_closed else num):
+                lane.row.count_decode_error()
+
+    def take_slot(self, lane: Lane) -> Slot | None:
+        """A slot for a decoded frame; it must come back through ``put`` or ``give_back``.
+
+        Where none is free the stream's own waiting frame makes room; without one the frame is
+        booked as ``overload`` and None returned. A closed lane gets None and books nothing.
+        """
+        with self._changed:
+            if lane.is_closed:
+                return None
+            lane.row.count_decoded()
+            if not self._free:
+                self._withdraw(lane.stream, DropReason.SUPERSEDED)
+            if not self._free or self._pool is None:
+                lane.row.count_dropped(DropReason.OVERLOAD)
+                return None
+            number = self._free.pop()
+            self._held[number] = lane
+            return Slot(self._pool, number)
+
+    def put(self, lane: Lane, slot: Slot, ticket: Ticket) -> None:
+        """The slot is filled; a frame of the stream that still waits is superseded."""
+        with self._changed:
+            if not self._unhold(slot):
+                lane.row.count_dropped(DropReason.LOST)
+                return
+            if lane.is_closed:
+                self._free.append(slot.number)
+                lane.row.count_dropped(DropReason.CLOSED)
+                return
+            self._withdraw(ticket.stream, DropReason.SUPERSEDED)
+            self._waiting[ticket.stream] = _Entry(ticket, lane)
+            self._changed.notify_all()
+
+    def give_back(self, lane: Lane, slot: Slot, reason: DropReason) -> None:
+        """The slot could not be filled."""
+        with self._changed:
+            lane.row.count_dropped(reason)
+            if self._unhold(slot):
+                self._free.append(slot.number)
+
+    def close_lane(self, lane: Lane) -> None:
+        """Take nothing more from a session; what it has put stays."""
+        with self._changed:
+            lane.is_closed = True
+
+    # Streams
+
+    def open_stream(self, qos: StreamQos) -> None:
+        """Tell the engine of a stream, or of its new quality of service, with the next call."""
+        with self._changed:
+            self._streams[qos.stream] = self._news[qos.stream] = qos
+            self._changed.notify_all()
+
+    def close_stream(self, stream: str) -> None:
+        """Drop the stream's waiting frame and tell the engine, with the next call."""
+        with self._changed:
+            self._withdraw(stream, DropReason.CLOSED)
+            if self._streams.pop(stream, None) is not None:
+                self._news[stream] = None
+            self._changed.notify_all()
+
+    def drain(self, stream: str, timeout_s: float) -> None:
+        """Wait until all frames of a closed stream have ended.
+
+        Those that the engine still has after the time-out are booked as ``closed``; their slots
+        come back when it releases them.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._has_frames(stream), timeout_s)
+            for entry in self._outstanding.values():
+                if _is_of(entry.lane, stream):
+                    entry.drop(DropReason.CLOSED)
+
+    # The feeder
+
+    def wait(self, idle_s: float, poll_s: float) -> None:
+        """Sleep until there is news to send, or for so long.
+
+        Args:
+            idle_s: Longest sleep when nothing is at the engine.
+            poll_s: Longest sleep when something is.
+        """
+        with self._changed:
+            if not self._waiting and not self._news:
+                self._changed.wait(poll_s if self._outstanding else idle_s)
+
+    def wake(self) -> None:
+        """End a ``wait``."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def collect(self) -> Batch:
+        """Take all that waits; the tickets are outstanding from now on."""
+        with self._changed:
+            for entry in self._waiting.values():
+                self._outstanding[entry.ticket.slot] = entry
+            batch = Batch(
+                tickets=tuple(entry.ticket for entry in self._waiting.values()),
+                opened=tuple(qos for qos in self._news.values() if qos is not None),
+                closed=tuple(stream for stream, qos in self._news.items() if qos is None),
+            )
+            self._waiting.clear()
+            self._news.clear()
+            return batch
+
+    def settle(self, releases: Iterable[Release]) -> None:
+        """Book what became of frames at the engine, and free their slots."""
+        with self._changed:
+            for release in releases:
+                entry = self._outstanding.pop(release.slot, None)
+                if entry is not None:
+                    entry.finish(release)
+                    self._free.append(release.slot)
+            self._changed.notify_all()
+
+    def adopt(self, pool: FramePool, lease: PoolLease) -> None:
+        """Work with a new lease, and tell the engine of all streams anew.
+
+        What was outstanding or waiting under the lease before is lost. A slot that is just being
+        filled stays held where the pool is the same one.
+        """
+        with self._changed:
+            self._lose_frames()
+            if pool is not self._pool:
+                self._held.clear()
+            self._pool, self._leased = pool, lease.slots
+            self._free = [number for number in reversed(lease.slots) if number not in self._held]
+            self._news = {**dict.fromkeys(self._news), **self._streams}
+            self._changed.notify_all()
+
+    def lose_all(self) -> None:
+        """The engine is gone: book what it had as lost, and take nothing until the next lease."""
+        with self._changed:
+            self._lose_frames()
+            self._free.clear()
+            self._leased = range(0)
+            self._changed.notify_all()
+
+    def slot_use(self) -> SlotUse:
+        """Where each slot is at this moment."""
+        with self._changed:
+            return SlotUse(
+                frozenset(self._free),
+                frozenset(self._held),
+                frozenset(entry.ticket.slot for entry in self._waiting.values()),
+                frozenset(self._outstanding),
+            )
+
+    # Under the lock
+
+    def _withdraw(self, stream: str, reason: DropReason) -> None:
+        entry = self._waiting.pop(stream, None)
+        if entry is not None:
+            entry.drop(reason)
+            self._free.append(entry.ticket.slot)
+
+    def _unhold(self, slot: Slot) -> bool:
+        """Whether the slot is still of use: its pool and its place in the lease still stand."""
+        if slot.pool is not self._pool:
+            return False
+        del self._held[slot.number]
+        self._changed.notify_all()
+        return slot.number in self._leased
+
+    def _lose_frames(self) -> None:
+        for entry in (*self._waiting.values(), *self._outstanding.values()):
+            entry.drop(DropReason.LOST)
+        self._waiting.clear()
+        self._outstanding.clear()
+
+    def _has_frames(self, stream: str) -> bool:
+        return any(_is_of(lane, stream) for lane in self._held.values()) or any(
+            _is_of(entry.lane, stream) for entry in self._outstanding.values()
+        )
+
+
+def _is_of(lane: Lane, stream: str) -> bool:
+    # A stream may have been opened again meanwhile; its new lane is nothing to wait for.
+    return lane.is_closed and lane.stream == stream

@@ -1,0 +1,202 @@
+"""One session with a source: opens it, reads and decodes it in a thread, until it ends or fails.
+
+A blocked call of FFmpeg cannot be interrupted. A session that hangs is abandoned instead: its lane
+is closed, so that whatever it still brings counts nowhere, and its thread ends when FFmpeg lets go.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from actors.errors import SourceError
+from actors.ingest.config import IngestConfig
+from actors.ingest.decoder import CpuDecoder
+from actors.ingest.delivery import Arrival, Delivery, FramePolicy
+from actors.ingest.outbox import Lane, Outbox
+from actors.ingest.pacing import Pacer
+from actors.ingest.source import Source, SourceProperties, Transport, open_source
+from actors.ingest.source_errors import failure, timed_out
+
+_DEFAULT_FPS = 25.0
+_GRACE = 1.5  # FFmpeg's own time-outs only release threads; the watchdog is the one that decides
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSpec:
+    """What a session plays.
+
+    Attributes:
+        number: The session's own, in its tickets.
+        url: The source.
+        transport: Of RTP.
+        loop: Play a file again from its start.
+        open_timeout_s: For opening.
+        not_before: UTC of the last picture of the session before, seconds since 1970.
+    """
+
+    number: int
+    url: str
+    transport: Transport
+    loop: bool
+    open_timeout_s: float
+    not_before: float
+
+
+class Session:
+    """A source from its opening to its end.
+
+    The thread publishes ``properties``, ``delivery``, ``error`` and ``is_over``; others may read
+    them at any time and set ``policy``.
+
+    Args:
+        spec: What to play.
+        policy: Rate and deadline in force.
+        lane: Its way into the outbox.
+        outbox: Where pictures go.
+        config: Time-outs.
+    """
+
+    def __init__(
+        self,
+        spec: SessionSpec,
+        policy: FramePolicy,
+        lane: Lane,
+        outbox: Outbox,
+        config: IngestConfig,
+    ) -> None:
+        self.policy = policy
+        self.delivery = Delivery(spec.number, lane, outbox, spec.not_before)
+        self.started_at = time.monotonic()
+        self.properties: SourceProperties | None = None
+        self.error: SourceError | None = None
+        self.is_over = False
+        self._spec = spec
+        self._lane = lane
+        self._outbox = outbox
+        self._config = config
+        self._opened_at: float | None = None
+        self._blocked_since: float | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"camera-{lane.stream}", daemon=True)
+
+    # Called by other threads
+
+    def start(self) -> None:
+        """Open the source and play it, in the session's own thread."""
+        self._thread.start()
+
+    def abandon(self) -> None:
+        """Take nothing more from the session and let its thread end when it can."""
+        self._outbox.close_lane(self._lane)
+        self._stop.set()
+
+    def lived_s(self, now: float) -> float:
+        """How long packets have come, seconds; 0 where the source has not opened."""
+        if self._opened_at is None:
+            return 0.0
+        return max((self._blocked_since or now) - self._opened_at, 0.0)
+
+    def overdue(self, now: float) -> SourceError | None:
+        """Why the session should be abandoned now; None while it does well."""
+        blocked_since, opened_at, config = self._blocked_since, self._opened_at, self._config
+        blocked_s = now - blocked_since if blocked_since is not None else 0.0
+        if opened_at is None:
+            if blocked_s > self._spec.open_timeout_s:
+                return timed_out(self._spec.url)
+        elif blocked_s > config.read_timeout_s:
+            return self._failure("stalled", f"has sent nothing for {config.read_timeout_s:g} s")
+        elif self.delivery.num_frames == 0 and now - opened_at > config.picture_timeout_s:
+            limit = f"{config.picture_timeout_s:g} s"
+            return self._failure(
+                "invalid", f"sent no decodable picture in {limit}: shorten its GOP"
+            )
+        return None
+
+    # The session's own thread
+
+    def _run(self) -> None:
+        try:
+            self._play()
+        except SourceError as error:
+            self.error = error
+        except Exception as error:  # one bad camera must not take others with it, nor go unseen
+            log.exception("stream %s: the session failed", self._lane.stream)
+            self.error = self._failure("invalid", f"made ingest fail ({type(error).__name__})")
+        self.is_over = True
+
+    def _play(self) -> None:
+        source = self._open()
+        try:
+            self._repeat(source)
+        finally:
+            source.close()
+
+    def _open(self) -> Source:
+        self._blocked_since = time.monotonic()
+        source = open_source(
+            self._spec.url,
+            transport=self._spec.transport,
+            open_timeout_s=_GRACE * self._spec.open_timeout_s,
+            read_timeout_s=self._config.read_timeout_s,
+        )
+        self._blocked_since = None
+        self.properties = source.properties
+        self._opened_at = time.monotonic()
+        return source
+
+    def _repeat(self, source: Source) -> None:
+        interval_s = 1.0 / (source.properties.fps or _DEFAULT_FPS)
+        decoder = CpuDecoder(source.codec_context, interval_s)
+        pacer = Pacer(interval_s) if source.is_paced else None
+        while True:
+            num_frames = self.delivery.num_frames
+            self._pass(source, decoder, pacer)
+            if self._stop.is_set():
+                return
+            if self.delivery.num_frames == num_frames:
+                raise failure(self._spec.url, "invalid", "has no picture that can be decoded")
+            if not self._spec.loop:
+                return
+            source.rewind()
+            decoder.restart()
+            if pacer is not None:
+                pacer.repeat()
+
+    def _pass(self, source: Source, decoder: CpuDecoder, pacer: Pacer | None) -> None:
+        self._blocked_since = time.monotonic()
+        for packet in source.packets():
+            self._blocked_since = None
+            if pacer is not None:
+                self._stop.wait(pacer.delay_s(_packet_time_s(packet), time.monotonic()))
+            if self._stop.is_set():
+                return
+            self._take(packet, decoder)
+            self._blocked_since = time.monotonic()
+        self._blocked_since = None
+
+    def _take(self, packet: Packet[VideoStream], decoder: CpuDecoder) -> None:
+        arrival = Arrival(time.monotonic(), time.time())
+        num_errors = decoder.num_errors
+        for decoded in decoder.decode(packet):
+            self.delivery.deliver(decoded, arrival, self.policy)
+        if decoder.num_errors > num_errors:
+            self._outbox.count_decode_errors(self._lane, decoder.num_errors - num_errors)
+
+    def _failure(self, reason: str, text: str) -> SourceError:
+        return SourceError(reason, failure(self._spec.url, reason, text).message)
+
+
+def _packet_time_s(packet: Packet[VideoStream]) -> float | None:
+    """When a packet is to be decoded, seconds in the source's clock; None where it does not say."""
+    stamp = packet.pts if packet.dts is None else packet.dts
+    if stamp is None or not packet.time_base:
+        return None
+    return stamp * float(packet.time_base)

@@ -1,0 +1,54 @@
+"""What an ingest actor says of its streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.ingest.source import SourceProperties
+from actors.messages import StreamState
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """One stream as of now.
+
+    Attributes:
+        stream: Its id.
+        state: What it is doing.
+        reason: One word for why it is not running (that of SourceError, or ``disabled``), or empty.
+        message: The same for people, with the remedy and without credentials, or empty.
+        since: UTC of the last change of state or reason, seconds since 1970.
+        properties: What the source says of itself; None before it has first opened.
+        fps: Pictures a second over the last second or so.
+        session: Number of the current or last source session; 0 before the first.
+        generation: Version of the spec that is in force.
+    """
+
+    stream: str
+    state: StreamState
+    reason: str
+    message: str
+    since: float
+    properties: SourceProperties | None
+    fps: float
+    session: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class IngestStatus:
+    """One ingest actor as of now.
+
+    Attributes:
+        name: The actor's.
+        incarnation: Differs each time that the actor is started.
+        is_attached: Whether it has a lease of an engine's pool.
+        num_free_slots: Slots of that lease which are free.
+        streams: One entry for each stream that it was given.
+    """
+
+    name: str
+    incarnation: str
+    is_attached: bool
+    num_free_slots: int
+    streams: tuple[StreamStatus, ...]
