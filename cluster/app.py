@@ -11,8 +11,11 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
 
+from actors.ingest.source import probe
 from cluster.api.app import create_app
 from cluster.config import SightlineConfig
+from cluster.models import resolve_model
+from cluster.slot.plan import num_cores
 from cluster.slot.replica import Slot
 
 NAME = "sightline"
@@ -28,16 +31,17 @@ def build(args: dict[str, Any]) -> Application:
     """
     config = SightlineConfig.model_validate(args)
     slots = _slot_deployment(config).bind(args)
-    return _api_deployment(args).bind(slots)
+    application: Application = _api_deployment(args).bind(slots)
+    return application
 
 
-def _slot_deployment(config: SightlineConfig) -> serve.Deployment:
+def _slot_deployment(config: SightlineConfig) -> Any:
     return serve.deployment(
         Slot,
         name="Slot",
         num_replicas=config.slots.num,
         ray_actor_options={"num_cpus": 0},
-        placement_group_bundles=[{"CPU": float(config.slots.num_cpus)}],
+        placement_group_bundles=[{"CPU": config.slots.num_cpus or num_cores()}],
         placement_group_strategy="STRICT_PACK",
         max_ongoing_requests=8,
         health_check_period_s=2,
@@ -46,9 +50,10 @@ def _slot_deployment(config: SightlineConfig) -> serve.Deployment:
     )
 
 
-def _api_deployment(args: dict[str, Any]) -> serve.Deployment:
+def _api_deployment(args: dict[str, Any]) -> Any:
     def asgi() -> FastAPI:
-        return create_app(SightlineConfig.model_validate(args))
+        config = SightlineConfig.model_validate(args)
+        return create_app(config, probe=probe, check_model=resolve_model)
 
     class Api:
         """The ingress; it needs the slots to be up, and talks to them through Redis alone."""

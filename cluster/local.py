@@ -131,7 +131,7 @@ def _serving(config: SightlineConfig) -> Iterator[None]:
         serve.run(build(config.model_dump(mode="json", by_alias=True)), name=NAME, route_prefix="/")
         yield
     finally:
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]
 
 
 def _with_redis(config: SightlineConfig, url: str) -> SightlineConfig:

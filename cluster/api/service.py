@@ -17,8 +17,8 @@ from cluster.registry import PipelineRecord, Registry, StreamRecord
 from cluster.validation import faults_of
 from engines.errors import ModelError
 
-Probe = Callable[[str], None]
-CheckModel = Callable[[PipelineSpec], None]
+Probe = Callable[[str], object]
+CheckModel = Callable[[PipelineSpec], object]
 
 _NUM_ATTEMPTS = 5
 _Model = TypeVar("_Model", bound=BaseModel)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.demo.world import Scenario, Truth, cached_clip, scenarios
+from cluster.demo.world.clip import clip_path, truth_path
 
 CLIP_DURATION_S = 40.0
 DEMO_SEED = 7
@@ -60,8 +61,6 @@ def demo_clips(wanted: Sequence[Scenario], progress: Progress) -> list[tuple[Pat
 
 def cached_clips(wanted: Sequence[Scenario]) -> list[tuple[Path, Truth]] | None:
     """Clip and truth of each world where the cache holds all of them; None where one is missing."""
-    from cluster.demo.world.clip import clip_path, truth_path
-
     paths = [clip_path(scenario, cache_dir()) for scenario in wanted]
     if not all(path.exists() and truth_path(path).exists() for path in paths):
         return None

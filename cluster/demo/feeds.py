@@ -33,6 +33,7 @@ class Feed:
         name: Camera and stream.
         clip: The film that the camera server plays; None where ``url`` is somebody else's camera.
         url: Where it is watched; empty until the camera server says.
+        qos_class: Class of service that is asked for.
         rules: Rules as the API takes them.
         truth: What happens in the film, where that is known.
     """
@@ -40,6 +41,7 @@ class Feed:
     name: str
     clip: Path | None
     url: str
+    qos_class: str
     rules: tuple[dict[str, Any], ...]
     truth: Truth | None = None
 
@@ -47,10 +49,9 @@ class Feed:
 def world_feeds(clips: Sequence[tuple[Path, Truth]]) -> list[Feed]:
     """A camera for each world, named after its view."""
     return [
-        Feed(
-            f"cam{i}-{truth.scenario.view}", path, "", view_rules(VIEWS[truth.scenario.view]), truth
-        )
+        Feed(f"cam{i}-{view.name}", path, "", _class(i), view_rules(view), truth)
         for i, (path, truth) in enumerate(clips)
+        for view in (VIEWS[truth.scenario.view],)
     ]
 
 
@@ -59,7 +60,7 @@ def source_feeds(source: str, clip: Path | None, num_cameras: int) -> list[Feed]
     stem = clip.stem if clip else (urlsplit(source).hostname or "camera")
     name = "".join(c if c.isalnum() or c in "._-" else "-" for c in stem)[:40].strip("._-")
     url = "" if clip else source
-    return [Feed(f"cam{i}-{name}", clip, url, _PLAIN_RULES) for i in range(num_cameras)]
+    return [Feed(f"cam{i}-{name}", clip, url, _class(i), _PLAIN_RULES) for i in range(num_cameras)]
 
 
 def view_rules(view: View) -> tuple[dict[str, Any], ...]:
@@ -73,13 +74,17 @@ def view_rules(view: View) -> tuple[dict[str, Any], ...]:
     return (*lines, *zones)
 
 
+def _class(number: int) -> str:
+    return _CLASSES[number % len(_CLASSES)].value
+
+
 def job(feed: Feed, number: int, url: str, max_fps: float) -> dict[str, Any]:
-    """The stream job of a feed, as it is posted; classes in turn, RTP over TCP and UDP in turn."""
+    """The stream job of a feed, as it is posted; one of our own cameras in four sends over UDP."""
     body: dict[str, Any] = {
         "id": feed.name,
         "url": url,
         "max_fps": max_fps,
-        "qos": {"class": _CLASSES[number % len(_CLASSES)].value},
+        "qos": {"class": feed.qos_class},
         "rules": list(feed.rules),
     }
     if feed.clip is not None:

@@ -19,35 +19,34 @@ def build_report(
     feeds: Sequence[Feed], cameras: Mapping[str, ServedCamera], seen: Watched, setup_s: float
 ) -> dict[str, Any]:
     """The report as JSON values; times in seconds, from the process's start without set-up."""
+    classes = {feed.name: feed.qos_class for feed in feeds}
     first_event_s = None if seen.first_event is None else seen.first_event - seen.began
     return {
         "setup_s": round(setup_s, 2),
         "submitted_s": round(seen.submitted - seen.began, 2),
         "first_event_s": None if first_event_s is None else round(first_event_s, 2),
         "watched_s": round(seen.span[1] - seen.span[0], 2),
-        "streams": [_stream(stats) for stats in seen.streams],
+        "streams": [_stream(stats, classes[stats["id"]]) for stats in seen.streams],
         "events": dict(sorted(Counter(e["type"] for e in seen.events).items())),
         "tracks": _num_tracks(seen.events),
-        "ledger_balanced": all(_balanced(stats["ledger"]) for stats in seen.streams),
+        "ledger_balanced": all(_balanced(stats) for stats in seen.streams),
         "truth": _truth(feeds, cameras, seen),
     }
 
 
-def _stream(stats: dict[str, Any]) -> dict[str, Any]:
-    ledger = stats["ledger"]
-    keys = ("decoded", "inferred", "dropped", "analysed", "reconnects", "latency_ms")
+def _stream(stats: dict[str, Any], qos_class: str) -> dict[str, Any]:
+    keys = ("decoded", "inferred", "dropped", "analysed", "reconnects", "latency_ms", "source")
     return {
         "id": stats["id"],
-        "class": stats["class"],
-        **{key: ledger[key] for key in keys},
-        "source": stats["source"],
+        "class": qos_class,
+        **{key: stats[key] for key in keys},
     }
 
 
-def _balanced(ledger: dict[str, Any]) -> bool:
+def _balanced(stats: dict[str, Any]) -> bool:
     """Every decoded frame ended in exactly one place."""
-    ended = int(ledger["inferred"]) + sum(ledger["dropped"].values())
-    return int(ledger["decoded"]) == ended
+    ended = stats["inferred"] + sum(stats["dropped"].values())
+    return bool(stats["decoded"] == ended)
 
 
 def _num_tracks(events: Sequence[dict[str, Any]]) -> dict[str, int]:

@@ -152,10 +152,10 @@ def _show(
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while not stop.wait(_REFRESH_S):
             streams = _statistics(api, feeds)
-            if any(stream["ledger"]["inferred"] == 0 for stream in streams):
+            if any(stream["inferred"] == 0 for stream in streams):
                 all_running = time.time()
             elapsed = time.time() - began
-            live.update(render(streams, watch, api.url, elapsed), refresh=True)
+            live.update(render(feeds, streams, watch, api.url, elapsed), refresh=True)
             if seconds is not None and elapsed >= seconds:
                 break
     return all_running, time.time()
@@ -169,7 +169,7 @@ def _settle(api: ApiClient, feeds: Sequence[Feed]) -> list[dict[str, Any]]:
 
 
 def _all_ended(streams: list[dict[str, Any]]) -> bool:
-    return all(s["slot"] is None and s["ledger"]["in_flight"] == 0 for s in streams)
+    return all(s["slot"] is None and s["in_flight"] == 0 for s in streams)
 
 
 def _poll(

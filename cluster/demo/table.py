@@ -9,16 +9,22 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from cluster.demo.feeds import Feed
 from cluster.demo.watch import EventWatch
 from cluster.wording import describe_event, state_style
 
 
 def render(
-    streams: Iterable[dict[str, Any]], watch: EventWatch, api_url: str, elapsed_s: float
+    feeds: Iterable[Feed],
+    streams: Iterable[dict[str, Any]],
+    watch: EventWatch,
+    api_url: str,
+    elapsed_s: float,
 ) -> RenderableType:
     """The table of all streams, with the address of the API and the events so far.
 
     Args:
+        feeds: What is watched.
         streams: Answers of ``/v1/streams/{id}/stats``.
         watch: Events.
         api_url: Shown below.
@@ -34,26 +40,26 @@ def render(
     table.add_column("p50 ms", justify="right")
     table.add_column("p95 ms", justify="right")
     table.add_column("last event", min_width=34, no_wrap=True)
+    classes = {feed.name: feed.qos_class for feed in feeds}
     for stream in streams:
-        table.add_row(*_row(stream, watch))
+        table.add_row(*_row(stream, classes[stream["id"]], watch))
     counts = "  ".join(f"{kind} {number}" for kind, number in watch.counts().items())
     footer = f"{elapsed_s:5.0f} s   API {api_url}   events: {counts or 'none yet'}"
     return Group(table, f"[dim]{footer}[/]   [dim]Ctrl-C ends[/]")
 
 
-def _row(stream: dict[str, Any], watch: EventWatch) -> list[str]:
-    ledger = stream.get("ledger") or {}
-    latency = ledger.get("latency_ms") or {}
+def _row(stream: dict[str, Any], qos_class: str, watch: EventWatch) -> list[str]:
+    latency = stream["latency_ms"]
     state = stream["state"]
     reason = f" ({stream['reason']})" if stream.get("reason") and state != "running" else ""
     event = watch.last(stream["id"])
     return [
         escape(stream["id"]),
-        stream["qos_class"],
+        qos_class,
         f"[{state_style(state)}]{state}[/]{escape(reason)}",
-        f"{stream.get('fps') or 0:.1f}",
-        str(ledger.get("inferred", 0)),
-        _drops(ledger.get("dropped") or {}),
+        f"{stream['fps']:.1f}",
+        str(stream["inferred"]),
+        _drops(stream["dropped"]),
         _ms(latency.get("p50")),
         _ms(latency.get("p95")),
         escape(describe_event(event)) if event else "",

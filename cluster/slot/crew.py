@@ -1,10 +1,10 @@
-"""The actors of one slot: started together, told about streams, told again when one comes back."""
+"""The actors of one slot: started together, told of streams, told again when one comes back."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -14,6 +14,7 @@ from actors.analytics.actor import AnalyticsActor
 from actors.inference.actor import EngineActor, EngineOptions, EngineStatus, shard_of
 from actors.inference.service import PoolConfig
 from actors.ingest.actor import IngestActor
+from actors.ingest.config import IngestConfig
 from actors.ledger import Ledger
 from actors.sinks.specs import SinkSpec
 from cluster.slot.child import Child
@@ -34,7 +35,7 @@ class CrewConfig:
         num_ingests: Processes that hold cameras.
         num_shards: Processes that track and apply rules.
         pool: Pictures and bytes of the frame pool.
-        ingest: Keyword arguments of every ingest actor.
+        ingest: Time-outs of the cameras.
         sinks: Where analytics write events.
     """
 
@@ -43,7 +44,7 @@ class CrewConfig:
     num_shards: int
     pool: PoolConfig
     sinks: tuple[SinkSpec, ...]
-    ingest: dict[str, Any] = field(default_factory=dict)
+    ingest: IngestConfig
 
 
 class Crew:
@@ -59,7 +60,7 @@ class Crew:
         ]
         engine = _start(EngineActor, config.pool, shards)
         ingests = [
-            _start(IngestActor, f"ingest-{n}", ledger.path, engine, **config.ingest)
+            _start(IngestActor, f"ingest-{n}", ledger.path, engine, config.ingest)
             for n in range(config.num_ingests)
         ]
         self.engine = Child("engine", engine, self._engine_started)
@@ -152,7 +153,7 @@ def _start(actor: type, *args: object, **kwargs: object) -> Any:
     """Start an actor beside the calling one, on the same bundle of resources."""
     group = ray.util.get_current_placement_group()
     strategy = PlacementGroupSchedulingStrategy(group) if group else "DEFAULT"
-    remote = ray.remote(actor).options(
+    remote: Any = ray.remote(actor).options(
         num_cpus=0,
         max_restarts=-1,
         max_task_retries=0,

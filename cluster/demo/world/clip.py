@@ -74,10 +74,22 @@ def cached_clip(
     progress: Progress | None = None,
 ) -> tuple[Path, Truth]:
     """Return a scenario's clip and truth, rendered only where the folder does not hold them."""
-    path = cache_dir / f"{scenario.view}-{scenario.digest()}-{codec[3:]}-{preset}-{crf}.mp4"
+    path = clip_path(scenario, cache_dir, codec=codec, crf=crf, preset=preset)
     if path.exists() and truth_path(path).exists():
         return path, Truth.from_json(truth_path(path).read_text())
     return path, render_clip(scenario, path, codec=codec, crf=crf, preset=preset, progress=progress)
+
+
+def clip_path(
+    scenario: Scenario,
+    cache_dir: Path,
+    *,
+    codec: Codec = "libx264",
+    crf: int = 25,
+    preset: str = "veryfast",
+) -> Path:
+    """Return where ``cached_clip`` keeps a scenario's clip."""
+    return cache_dir / f"{scenario.view}-{scenario.digest()}-{codec[3:]}-{preset}-{crf}.mp4"
 
 
 def truth_path(path: Path) -> Path:
