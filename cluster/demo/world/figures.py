@@ -8,7 +8,7 @@ import numpy as np
 
 from cluster.demo.world.geometry import Camera, Floats, cosine, sine
 from cluster.demo.world.light import Light
-from cluster.demo.world.raster import Glare, Layer, Sprite, hull
+from cluster.demo.world.raster import Glare, Layer, Sprite, halo, hull
 from cluster.demo.world.shapes import Body, Colour, Face, vehicle
 
 _SKINS: tuple[Colour, ...] = ((224, 178, 148), (196, 144, 108), (140, 96, 70), (92, 62, 46))
@@ -33,6 +33,8 @@ _TROUSERS: tuple[Colour, ...] = (
     (66, 82, 112),
 )
 SWINGS = 8
+_HALO: dict[str, Colour] = {"head": (190.0, 176.0, 136.0), "tail": (150.0, 18.0, 14.0)}
+_POOL: Colour = (84.0, 78.0, 56.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,11 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A drawn figure: the sprite, and at night its beam on the road and the glare of its lamps."""
+    """A drawn figure: the sprite, and at night its beam on the road and the halos of its lamps."""
 
     sprite: Sprite
     beam: Glare | None = None
-    glare: Glare | None = None
+    halos: tuple[Glare, ...] = ()
 
 
 class VehicleFigure:
@@ -98,8 +100,8 @@ class VehicleFigure:
         contact = self._shadow(pose, stage, 0.0)
         layer.polygon(contact, (6, 7, 9), 0.5, soft_px=3.0, solid=False)
         lamps = self._draw_faces(layer, pixels, levels, pose, stage)
-        beam, glare = self._lights(lamps, pose, stage) if stage.light.lamps else (None, None)
-        return Drawing(layer.sprite(), beam, glare)
+        beam, halos = self._lights(lamps, pose, stage) if stage.light.lamps else (None, ())
+        return Drawing(layer.sprite(), beam, halos)
 
     def _draw_faces(
         self, layer: Layer, pixels: Floats, levels: Floats, pose: Pose, stage: Stage
@@ -145,23 +147,20 @@ class VehicleFigure:
 
     def _lights(
         self, lamps: list[tuple[float, float, str]], pose: Pose, stage: Stage
-    ) -> tuple[Glare, Glare | None]:
-        front, half = self._size[0] / 2, self._size[1] / 2
-        spread = [(front, half), (front + 7, half * 2.4), (front + 7, -half * 2.4), (front, -half)]
-        cone = stage.project(_placed(np.array([(x, y, 0.0) for x, y in spread]), pose))
+    ) -> tuple[Glare, tuple[Glare, ...]]:
+        """Return the pool of light on the road ahead, and the halos of the lamps that are seen."""
+        front, half = self._size[0] / 2, self._size[1] * 0.9
+        pool = [(front, half), (front + 7, half), (front + 7, -half), (front, -half)]
+        corners = stage.project(_placed(np.array([(x, y, 0.0) for x, y in pool]), pose))
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        centre = (float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2)
+        radius = min(float(high[0] - low[0]) * 0.6, 140.0), min(float(high[1] - low[1]) * 0.6, 70.0)
         scale = stage.scale(pose.x_m, pose.y_m)
-        soft = max(1.6 * scale, 4.0)
-        road = Layer.around(cone, soft)
-        road.polygon(cone, (74.0, 68.0, 48.0), soft_px=soft, solid=False)
-        if not lamps:
-            return road.glare(), None
-        centres = np.array([(x, y) for x, y, _ in lamps])
-        halo = Layer.around(centres, 1.0 * scale + 3.0)
+        halos = []
         for x, y, glow in lamps:
-            reach = (0.85 if glow == "head" else 0.5) * scale + 1.5
-            colour = (150.0, 138.0, 104.0) if glow == "head" else (124.0, 16.0, 12.0)
-            halo.disc((x, y), (reach, reach), colour, 0.8, soft_px=reach * 1.6, solid=False)
-        return road.glare(), halo.glare()
+            reach = (0.75 if glow == "head" else 0.55) * scale + 2.0
+            halos.append(halo((x, y), (reach, reach), _HALO[glow]))
+        return halo(centre, radius, _POOL), tuple(halos)
 
 
 class PedestrianFigure:

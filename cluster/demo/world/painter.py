@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cluster.demo.world.figures import Drawing, Stage
+from cluster.demo.world.figures import Drawing, Pose, Stage
 from cluster.demo.world.geometry import Floats
 from cluster.demo.world.ground import draw_ground
 from cluster.demo.world.layout import View
 from cluster.demo.world.light import lamp_light, noise_tile, vignette
 from cluster.demo.world.props import Placed, draw_buildings, place_props
 from cluster.demo.world.raster import Bytes, Sprite
-from cluster.demo.world.scenario import PEDESTRIAN, Scenario
+from cluster.demo.world.scenario import Scenario
 from cluster.demo.world.tracks import Track
 from cluster.demo.world.truth import FrameTruth
 
 MIN_HEIGHT_PX = 10.0
 MIN_AREA_PX = 80.0
 MIN_VISIBLE = 0.35
-_SLACK = 0.02
+_SLACK = 0.025
 _NOISE_MARGIN = 64
 
 
@@ -31,8 +31,7 @@ class _Cached:
 
     drawing: Drawing
     box: Floats
-    swing: int
-    heading: tuple[float, float]
+    pose: Pose
 
 
 class Painter:
@@ -76,8 +75,8 @@ class Painter:
         behind = self._props_after(tracks, index)
         for order, (drawing, shift) in enumerate(drawn):
             drawing.sprite.paste(frame, labels, order + 1, shift)
-            if drawing.glare is not None:
-                drawing.glare.paste(frame, shift)
+            for glare in drawing.halos:
+                glare.paste(frame, shift)
             for prop in behind.get(order, ()):
                 prop.sprite.paste(frame, labels, 0, (0, 0))
         return self._noisy(frame), self._truth(index, tracks, drawn, labels)
@@ -85,13 +84,11 @@ class Painter:
     def _drawing(self, track: Track, index: int) -> tuple[Drawing, tuple[int, int]]:
         """Return an object's drawing and how far to shift it; drawn anew when it looks stale."""
         box = track.boxes[index - track.first]
-        pose = track.pose(index, 1.0)
+        pose = track.pose(index)
         cached = self._cache.get(track.agent.identity)
-        walks = track.agent.class_id == PEDESTRIAN
-        if cached is None or _stale(cached, box, pose.swing if walks else 0, pose.heading):
-            pose = track.pose(index, self._level(pose.x_m, pose.y_m, box))
-            swing = pose.swing if walks else 0
-            cached = _Cached(track.figure.draw(pose, self._stage), box, swing, pose.heading)
+        if cached is None or _stale(cached, box, pose):
+            level = self._level(pose.x_m, pose.y_m, box)
+            cached = _Cached(track.figure.draw(replace(pose, level=level), self._stage), box, pose)
             self._cache[track.agent.identity] = cached
         across = (box[0] + box[2] - cached.box[0] - cached.box[2]) / 2
         down = box[3] - cached.box[3]
@@ -160,16 +157,17 @@ def _in_picture(track: Track, index: int) -> bool:
     return 0 <= local < len(track.boxes) and bool(track.seen[local])
 
 
-def _stale(cached: _Cached, box: Floats, swing: int, heading: tuple[float, float]) -> bool:
+def _stale(cached: _Cached, box: Floats, pose: Pose) -> bool:
     """Tell whether a drawing no longer fits: another pose, or its box has changed in size."""
-    if cached.swing != swing:
+    if cached.pose.swing != pose.swing:
         return True
     width, height = box[2] - box[0], box[3] - box[1]
     before = cached.box[2] - cached.box[0], cached.box[3] - cached.box[1]
     slack = max(_SLACK, 0.6 / float(height))
     if abs(width - before[0]) > slack * before[0] or abs(height - before[1]) > slack * before[1]:
         return True
-    return heading[0] * cached.heading[0] + heading[1] * cached.heading[1] < 0.9994
+    (x1, y1), (x2, y2) = cached.pose.heading, pose.heading
+    return x1 * x2 + y1 * y2 < 0.9994
 
 
 def _visible(labels: Bytes, sprite: Sprite, label: int, shift: tuple[int, int]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cluster.demo.world.figures import Stage
 from cluster.demo.world.geometry import Floats
-from cluster.demo.world.layout import Building, Prop, View
+from cluster.demo.world.layout import Building, View
 from cluster.demo.world.raster import Bytes, Layer, Sprite
 from cluster.demo.world.shapes import Colour, Face, frustum
 
@@ -99,12 +99,8 @@ class _Pen:
         self.scale = stage.scale(x, y)
         foot, top = stage.project(np.array([(x, y, 0.0), (x, y, 8.5)]))
         reach = 3.4 * self.scale
-        self.layer = Layer.around(
-            np.stack(
-                [foot - reach * 0.5, foot + reach * 0.35, top, top - reach, foot + [reach, 0]]
-            ),
-            2.0,
-        )
+        corners = [foot - reach * 0.5, foot + reach * 0.35, top - reach, top + reach]
+        self.layer = Layer.around(np.stack(corners), 2.0)
         self.level = stage.light.ambient + 0.5 * stage.light.direct
 
     def at(self, across: float, z: float) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,23 @@ class Glare:
         frame[there] = np.where(light > 255 - region, np.uint8(255), region + light)
 
 
+def halo(centre: tuple[float, float], radius: tuple[float, float], colour: Colour) -> Glare:
+    """Return a soft spot of light, an ellipse with axes along the picture's."""
+    rx, ry = max(2, int(radius[0] + 0.5)), max(2, int(radius[1] + 0.5))
+    left, top = int(np.floor(centre[0])) - rx, int(np.floor(centre[1])) - ry
+    return Glare(left, top, _spot(rx, ry, colour))
+
+
+@lru_cache(maxsize=512)
+def _spot(rx: int, ry: int, colour: Colour) -> Bytes:
+    """Return light that falls off to nothing at the radii, uint8 ``[2 ry + 1, 2 rx + 1, 3]``."""
+    u = np.arange(-rx, rx + 1, dtype=np.float32) / np.float32(rx)
+    v = np.arange(-ry, ry + 1, dtype=np.float32) / np.float32(ry)
+    fall = np.maximum(np.float32(1.0) - (u * u)[None, :] - (v * v)[:, None], np.float32(0.0))
+    light = (fall * fall)[:, :, None] * np.array(colour, np.float32)
+    return light.astype(np.uint8)
+
+
 Window = tuple[tuple[slice, slice], tuple[slice, slice]]
 
 
@@ -88,8 +106,8 @@ class Layer:
     def __init__(self, left: int, top: int, width: int, height: int) -> None:
         self.left, self.top = left, top
         self.shape = height, width
-        self._rgb: Singles = np.zeros((height, width, 3), np.float32)
-        self._keep: Singles = np.ones((height, width, 1), np.float32)
+        self._rgb: list[Singles] = [np.zeros(self.shape, np.float32) for _ in range(3)]
+        self._keep: Singles = np.ones(self.shape, np.float32)
         self._cover: Singles = np.zeros((height, width), np.float32)
         self._xs = np.arange(width, dtype=np.float32) + np.float32(left + 0.5)
         self._ys = np.arange(height, dtype=np.float32) + np.float32(top + 0.5)
@@ -181,25 +199,22 @@ class Layer:
     ) -> None:
         if solid:
             np.maximum(self._cover[region], cover, out=self._cover[region])
-        part = cover[:, :, None] * np.float32(alpha)
+        part = cover if alpha == 1.0 else cover * np.float32(alpha)
         stay = np.float32(1.0) - part
-        self._rgb[region] *= stay
-        self._rgb[region] += part * np.array(colour, np.float32)
         self._keep[region] *= stay
+        for plane, value in zip(self._rgb, colour, strict=True):
+            window = plane[region]
+            window *= stay
+            window += part * np.float32(value)
 
     def sprite(self) -> Sprite:
         """Return what was drawn, in the integers that pasting wants."""
-        keep = np.broadcast_to(self._keep * 256 + np.float32(0.5), self._rgb.shape)
-        light = np.clip(self._rgb + np.float32(0.25), 0, 255)
+        light = np.clip(np.stack(self._rgb, axis=2) + np.float32(0.25), 0, 255)
+        keep = (self._keep * 256 + np.float32(0.5)).astype(np.uint16)
         mask = self._cover >= np.float32(0.5)
         area = max(int(np.count_nonzero(mask)), 1)
-        return Sprite(
-            self.left, self.top, keep.astype(np.uint16), light.astype(np.uint16), mask, area
-        )
-
-    def glare(self) -> Glare:
-        """Return what was drawn as light to add."""
-        return Glare(self.left, self.top, np.clip(self._rgb, 0, 255).astype(np.uint8))
+        keep3 = np.repeat(keep[:, :, None], 3, axis=2)
+        return Sprite(self.left, self.top, keep3, light.astype(np.uint16), mask, area)
 
 
 def convex_cover(points: Floats, xs: Singles, ys: Singles, soft_px: float) -> Singles:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cluster.demo.world.figures import PedestrianFigure, Pose, Stage, VehicleFigure
+from cluster.demo.world.figures import SWINGS, PedestrianFigure, Pose, Stage, VehicleFigure
 from cluster.demo.world.geometry import Floats
 from cluster.demo.world.scenario import PEDESTRIAN, Scenario
 from cluster.demo.world.traffic import STEP_S, WARMUP_STEPS, Agent, Network, at_steps
 
 _NEAREST_M = 2.5
-_STRIDES_HZ = 0.62  # swings of the legs for each metre walked
+_STRIDES = 0.62  # full swings of the legs for each metre walked
+_FAR_PX = 36.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,15 @@ class Track:
     clipped: Floats
     seen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
-    def pose(self, frame: int, level: float) -> Pose:
-        """Return how to draw it in a frame."""
+    def pose(self, frame: int) -> Pose:
+        """Return how to draw it in a frame, in full light; far legs swing in coarser steps."""
         i = frame - self.first
-        swing = int(self.travelled[i] * _STRIDES_HZ * 8) % 8
+        swing = 0
+        if self.agent.class_id == PEDESTRIAN:
+            coarse = 2 if self.boxes[i, 3] - self.boxes[i, 1] < _FAR_PX else 1
+            swing = int(self.travelled[i] * _STRIDES * SWINGS / coarse) * coarse % SWINGS
         heading = float(self.headings[i, 0]), float(self.headings[i, 1])
-        return Pose(float(self.places[i, 0]), float(self.places[i, 1]), heading, swing, level)
+        return Pose(float(self.places[i, 0]), float(self.places[i, 1]), heading, swing)
 
     def anchors(self) -> Floats:
         """Return the bottom centres of the clipped boxes, in pixels, ``[F, 2]``."""

@@ -141,7 +141,7 @@ class Simulation:
 
     def run(self, num_steps: int, incidents: Incidents) -> list[Agent]:
         """Simulate warm-up and clip; returns every agent there was, in order of identity."""
-        self._populate()
+        self._populate(self._closed(0, incidents.wrong_way))
         pending = {"wrong": incidents.wrong_way, "park": incidents.parking}
         for step in range(WARMUP_STEPS + num_steps):
             closed = self._closed(step, pending["wrong"])
@@ -160,10 +160,10 @@ class Simulation:
         rate = self._net.routes[route].rate_hz * self._density
         return (0.35 + 1.3 * float(self._rng.random())) / rate if rate > 0 else math.inf
 
-    def _populate(self) -> None:
+    def _populate(self, closed: bool) -> None:
         """Put agents along the routes, before the stop lines, so that the world starts full."""
         for i, route in enumerate(self._net.routes):
-            if route.rate_hz <= 0:
+            if route.rate_hz <= 0 or (closed and i in self._clears):
                 continue
             end = route.stop_m - 12.0 if route.group else self._net.lines[i].length_m - 5.0
             s = route.speed_mps * self._wait(i) * float(self._rng.random())

@@ -31,8 +31,8 @@ CAR_PARK = View(
         ground_zone("drive", _CAMERA, "presence", (1.8, 15.6, 10.8, 24.0)),
     ),
     routes=(
-        Route("east", "drive", ((-70, 7.8), (70, 7.8)), 9.5, 0.20),
-        Route("west", "drive", ((90, 11.4), (-60, 11.4)), 9.5, 0.15, "west", 76.6),
+        Route("east", "drive", ((-70, 7.8), (70, 7.8)), 9.5, 0.26),
+        Route("west", "drive", ((90, 11.4), (-60, 11.4)), 9.5, 0.17, "west", 76.6),
         Route(
             "enter",
             "drive",

@@ -32,8 +32,8 @@ JUNCTION = View(
         ground_zone("mouth", _CAMERA, "presence", (-3.8, 4.4, 3.8, 14.0)),
     ),
     routes=(
-        Route("east", "drive", ((-85, -1.8), (70, -1.8)), 9.5, 0.17, "main", 71.0),
-        Route("west", "drive", ((90, 1.8), (-70, 1.8)), 9.5, 0.15, "main", 83.0),
+        Route("east", "drive", ((-85, -1.8), (70, -1.8)), 9.5, 0.2, "main", 71.0),
+        Route("west", "drive", ((90, 1.8), (-70, 1.8)), 9.5, 0.19, "main", 83.0),
         Route(
             "west_to_side",
             "drive",
@@ -88,9 +88,9 @@ JUNCTION = View(
         Route("near_west", "walk", ((26, -8.8), (-26, -8.8)), 1.3, 0.07),
     ),
     phases=(
-        SignalPhase(("main",), 10.0, 4.5),
-        SignalPhase(("side",), 7.0, 4.0),
-        SignalPhase(("walk",), 1.5, 6.5),
+        SignalPhase(("main",), 13.0, 4.5),
+        SignalPhase(("side",), 6.5, 4.0),
+        SignalPhase(("walk",), 1.0, 6.0),
     ),
     wrong_way="wrong",
     clears=("west_to_side", "side_to_west", "side_to_east"),
