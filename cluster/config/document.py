@@ -75,6 +75,7 @@ class _Reader:
         self._document = document
         self._loader = loader
         self._variables = variables
+        self._flattened: set[int] = set()
 
     def read(self, node: yaml.Node, path: Path) -> Any:
         self._document.marks.setdefault(path, _mark(node))
@@ -88,16 +89,29 @@ class _Reader:
         return self._scalar(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        self._flatten(node, path)
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = self._key(key_node)
             place = (*path, key)
-            if key in values:
-                self._document.complain(place, "is given twice", "keep one of the two")
-                continue
             self._document.marks[place] = _mark(key_node)
             values[key] = self.read(value_node, place)
         return values
+
+    def _flatten(self, node: yaml.MappingNode, path: Path) -> None:
+        """Refuse keys that are given twice, resolve ``<<``; once a node, which aliases share."""
+        if id(node) in self._flattened:
+            return
+        self._flattened.add(id(node))
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = self._key(key_node)
+            if key in seen:
+                place = (*path, key)
+                self._document.marks[place] = _mark(key_node)
+                self._document.complain(place, "is given twice", "keep one of the two")
+            seen.add(key)
+        self._loader.flatten_mapping(node)
 
     def _key(self, node: yaml.Node) -> str:
         """As written: YAML would read the key ``on`` as true."""

@@ -283,7 +283,7 @@ def test_a_redis_that_is_away_is_named_without_its_password() -> None:
 
 
 def test_a_url_that_is_not_for_redis_is_refused_without_showing_it() -> None:
-    with pytest.raises(ConfigError, match="redis.url") as caught:
+    with pytest.raises(ConfigError, match=r"redis\.url") as caught:
         Registry.open("http://user:hunter2@127.0.0.1")
     assert "hunter2" not in str(caught.value)
 
