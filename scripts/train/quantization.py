@@ -1,0 +1,90 @@
+"""Thresholds and INT8: both are chosen on the validation clips, which nothing is scored on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from data import read_clip
+from evaluate import detected, frames_of
+from numpy.typing import NDArray
+from specs import read_spec, spec_of, write_spec
+
+from engines.evaluation import Evaluation, evaluate
+from engines.families import adapter_for
+from engines.graph import Calibration, quantize
+from engines.spec import ModelSpec, Precision
+
+OVERLAPS = (0.45, 0.55, 0.65)
+CONFIDENCES = tuple(round(0.2 + 0.05 * i, 2) for i in range(9))
+
+
+def choose_thresholds(out: Path, validation: Path) -> None:
+    """Set the spec's suppression overlap by average precision and its confidence by F1."""
+    spec = read_spec(Precision.FP32, out)
+    judged = {
+        iou: evaluate(detected(spec.model_copy(update={"iou": iou}), validation))
+        for iou in OVERLAPS
+    }
+    iou = max(judged, key=lambda value: round(judged[value].mean_average_precision, 3))
+    confidence = max(CONFIDENCES, key=lambda value: mean_f1(judged[iou], value))
+    found = {key: round(value.mean_average_precision, 4) for key, value in judged.items()}
+    print(f"validation mAP50 by overlap {found}; confidence {confidence}", flush=True)
+    write_spec(spec.model_copy(update={"iou": iou, "confidence": confidence}))
+
+
+def mean_f1(judged: Evaluation, confidence: float) -> float:
+    """F1 at a threshold, averaged over the classes."""
+    pairs = [curve.at(confidence) for curve in judged.curves.values()]
+    return sum(2 * p * r / max(p + r, 1e-9) for p, r in pairs) / max(1, len(pairs))
+
+
+def write_int8(out: Path, clips: Path, num_frames: int) -> None:
+    """Quantise with each calibration method, keep the best, and write it with its spec.
+
+    Args:
+        out: Where the FP32 model and its spec are.
+        clips: The rendered clips; those of training calibrate, those of validation choose.
+        num_frames: Pictures for the calibration.
+    """
+    source = read_spec(Precision.FP32, out)
+    model = onnx.load(source.path)
+    images = list(calibration_images(source, clips / "train", num_frames))
+    spec = spec_of(Precision.INT8, out, source.confidence, source.iou)
+    scores: dict[str, float] = {}
+    for method in Calibration:
+        trial = spec.model_copy(update={"path": out / f"{method.value}.part.onnx"})
+        onnx.save(quantize(model, images, method=method), trial.path)
+        judged = evaluate(detected(trial, clips / "validation"))
+        scores[method.value] = round(judged.mean_average_precision, 4)
+        print(f"validation mAP50 of INT8 by {method.value}: {scores[method.value]}", flush=True)
+        if scores[method.value] == max(scores.values()):
+            trial.path.replace(spec.path)
+        trial.path.unlink(missing_ok=True)
+    _rename(spec, max(scores, key=lambda name: scores[name]))
+    write_spec(spec)
+
+
+def _rename(spec: ModelSpec, method: str) -> None:
+    model = onnx.load(spec.path)
+    values = {entry.key: entry.value for entry in model.metadata_props}
+    values |= {"name": spec.name, "calibration": json.dumps({"method": method})}
+    onnx.helper.set_model_props(model, values)
+    onnx.save(model, spec.path)
+
+
+def calibration_images(
+    spec: ModelSpec, folder: Path, num_frames: int
+) -> Iterator[NDArray[np.float32]]:
+    """Prepared inputs [1, 3, H, W] from clips spread over the folder, one of each in turn."""
+    paths = sorted(folder.glob("*.npz"))
+    adapter = adapter_for(spec)
+    for i in range(num_frames):
+        clip = read_clip(paths[i * max(1, len(paths) // num_frames) % len(paths)])
+        frames = list(frames_of(clip))
+        image = np.empty((1, 3, spec.input.height, spec.input.width), np.float32)
+        adapter.prepare(frames[i % len(frames)], image[0])
+        yield image
