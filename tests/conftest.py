@@ -1,0 +1,48 @@
+"""What all tests share: one real Sightline, started when the first test asks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+from cluster.client import ApiClient
+from cluster.config import SightlineConfig
+from cluster.demo.rtsp import Camera, Clip, RunningCameraServer
+from cluster.demo.world import Scenario, render_clip
+from cluster.embedded import free_port
+from cluster.local import LocalCluster
+from tests.cluster.system import CAMERAS, System, stream_job
+
+CONFIG = {
+    "cameras": {"open_timeout_s": 2.0, "read_timeout_s": 1.5},
+    "slots": {"max_streams": 16},
+    "lease": {"ttl_s": 10},
+}
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Four cameras, watched."""
+    folder = tmp_path_factory.mktemp("clips")
+    clip = _clip(folder / "street.mp4", 640, 360)
+    small_clip = _clip(folder / "small.mp4", 320, 180)
+    config = SightlineConfig.model_validate({**CONFIG, "api": {"port": free_port()}})
+    with (
+        RunningCameraServer([Camera(name, clip) for name in CAMERAS]) as server,
+        LocalCluster(config) as cluster,
+        ApiClient(cluster.api_url) as api,
+    ):
+        system = System(cluster, api, server, clip, small_clip)
+        for camera in CAMERAS:
+            api.post("/v1/streams", stream_job(system, camera))
+        yield system
+
+
+def _clip(path: Path, width: int, height: int) -> Clip:
+    render_clip(Scenario(seed=5, view="bridge", width=width, height=height, duration_s=8), path)
+    return Clip.open(path)
