@@ -64,9 +64,7 @@ class Score:
 
     @property
     def idf1(self) -> float:
-        return 100 * 2 * self.num_identity_hits / (
-            self.num_truth + self.num_found + self.num_false
-        )
+        return 100 * 2 * self.num_identity_hits / (self.num_truth + self.num_found + self.num_false)
 
 
 def read_sequence(folder: Path, detections: str = "det/det.txt") -> Sequence:
@@ -129,7 +127,9 @@ def _without_distractors(sequence, frame, ids, xyxy, tracked):
     """Track ids and IoU with the truth, without the boxes that sit on a distractor."""
     _, hidden = sequence.distractors.at(frame)
     everything = iou(np.vstack([xyxy, hidden]), tracked.xyxy)
-    rows, cols = linear_sum_assignment(np.where(everything >= MIN_IOU, everything, 0), maximize=True)
+    rows, cols = linear_sum_assignment(
+        np.where(everything >= MIN_IOU, everything, 0), maximize=True
+    )
     on_distractor = cols[(rows >= len(ids)) & (everything[rows, cols] >= MIN_IOU)]
     keep = np.setdiff1d(np.arange(len(tracked)), on_distractor)
     return tracked.track_id[keep], everything[: len(ids), keep]

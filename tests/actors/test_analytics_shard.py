@@ -1,0 +1,145 @@
+"""The analytics shard: streams come and go while frames of all of them are processed."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actors.analytics.actor import AnalyticsActor
+from actors.analytics.events import Event, EventType
+from actors.ledger import Ledger
+from actors.messages import Assignment, FrameResult
+from actors.sinks import FileSinkSpec
+from tests.actors.builders import LABELS, detections, frame_result, stream_spec
+
+LINE = {"name": "line", "kind": "line", "points": [[0.5, 0.0], [0.5, 1.0]]}
+YARD = {"name": "yard", "kind": "zone", "points": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]}
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    ledger = Ledger.create(4)
+    yield ledger
+    ledger.unlink()
+
+
+@pytest.fixture
+def actor(ledger: Ledger, tmp_path: Path) -> Iterator[AnalyticsActor]:
+    sinks = (FileSinkSpec(path=tmp_path / "events.jsonl"),)
+    actor = AnalyticsActor(ledger.path, sinks, "slot-1", LABELS)
+    yield actor
+    actor.stop()
+
+
+def assignment(*rules: dict, stream: str = "gate", row: int = 0, generation: int = 1) -> Assignment:
+    return Assignment(stream_spec(*rules, stream=stream), 1, row, generation)
+
+
+def drive(stream: str = "gate", first: int = 0, last: int = 40) -> tuple[FrameResult, ...]:
+    """A car that goes right; its foot is on x = 320 at frame 20."""
+    return tuple(
+        frame_result(n, detections([(120 + 10 * n, 200)]), stream=stream)
+        for n in range(first, last)
+    )
+
+
+def written(tmp_path: Path) -> list[Event]:
+    lines = (tmp_path / "events.jsonl").read_text().splitlines()
+    return [Event.from_dict(json.loads(line)) for line in lines]
+
+
+def test_events_go_to_the_sinks_and_into_the_ledger(actor, ledger, tmp_path):
+    actor.open_stream(assignment(LINE, row=2))
+    actor.process(drive())
+    assert [(e.type, e.slot) for e in written(tmp_path)] == [(EventType.LINE_CROSS, "slot-1")]
+    entry = ledger.row(2).read()
+    assert (entry.analysed, entry.events) == (40, 1)
+
+
+def test_status_has_the_last_frame_and_event_of_each_stream(actor):
+    actor.open_stream(assignment(LINE))
+    actor.open_stream(assignment(stream="yard", row=1))
+    actor.process(drive())
+    status = pickle.loads(pickle.dumps(actor.status()))
+    gate = status.streams["gate"]
+    assert gate.last_frame.index == 39
+    assert gate.last_frame.detections.track_id.tolist() == [1]
+    assert gate.last_event.rule == "line"
+    assert status.streams["yard"].last_frame is None
+    assert [sink.num_written for sink in status.sinks] == [1]
+    assert status.incarnation == actor.start()
+
+
+def test_another_life_of_the_actor_has_another_incarnation(actor, ledger):
+    assert AnalyticsActor(ledger.path, (), "slot-1").start() != actor.start()
+
+
+def test_frames_of_unknown_streams_are_counted_and_ignored(actor, ledger):
+    actor.open_stream(assignment(LINE))
+    actor.process(drive("elsewhere", last=3) + drive(last=2))
+    assert actor.status().num_unknown == 3
+    assert ledger.row(0).read().analysed == 2
+
+
+def test_late_frames_are_not_counted_as_analysed(actor, ledger):
+    actor.open_stream(assignment())
+    actor.process(drive(last=5) + drive(last=5))
+    assert ledger.row(0).read().analysed == 5
+    assert actor.status().streams["gate"].num_late == 5
+
+
+def test_closing_a_stream_ends_its_events_and_forgets_it(actor, tmp_path):
+    actor.open_stream(assignment(YARD))
+    actor.process(drive())
+    actor.close_stream("gate")
+    actor.close_stream("gate")
+    assert [e.data["reason"] for e in written(tmp_path)] == ["entered", "stream_closed"]
+    actor.process(drive(first=40, last=41))
+    assert actor.status().num_unknown == 1
+
+
+def test_a_newer_spec_replaces_the_rules_and_keeps_the_tracks(actor, tmp_path):
+    actor.open_stream(assignment())
+    actor.process(drive(last=10))
+    actor.open_stream(assignment(LINE, generation=2))
+    actor.open_stream(assignment(generation=1))
+    actor.process(drive(first=10))
+    assert [(e.rule, e.track) for e in written(tmp_path)] == [("line", 1)]
+    assert actor.status().streams["gate"].generation == 2
+
+
+def test_other_labels_reach_all_streams(actor, tmp_path):
+    actor.open_stream(assignment(LINE))
+    actor.set_labels(("bus", "tram"))
+    actor.process(drive())
+    assert [e.class_name for e in written(tmp_path)] == ["tram"]
+
+
+def test_stopping_ends_all_streams(actor, tmp_path):
+    for row, stream in enumerate(("a", "b")):
+        actor.open_stream(assignment(YARD, stream=stream, row=row))
+        actor.process(drive(stream))
+    actor.stop()
+    ends = [e.stream for e in written(tmp_path) if e.data["reason"] == "stream_closed"]
+    assert ends == ["a", "b"]
+
+
+def test_calls_from_many_threads_lose_no_frame(actor, ledger):
+    streams = [f"s{n}" for n in range(4)]
+    for row, stream in enumerate(streams):
+        actor.open_stream(assignment(LINE, stream=stream, row=row))
+    threads = [
+        threading.Thread(target=lambda s=s: [actor.process((r,)) for r in drive(s)])
+        for s in streams
+    ]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        actor.status()
+    assert [ledger.row(n).read().analysed for n in range(4)] == [40] * 4
+    assert [ledger.row(n).read().events for n in range(4)] == [1] * 4

@@ -1,0 +1,229 @@
+"""Sinks: events arrive in order and none is lost, also when the server was away."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from actors.analytics.events import Event
+from actors.errors import SinkError
+from actors.sinks import FileSinkSpec, MqttSinkSpec, RedisSinkSpec, SinkSpec, open_sink
+from actors.sinks.delivery import DeliveringSink
+from actors.sinks.mqtt import to_message
+from actors.sinks.spool import Spool
+from tests.actors.builders import Valkey, event, eventually
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    server = Valkey()
+    yield server
+    server.kill()
+
+
+def redis_spec(valkey: Valkey, tmp_path: Path, **fields: object) -> RedisSinkSpec:
+    return RedisSinkSpec.model_validate(
+        {"url": valkey.url, "spool_dir": tmp_path / "spool", "timeout_s": 0.5, **fields}
+    )
+
+
+def numbers(events: list[Event]) -> list[int]:
+    return [int(e.id, 16) for e in events]
+
+
+def without_repeats(values: list[int]) -> list[int]:
+    return list(dict.fromkeys(values))
+
+
+def test_redis_gets_flat_fields_in_order(valkey, tmp_path):
+    sink = open_sink(redis_spec(valkey, tmp_path))
+    written = [event(n) for n in range(1000)]
+    for n in range(0, 1000, 7):
+        sink.write(written[n : n + 7])
+    assert sink.flush(10)
+    assert valkey.events() == written
+    status = sink.status()
+    assert (status.num_written, status.num_waiting, status.num_dropped) == (1000, 0, 0)
+    assert status.is_connected
+    sink.close()
+
+
+def test_the_stream_is_trimmed_to_about_its_length(valkey, tmp_path):
+    sink = open_sink(redis_spec(valkey, tmp_path, max_len=100, stream="short"))
+    sink.write([event(n) for n in range(2000)])
+    assert sink.flush(10)
+    assert 100 <= valkey.client.xlen("short") < 400
+    sink.close()
+
+
+def test_an_outage_loses_nothing_and_keeps_the_order(valkey, tmp_path):
+    sink = open_sink(redis_spec(valkey, tmp_path))
+    sink.write([event(n) for n in range(100)])
+    assert sink.flush(10)
+    before = numbers(valkey.events())
+    valkey.kill()
+    for n in range(100, 1600, 3):
+        sink.write([event(k) for k in range(n, n + 3)])
+    eventually(lambda: sink.status().num_spooled >= 1500)
+    assert not sink.status().is_connected
+    assert "events" in sink.status().error
+    valkey.start()
+    sink.write([event(n) for n in range(1600, 1700)])
+    assert sink.flush(10)
+    assert before == list(range(100))
+    assert without_repeats(numbers(valkey.events())) == list(range(100, 1700))
+    assert sink.status().num_dropped == 0
+    assert sink.status().is_connected
+    sink.close()
+
+
+def test_a_server_that_goes_while_events_flow_loses_none_that_it_did_not_have(valkey, tmp_path):
+    sink = open_sink(redis_spec(valkey, tmp_path))
+    stop, num_written = threading.Event(), 0
+
+    def produce() -> None:
+        nonlocal num_written
+        while not stop.wait(0.0005):
+            sink.write([event(num_written)])
+            num_written += 1
+
+    producer = threading.Thread(target=produce)
+    producer.start()
+    eventually(lambda: sink.status().num_written > 50)
+    had = numbers(valkey.events())
+    valkey.kill()
+    eventually(lambda: sink.status().num_spooled > 100)
+    valkey.start()
+    eventually(lambda: sink.status().is_connected)
+    stop.set()
+    producer.join()
+    assert sink.flush(10)
+    # The server forgets all when it is killed; between the last look and the kill it took more.
+    after = without_repeats(numbers(valkey.events()))
+    assert after == list(range(after[0], num_written))
+    assert len(had) > 50
+    assert sink.status().num_dropped == 0
+    sink.close()
+
+
+def test_events_that_wait_when_a_sink_closes_are_delivered_by_the_next_before_newer_ones(
+    valkey, tmp_path
+):
+    valkey.kill()
+    sink = open_sink(redis_spec(valkey, tmp_path))
+    sink.write([event(n) for n in range(300)])
+    sink.close()
+    valkey.start()
+    heir = open_sink(redis_spec(valkey, tmp_path))
+    heir.write([event(n) for n in range(300, 310)])
+    assert heir.flush(10)
+    assert numbers(valkey.events()) == list(range(310))
+    assert heir.status().num_written == 310
+    heir.close()
+
+
+def test_closing_delivers_what_is_taken(valkey, tmp_path):
+    sink = open_sink(redis_spec(valkey, tmp_path))
+    sink.write([event(n) for n in range(5000)])
+    sink.close()
+    assert numbers(valkey.events()) == list(range(5000))
+
+
+def test_a_server_that_refuses_is_tried_again(valkey, tmp_path):
+    valkey.client.set("sightline:events", "not a stream")
+    sink = open_sink(redis_spec(valkey, tmp_path))
+    sink.write([event(0)])
+    eventually(lambda: "WRONGTYPE" in sink.status().error)
+    valkey.client.delete("sightline:events")
+    assert sink.flush(10)
+    assert numbers(valkey.events()) == [0]
+    sink.close()
+
+
+class _Gate:
+    """A transport that holds every batch until it is opened."""
+
+    kind = "gate"
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.open = threading.Event()
+        self.sent: list[Event] = []
+
+    def send(self, events: list[Event]) -> None:
+        self.reached.set()
+        self.open.wait(10)
+        self.sent += events
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_full_queue_drops_the_oldest_and_counts_them(tmp_path):
+    gate = _Gate()
+    sink = DeliveringSink(gate, Spool(tmp_path, 2**16), max_queue=10, max_batch=5)
+    sink.write([event(0)])
+    assert gate.reached.wait(10)
+    sink.write([event(n) for n in range(1, 31)])
+    assert sink.status().num_dropped == 20
+    assert sink.status().num_waiting == 11
+    gate.open.set()
+    assert sink.flush(10)
+    sink.close()
+    assert numbers(gate.sent) == [0, *range(21, 31)]
+
+
+def test_damaged_lines_of_the_spool_are_counted_and_the_rest_is_delivered(tmp_path):
+    gate = _Gate()
+    gate.open.set()
+    spool = Spool(tmp_path, 2**16)
+    good = [e.to_json().encode() + b"\n" for e in (event(1), event(2))]
+    spool.append([good[0], b"{}\n", b"\xff\xfe\n", good[1]])
+    sink = DeliveringSink(gate, spool, max_queue=10, max_batch=5)
+    assert sink.flush(10)
+    assert numbers(gate.sent) == [1, 2]
+    assert sink.status().num_dropped == 2
+    sink.close()
+
+
+def test_a_file_gets_one_object_a_line(tmp_path):
+    sink = open_sink(FileSinkSpec(path=tmp_path / "new" / "events.jsonl"))
+    sink.write([event(1), event(2)])
+    sink.write([event(3)])
+    assert sink.status().num_written == 3
+    sink.close()
+    lines = (tmp_path / "new" / "events.jsonl").read_text().splitlines()
+    assert [Event.from_dict(json.loads(line)) for line in lines] == [event(1), event(2), event(3)]
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(SinkError, match=r"sinks.file.path: cannot write '/proc/none/events'"):
+        open_sink(FileSinkSpec(path=Path("/proc/none/events")))
+
+
+def test_an_mqtt_message_has_a_topic_of_stream_and_type_and_a_json_payload():
+    topic, payload = to_message(event(4), "sightline")
+    assert topic == "sightline/gate/line_cross"
+    assert Event.from_dict(json.loads(payload)) == event(4)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("paho") is not None, reason="paho-mqtt is installed")
+def test_mqtt_without_its_library_says_what_to_install(tmp_path):
+    with pytest.raises(SinkError, match=r"pip install 'sightline\[mqtt\]'"):
+        open_sink(MqttSinkSpec(host="127.0.0.1", spool_dir=tmp_path))
+
+
+def test_sinks_are_told_apart_by_kind_and_unknown_keys_are_refused():
+    adapter = TypeAdapter(SinkSpec)
+    spec = adapter.validate_python({"kind": "redis", "url": "redis://:secret@h:6379/0"})
+    assert isinstance(spec, RedisSinkSpec)
+    assert "secret" not in repr(spec)
+    for wrong in ({"kind": "redis", "url": "http://h"}, {"kind": "file", "path": "x", "pth": 1}):
+        with pytest.raises(ValidationError):
+            adapter.validate_python(wrong)

@@ -1,0 +1,203 @@
+"""Tracker: identities across motion, gaps and frame rates, and figures on real sequences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.analytics.tracking import Tracker, TrackerConfig, kalman
+from engines.detections import Detections
+from tests.actors import mot_metrics
+from tests.actors.builders import CAR, detections
+
+MOT = Path(__file__).parents[3] / "shared" / "data" / "mot"
+PERSON, TRUCK = 0, 2
+
+
+def identities_of_a_drive(fps: float, speed_px_s: float, seed: int) -> list[set[int]]:
+    """Three cars, 40 px long, in lanes 34 px apart; one in 20 detections is missing."""
+    random, tracker = np.random.default_rng(seed), Tracker()
+    identities: list[set[int]] = [set(), set(), set()]
+    for t_s in np.cumsum(random.uniform(0.7, 1.3, int(6 * fps)) / fps):
+        lanes = [lane for lane in range(3) if random.random() > 0.05]
+        x = -0.4 * speed_px_s + speed_px_s * t_s
+        feet = [(640 - x if lane == 1 else x, 100 + 34 * lane) for lane in lanes]
+        found = detections([tuple(np.array(foot) + random.normal(0, 1.2, 2)) for foot in feet])
+        tracked = tracker.update(found, float(t_s))
+        for box, identity in zip(tracked.xyxy, tracked.track_id, strict=True):
+            identities[round((box[3] - 100) / 34)].add(int(identity))
+    return identities
+
+
+@pytest.mark.parametrize(
+    ("fps", "speed_px_s"), [(5, 50), (5, 200), (5, 300), (10, 400), (25, 400), (1, 20)]
+)
+def test_cars_keep_one_identity_at_any_rate_up_to_a_length_and_a_half_a_frame(fps, speed_px_s):
+    for seed in range(5):
+        assert [len(ids) for ids in identities_of_a_drive(fps, speed_px_s, seed)] == [1, 1, 1]
+
+
+def test_identities_count_from_one_and_are_given_at_the_second_observation():
+    tracker = Tracker()
+    assert len(tracker.update(detections([(100, 100), (300, 100)]), 0.0)) == 0
+    second = tracker.update(detections([(102, 100), (302, 100)]), 0.1)
+    assert second.track_id.tolist() == [1, 2]
+
+
+def test_a_confirmed_track_comes_with_its_first_observation():
+    tracker = Tracker()
+    tracker.update(detections([(100, 100)]), 0.0)
+    tracker.update(detections([(110, 100)]), 0.1)
+    birth = tracker.births[1]
+    assert birth.t_s == 0.0
+    assert birth.xyxy.tolist() == [80, 76, 120, 100]
+    assert birth.confidence == pytest.approx(0.9)
+    tracker.update(detections([(120, 100)]), 0.2)
+    assert tracker.births == {}
+
+
+def test_boxes_and_confidences_are_those_of_the_detections():
+    tracker, found = Tracker(), detections([(111.5, 90)], confidence=0.7)
+    tracker.update(detections([(110, 90)]), 0.0)
+    tracked = tracker.update(found, 0.1)
+    assert tracked.xyxy.tolist() == found.xyxy.tolist()
+    assert tracked.confidence.tolist() == found.confidence.tolist()
+
+
+def test_an_object_that_is_hidden_for_a_second_keeps_its_identity():
+    tracker = Tracker()
+    for n in range(10):
+        tracker.update(detections([(100 + 5 * n, 100)]), n / 10)
+    for n in range(10, 20):
+        assert len(tracker.update(Detections.empty(), n / 10)) == 0
+    assert tracker.update(detections([(100 + 5 * 20, 100)]), 2.0).track_id.tolist() == [1]
+
+
+def test_a_track_ends_once_after_it_was_lost_for_too_long():
+    tracker = Tracker(TrackerConfig(max_lost_s=1.0))
+    for n in range(5):
+        tracker.update(detections([(100, 100)]), n / 10)
+    ended = []
+    for n in range(5, 30):
+        tracker.update(Detections.empty(), n / 10)
+        ended += tracker.ended
+    assert ended == [1]
+    assert len(tracker) == 0
+    tracker.update(detections([(100, 100)]), 3.0)
+    assert tracker.update(detections([(100, 100)]), 3.1).track_id.tolist() == [2]
+
+
+def test_unsure_detections_continue_a_track_but_begin_none():
+    tracker = Tracker()
+    for n in range(5):
+        tracker.update(detections([(100, 100)]), n / 10)
+    faint = detections([(100, 100), (400, 100)], confidence=0.2)
+    for n in range(5, 10):
+        assert tracker.update(faint, n / 10).track_id.tolist() == [1]
+
+
+def test_the_class_is_that_of_most_votes():
+    tracker, seen = Tracker(), []
+    for n, class_id in enumerate([CAR, CAR, CAR, TRUCK, CAR]):
+        tracked = tracker.update(detections([(100 + n, 100)], class_id=class_id), n / 10)
+        seen += zip(tracked.track_id.tolist(), tracked.class_id.tolist(), strict=True)
+    assert seen == [(1, CAR)] * 4
+
+
+def test_overlapping_objects_of_two_classes_do_not_swap():
+    tracker = Tracker()
+    for n in range(10):
+        rider = detections([(100 + 8 * n, 96)], size=(36, 24), class_id=PERSON)
+        bike = detections([(104 + 8 * n, 100)], size=(36, 24), class_id=CAR)
+        order = [rider, bike] if n % 2 else [bike, rider]
+        both = Detections.of(
+            np.vstack([d.xyxy for d in order]),
+            np.concatenate([d.confidence for d in order]),
+            np.concatenate([d.class_id for d in order]),
+        )
+        tracked = tracker.update(both, n / 10)
+        by_class = dict(zip(tracked.class_id.tolist(), tracked.track_id.tolist(), strict=True))
+        assert by_class in ({}, {CAR: 1, PERSON: 2})
+
+
+def test_time_must_advance():
+    tracker = Tracker()
+    tracker.update(Detections.empty(), 1.0)
+    with pytest.raises(ValueError, match=r"1.0 s came after 1.0 s"):
+        tracker.update(Detections.empty(), 1.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 8))
+def test_whatever_is_found_each_identity_appears_once_a_frame_and_never_comes_back(seed, num):
+    random, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(max_lost_s=0.3))
+    ended: set[int] = set()
+    for n in range(20):
+        found = detections(random.uniform(0, 200, (random.integers(0, num + 1), 2)).tolist())
+        tracked = tracker.update(found, n * 0.2).track_id.tolist()
+        assert len(set(tracked)) == len(tracked)
+        assert not ended & set(tracked)
+        ended |= set(tracker.ended)
+
+
+def test_kalman_steps_of_any_length_predict_alike():
+    state = kalman.correct(
+        kalman.begin(np.array([[50.0, 60, 20, 10]])), np.array([[55.0, 60, 20, 10]])
+    )
+    once, twice = state.copy(), state.copy()
+    kalman.predict(once, 0.4)
+    kalman.predict(twice, 0.1)
+    kalman.predict(twice, 0.3)
+    np.testing.assert_allclose(twice, once, rtol=1e-9)
+
+
+def test_kalman_learns_a_speed_in_pixels_a_second():
+    state = kalman.begin(np.array([[0.0, 50, 40, 20]]))
+    for n, t_s in enumerate(np.cumsum([0.1, 0.3] * 20)):
+        kalman.predict(state, 0.3 if n % 2 else 0.1)
+        state = kalman.correct(state, np.array([[30 * t_s, 50, 40, 20]]))
+    assert state[0, kalman.VELOCITY].tolist() == pytest.approx([30, 0, 0, 0], abs=0.5)
+
+
+def tracked_score(sequence: mot_metrics.Sequence, config: TrackerConfig) -> mot_metrics.Score:
+    tracker = Tracker(config)
+    tracks = {
+        n + 1: tracker.update(found, n / sequence.fps)
+        for n, found in enumerate(sequence.detections)
+    }
+    return mot_metrics.score(sequence, tracks)
+
+
+# The thresholds that the baseline (ByteTrack of the `trackers` package) was measured with.
+BASELINE_CONFIG = TrackerConfig(high_confidence=0.6, begin_confidence=0.7)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not MOT.exists(), reason="needs ../shared/data/mot")
+def test_pets_is_tracked_better_than_by_the_bytetrack_baseline():
+    result = tracked_score(mot_metrics.read_sequence(MOT / "MOT15/PETS09-S2L1"), BASELINE_CONFIG)
+    assert result.mota >= 58.6
+    assert result.idf1 >= 45.4 + 5
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not MOT.exists(), reason="needs ../shared/data/mot")
+@pytest.mark.parametrize(
+    ("name", "baseline_mota", "baseline_idf1"),
+    [
+        ("MOT15/TUD-Stadtmitte", 70.6, 76.0),
+        ("MOT15/TUD-Campus", 57.9, 60.3),
+        ("MOT17/MOT17-09", 54.9, 51.0),
+    ],
+)
+def test_static_cameras_are_tracked_about_as_well_as_by_the_bytetrack_baseline(
+    name, baseline_mota, baseline_idf1
+):
+    detector = "det/det_frcnn.txt" if name.startswith("MOT17") else "det/det.txt"
+    result = tracked_score(mot_metrics.read_sequence(MOT / name, detector), BASELINE_CONFIG)
+    assert result.mota >= baseline_mota - 0.5
+    assert result.idf1 >= baseline_idf1
