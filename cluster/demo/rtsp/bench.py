@@ -12,11 +12,12 @@ from typing import Any
 
 import av
 
+from cluster.demo.rtsp.errors import CameraProcessError
 from cluster.demo.rtsp.pattern import write_pattern
 from cluster.demo.rtsp.process import CameraProcess
 
 CLIENT_OPTIONS = {"timeout": "5000000", "probesize": "32", "analyzeduration": "0"}
-_WARM_UP_S = 2.0
+_START_TIMEOUT_S = 20.0
 
 
 @dataclass(slots=True)
@@ -60,10 +61,12 @@ def measure_rtsp(
 
 def _measure(process: CameraProcess, clients: list[_Client], seconds: float) -> dict[str, Any]:
     until = threading.Event()
-    threads = [threading.Thread(target=client.run, args=(until,)) for client in clients]
+    threads = [
+        threading.Thread(target=client.run, args=(until,), daemon=True) for client in clients
+    ]
     for thread in threads:
         thread.start()
-    time.sleep(_WARM_UP_S)
+    _await_first_packets(clients)
     begin_s, cpu_begin_s = time.monotonic(), process.stats()["cpu_s"]
     time.sleep(seconds)
     end_s, stats = time.monotonic(), process.stats()
@@ -79,6 +82,16 @@ def _measure(process: CameraProcess, clients: list[_Client], seconds: float) -> 
         "peak_rss_mib": round(stats["peak_rss_bytes"] / 2**20),
         **_arrivals(clients, begin_s, end_s),
     }
+
+
+def _await_first_packets(clients: list[_Client]) -> None:
+    deadline_s = time.monotonic() + _START_TIMEOUT_S
+    while not all(client.arrivals for client in clients):
+        if time.monotonic() > deadline_s:
+            num_waiting = sum(not client.arrivals for client in clients)
+            message = f"{num_waiting} of {len(clients)} clients got no packet; see what they wrote"
+            raise CameraProcessError(f"{message} to standard error")
+        time.sleep(0.01)
 
 
 def _arrivals(clients: list[_Client], begin_s: float, end_s: float) -> dict[str, float]:

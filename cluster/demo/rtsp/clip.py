@@ -144,20 +144,24 @@ def _read(path: str | Path, container: InputContainer, max_packet_bytes: int) ->
             " open it with playable_clip, which transcodes it once"
         )
         raise UnsupportedCodecError(message)
-    frame_ticks = round(TICKS_PER_S / frame_rate(stream))
     reorders = stream.codec_context.has_b_frames
     size = stream.width, stream.height
     pictures = _from_first_keyframe(path, _coded_pictures(path, container, stream, codec))
     timeless = any(picture.stamp.pts is None for picture in pictures)
+    frame_ticks = round(TICKS_PER_S / frame_rate(stream, timeless=timeless))
     ranks = _display_ranks(pictures, codec) if timeless and reorders else None
     pts = presentation_ticks([picture.stamp for picture in pictures], ranks, frame_ticks)
     return _assemble(codec, size, pictures, pts, frame_ticks, max_packet_bytes)
 
 
-def frame_rate(stream: VideoStream) -> Fraction:
-    """Return the nominal pictures a second of a stream, or 25 where it says none."""
-    rate = stream.average_rate or stream.guessed_rate
-    return Fraction(rate) if rate else Fraction(DEFAULT_FPS)
+def frame_rate(stream: VideoStream, *, timeless: bool = False) -> Fraction:
+    """Return the pictures a second of a stream, or 25 where it says none.
+
+    In a ``timeless`` stream the average is FFmpeg's default, and the guess is from the codec.
+    """
+    rates = stream.average_rate, stream.guessed_rate
+    rate = next(filter(None, reversed(rates) if timeless else rates), DEFAULT_FPS)
+    return Fraction(rate)
 
 
 def _coded_pictures(

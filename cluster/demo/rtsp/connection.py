@@ -38,7 +38,6 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._reader = RequestReader()
         self._responder = Responder(site, self)
-        self._used_channels: set[int] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -73,13 +72,12 @@ class Connection(asyncio.Protocol):
             self.transport.write(Response(error.status, {"Connection": "close"}).encode(None))
             self.transport.close()
 
-    def channels(self, offer: TransportOffer) -> tuple[int, int]:
+    def free_channels(self, offer: TransportOffer) -> tuple[int, int]:
         """Return two interleaved channels: those offered, or the next that are free."""
         wanted = (offer.first or 0, offer.second if offer.second is not None else 1)
+        used = {channel for session in self.sessions.values() for channel in session.channels}
         pairs = [wanted, *((even, even + 1) for even in range(0, 256, 2))]
-        free = next(pair for pair in pairs if self._used_channels.isdisjoint(pair))
-        self._used_channels.update(free)
-        return free
+        return next(pair for pair in pairs if used.isdisjoint(pair))
 
     def reset(self) -> None:
         """Break the connection off with a TCP reset."""

@@ -137,12 +137,15 @@ def fault_named(kind: str, parameters: Mapping[str, object]) -> Fault:
         raise InvalidFaultError(f"fault: {kind!r} is none of {', '.join(FAULTS)}")
     make: Callable[..., Fault] = fault_type
     names = [field.name for field in dataclasses.fields(fault_type)]
-    fitting = all(isinstance(value, (int, float, Clip)) for value in parameters.values())
+    fitting = all(
+        isinstance(value, Clip if name == "clip" else (int, float))
+        for name, value in parameters.items()
+    )
     try:
         if fitting and parameters.keys() <= set(names):
             return make(**parameters)
     except TypeError:
-        pass  # one is missing, or a clip where a number belongs
+        pass  # one is missing
     takes = ", ".join(names) or "none"
     raise InvalidFaultError(f"{kind}: parameters {dict(parameters)} do not fit; it takes: {takes}")
 

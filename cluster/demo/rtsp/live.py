@@ -64,7 +64,7 @@ class LiveCamera:
         self._viewers: dict[str, Session] = {}
         self._timeline = Timeline(camera.clip)
         self._cursor = 0
-        self._last_due = 0
+        self._last_due = -1
         self._scheduled = False
         self._shift = _given_or_random(camera.timestamp_offset, 32)
         self._sequence = _given_or_random(camera.first_sequence, 16)

@@ -14,7 +14,7 @@ from cluster.demo.rtsp.live import LiveCamera
 from cluster.demo.rtsp.messages import Request, Response
 from cluster.demo.rtsp.sdp import TRACK, describe
 from cluster.demo.rtsp.session import Session
-from cluster.demo.rtsp.sinks import DatagramSink, InterleavedSink, PacketSink
+from cluster.demo.rtsp.sinks import DatagramSink, Delivery, InterleavedSink
 from cluster.demo.rtsp.site import Site
 from cluster.demo.rtsp.transport_header import TransportOffer, choose_transport
 
@@ -144,26 +144,27 @@ class Responder:
         return self._open(live, offer)
 
     def _open(self, live: LiveCamera, offer: TransportOffer) -> Response:
-        sink, transport, rtcp_address = self._delivery(offer)
-        session = Session(live, self._connection, sink, rtcp_address, self._site.now())
+        delivery = self._tcp(offer) if offer.kind == "tcp" else self._udp(offer)
+        session = Session(live, self._connection, delivery, self._site.now())
         self._site.open_session(session)
         headers = {
-            "Transport": f"{transport};ssrc={live.ssrc:08X}",
+            "Transport": f"{delivery.header};ssrc={live.ssrc:08X}",
             "Session": f"{session.id};timeout={self._site.session_timeout_s}",
         }
         return Response(200, headers)
 
-    def _delivery(self, offer: TransportOffer) -> tuple[PacketSink, str, tuple[str, int] | None]:
-        connection = self._connection
-        if offer.kind == "tcp":
-            first, second = connection.channels(offer)
-            text = f"RTP/AVP/TCP;unicast;interleaved={first}-{second}"
-            return InterleavedSink(connection.transport, (first, second)), text, None
+    def _tcp(self, offer: TransportOffer) -> Delivery:
+        channels = self._connection.free_channels(offer)
+        sink = InterleavedSink(self._connection.transport, channels)
+        header = "RTP/AVP/TCP;unicast;interleaved={}-{}".format(*channels)
+        return Delivery(sink, header, channels)
+
+    def _udp(self, offer: TransportOffer) -> Delivery:
         ports = offer.first or 0, offer.second or 0
-        udp, host = self._site.udp, connection.peer_host
+        udp, host = self._site.udp, self._connection.peer_host
         text = "RTP/AVP;unicast;client_port={}-{};server_port={}-{}".format(*ports, *udp.ports)
         sink = DatagramSink(udp.sockets, host, ports, self._site.loop)
-        return sink, text, (host, ports[1])
+        return Delivery(sink, text, rtcp_address=(host, ports[1]))
 
     def _play(self, request: Request, target: Target, live: LiveCamera) -> Response:
         session = self._session(request, live)

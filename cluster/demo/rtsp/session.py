@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cluster.demo.rtsp.rtcp import sender_report
 from cluster.demo.rtsp.rtp import RtpFrame
-from cluster.demo.rtsp.sinks import PacketSink
+from cluster.demo.rtsp.sinks import Delivery
 
 if TYPE_CHECKING:
     from cluster.demo.rtsp.connection import Connection
@@ -24,6 +24,7 @@ class Session:
         id: The value of the Session header.
         live: The camera.
         connection: The RTSP connection that made it; the session ends with it.
+        channels: Of the connection, for RTP and RTCP; none over UDP.
         rtcp_address: Where the client's RTCP comes from; None when interleaved.
         playing: Between PLAY and PAUSE.
         last_seen: When the client was last heard, on the clock of the loop.
@@ -33,17 +34,17 @@ class Session:
         self,
         live: LiveCamera,
         connection: Connection,
-        sink: PacketSink,
-        rtcp_address: tuple[str, int] | None,
+        delivery: Delivery,
         now: float,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.live = live
         self.connection = connection
-        self.rtcp_address = rtcp_address
+        self.channels = delivery.channels
+        self.rtcp_address = delivery.rtcp_address
         self.playing = False
         self.last_seen = now
-        self._sink = sink
+        self._sink = delivery.sink
         self._awaits_keyframe = True
         self._blocked_since: float | None = None
         self._next_report = 0.0

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from cluster.demo.rtsp.rtp import RtpFrame, interleave
@@ -27,6 +28,23 @@ class PacketSink(Protocol):
 
     def close(self) -> None:
         """Send nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a session's packets reach the client, as SETUP agreed.
+
+    Attributes:
+        sink: Takes the packets.
+        header: The transport, as the answer to SETUP names it.
+        channels: Interleaved channels of RTP and RTCP; none over UDP.
+        rtcp_address: Where the client's RTCP comes from; None when interleaved.
+    """
+
+    sink: PacketSink
+    header: str
+    channels: tuple[int, ...] = ()
+    rtcp_address: tuple[str, int] | None = None
 
 
 class InterleavedSink:
