@@ -29,6 +29,7 @@ def create_app(
     *,
     probe: Probe = probe_file,
     check_model: CheckModel = check_model,
+    max_event_clients: int = 64,
 ) -> FastAPI:
     """The API as an ASGI application.
 
@@ -36,6 +37,7 @@ def create_app(
         config: ``redis.url`` must be set.
         probe: Opens a ``file://`` URL and raises SourceError where it holds no video.
         check_model: Raises ModelError where the model of a pipeline cannot be used.
+        max_event_clients: So many may follow the events at once.
 
     Raises:
         ConfigError: ``redis.url`` is not set.
@@ -55,7 +57,7 @@ def create_app(
         registry=registry,
         streams=StreamService(registry, probe),
         pipelines=PipelineService(registry, check_model),
-        events=EventReader(config.redis.url, f"{config.redis.prefix}:events"),
+        events=EventReader(config.redis.url, f"{config.redis.prefix}:events", max_event_clients),
     )
     install_problem_handlers(app)
     for module in (streams, pipelines, events, operations):

@@ -20,7 +20,7 @@ from cluster.events import Event, EventReader, start_id
 router = APIRouter(tags=["events"])
 
 HEARTBEAT_S = 10.0
-_RETRY_S = 1.0
+RETRY_S = 1.0
 _HEARTBEAT = ": heartbeat\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _EXAMPLE = 'id: 1750000000000-0\nevent: line_cross\ndata: {"stream": "gate", "rule": "in"}\n\n'
@@ -86,7 +86,7 @@ async def _followed(reader: EventReader, after: str) -> AsyncIterator[list[Event
                 after = batch[-1].id if batch else after
                 yield batch
         except UnavailableError:
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(RETRY_S)
             yield []
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
 
 from actors.messages import StreamState
 from actors.specs import StreamSpec
-from cluster.registry import SlotInfo, StreamRecord, StreamStatus
+from cluster.api import create_app
+from cluster.config import PipelineSpec, RedisConfig, SightlineConfig
+from cluster.embedded import EmbeddedRedis, free_port
+from cluster.registry import Registry, SlotInfo, StreamRecord, StreamStatus
 
 _PREFIXES = itertools.count()
 
@@ -48,3 +58,46 @@ def eventually(holds: Callable[[], Any], timeout_s: float = 10.0) -> Any:
             return answer
         time.sleep(0.02)
     raise AssertionError(f"did not hold within {timeout_s} s")
+
+
+@dataclass(frozen=True)
+class ServedApi:
+    """The API over real HTTP, on a Redis of its own."""
+
+    url: str
+    registry: Registry
+    redis: EmbeddedRedis
+    config: SightlineConfig
+
+    def client(self, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=10.0, **options)
+
+
+@contextmanager
+def served_api(redis_port: int | None = None, **parts: Any) -> Iterator[ServedApi]:
+    """Start Valkey and the API; the pipeline ``default`` exists."""
+    with EmbeddedRedis(redis_port) as server:
+        config = SightlineConfig(redis=RedisConfig(url=server.url))
+        registry = Registry.open(server.url)
+        registry.pipelines.put("default", PipelineSpec())
+        with serving(create_app(config, **parts)) as url:
+            yield ServedApi(url, registry, server, config)
+        registry.close()
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """Serve an application on a free port, in a thread."""
+    port = free_port()
+    settings = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(settings)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: server.started)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
