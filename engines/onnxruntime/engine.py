@@ -73,20 +73,28 @@ class OnnxRuntimeEngine:
     def _warm_up(self) -> None:
         """Run the smallest batch, which is looked at, and the largest, which reserves memory."""
         self._input.fill(self.spec.input.pad_value)
+        largest = self.batch_sizes[-1]
         try:
             self._family.check_outputs(self._run(1))
-            self._run(self.batch_sizes[-1])
+            num_results = len(self._run(largest)[0])
         except SESSION_ERRORS as error:
             self.close()
-            image = self.spec.input
-            raise ModelError(
-                f"{self.spec.path} does not run at {image.width}x{image.height}, batch 1 to "
-                f"{self.batch_sizes[-1]} ({error})",
-                remedy="Export it with a free batch axis, or at the input size of the spec.",
-            ) from error
+            raise self._does_not_run(str(error)) from error
         except ModelError:
             self.close()
             raise
+        # A Reshape that fixes the batch at 1 puts the other pictures into another axis.
+        if num_results != largest:
+            self.close()
+            raise self._does_not_run(f"{largest} pictures give {num_results} results")
+
+    def _does_not_run(self, reason: str) -> ModelError:
+        image = self.spec.input
+        return ModelError(
+            f"{self.spec.path} does not run at {image.width}x{image.height}, batch 1 to "
+            f"{self.batch_sizes[-1]} ({reason})",
+            remedy="Export it with a free batch axis, or at the input size of the spec.",
+        )
 
     def _run(self, num_frames: int) -> list[Array]:
         if self._session is None:

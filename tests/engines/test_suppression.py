@@ -1,0 +1,53 @@
+"""Suppression against the plain greedy algorithm."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engines.families.suppression import suppress
+
+
+def plain_greedy(xyxy: NDArray[np.float32], class_id: NDArray[np.int64], iou: float) -> list[int]:
+    kept: list[int] = []
+    for j in range(len(xyxy)):
+        if not any(class_id[i] == class_id[j] and overlaps(xyxy[i], xyxy[j], iou) for i in kept):
+            kept.append(j)
+    return kept
+
+
+def overlaps(a: NDArray[np.float32], b: NDArray[np.float32], iou: float) -> bool:
+    width = max(min(a[2], b[2]) - max(a[0], b[0]), 0)
+    height = max(min(a[3], b[3]) - max(a[1], b[1]), 0)
+    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
+    return bool(width * height * (1 + iou) > iou * areas)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    num=st.integers(0, 60),
+    num_classes=st.integers(1, 3),
+    iou=st.sampled_from([0.1, 0.3, 0.45, 0.65, 0.9]),
+    seed=st.integers(0, 10_000),
+)
+def test_it_keeps_exactly_what_the_greedy_algorithm_keeps(
+    num: int, num_classes: int, iou: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    corner = rng.integers(0, 40, (num, 2))
+    xyxy = np.concatenate((corner, corner + rng.integers(1, 30, (num, 2))), 1).astype(np.float32)
+    class_id = rng.integers(0, num_classes, num)
+    kept = np.flatnonzero(suppress(xyxy, class_id, iou))
+    assert kept.tolist() == plain_greedy(xyxy, class_id, iou)
+
+
+def test_a_chain_of_boxes_keeps_every_second_one() -> None:
+    left = np.arange(0, 90, 3, dtype=np.float32)
+    xyxy = np.stack((left, left * 0, left + 10, left * 0 + 10), axis=1)
+    keep = suppress(xyxy, np.zeros(len(left), int), 0.5)
+    np.testing.assert_array_equal(keep, np.arange(len(left)) % 2 == 0)
+
+
+def test_boxes_of_different_classes_do_not_touch_each_other() -> None:
+    xyxy = np.array([[0, 0, 10, 10]] * 3, np.float32)
+    np.testing.assert_array_equal(suppress(xyxy, np.array([0, 1, 0]), 0.5), [True, True, False])
