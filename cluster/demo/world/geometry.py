@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,12 +58,7 @@ class Camera:
 
     def axes(self) -> tuple[Floats, Floats, Floats]:
         """Return the unit vectors right, up and forward in world coordinates."""
-        yaw, pitch = math.radians(self.yaw_deg), math.radians(self.pitch_deg)
-        sy, cy, sp, cp = sine(yaw), cosine(yaw), sine(pitch), cosine(pitch)
-        right = np.array([cy, -sy, 0.0])
-        up = np.array([sy * sp, cy * sp, cp])
-        forward = np.array([sy * cp, cy * cp, -sp])
-        return right, up, forward
+        return _axes(self.yaw_deg, self.pitch_deg)
 
     def project(self, points: Floats, width: int, height: int) -> tuple[Floats, Floats]:
         """Project world points to pixels.
@@ -79,7 +75,10 @@ class Camera:
         across, rise, depth = (dx * a[0] + dy * a[1] + dz * a[2] for a in self.axes())
         depth = np.maximum(depth, NEAR_M)
         scale = self.focal * width / depth
-        return np.stack([width / 2 + across * scale, height / 2 - rise * scale], axis=-1), depth
+        pixels = np.empty((*depth.shape, 2))
+        pixels[..., 0] = width / 2 + across * scale
+        pixels[..., 1] = height / 2 - rise * scale
+        return pixels, depth
 
     def ground(self, width: int, height: int, samples: int = 1) -> tuple[Floats, Floats, Floats]:
         """Return where each pixel meets the ground: x, y and distance, ``inf`` over the horizon.
@@ -111,6 +110,16 @@ class Camera:
         width = round(height * aspect)
         pixels, _ = self.project(world, width, height)
         return tuple((round(float(u) / width, 4), round(float(v) / height, 4)) for u, v in pixels)
+
+
+@lru_cache(maxsize=64)
+def _axes(yaw_deg: float, pitch_deg: float) -> tuple[Floats, Floats, Floats]:
+    yaw, pitch = math.radians(yaw_deg), math.radians(pitch_deg)
+    sy, cy, sp, cp = sine(yaw), cosine(yaw), sine(pitch), cosine(pitch)
+    right = np.array([cy, -sy, 0.0])
+    up = np.array([sy * sp, cy * sp, cp])
+    forward = np.array([sy * cp, cy * cp, -sp])
+    return right, up, forward
 
 
 def inside(polygon: Sequence[Point], x: Floats, y: Floats) -> NDArray[np.bool_]:

@@ -18,10 +18,10 @@ from cluster.demo.world.scenario import Scenario
 from cluster.demo.world.tracks import Track
 from cluster.demo.world.truth import FrameTruth
 
-MIN_HEIGHT_PX = 10.0
-MIN_AREA_PX = 80.0
-MIN_VISIBLE = 0.35
-_SLACK = 0.025
+MIN_HEIGHT_PX = 12.0
+MIN_AREA_PX = 100.0
+MIN_VISIBLE = 0.4
+_SLACK = 0.035
 _NOISE_MARGIN = 64
 
 

@@ -236,7 +236,8 @@ def convex_cover(points: Floats, xs: Singles, ys: Singles, soft_px: float) -> Si
         near = edge if near is None else np.minimum(near, edge, out=near)
     if near is None:
         return np.zeros((len(ys), len(xs)), np.float32)
-    return np.clip(near, 0, 1, out=near)
+    np.minimum(near, np.float32(1.0), out=near)
+    return np.maximum(near, np.float32(0.0), out=near)
 
 
 def hull(points: Floats) -> Floats:

@@ -14,6 +14,7 @@ from cluster.demo.world.traffic import STEP_S, WARMUP_STEPS, Agent, Network, at_
 _NEAREST_M = 2.5
 _STRIDES = 0.62  # full swings of the legs for each metre walked
 _FAR_PX = 36.0
+_STEP = 0.12  # how far feet are from the middle, in heights, for most of a stride
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +109,14 @@ def _turned(outline: Floats, places: Floats, headings: Floats) -> Floats:
 
 
 def _upright(places: Floats, headings: Floats, height_m: float, stage: Stage) -> Floats:
-    """Return points around a walking person: wider when seen from the side."""
+    """Return points that bound a walking person: wider when seen from the side, feet apart."""
     right, _, _ = stage.camera.axes()
     across = np.abs(headings[:, 0] * right[0] + headings[:, 1] * right[1])
-    half = 0.23 + 0.1 * across
-    corners = [(-1.0, 0.0), (1.0, 0.0), (-1.0, height_m), (1.0, height_m)]
-    return np.stack(
-        [
-            np.stack(
-                [
-                    places[:, 0] + right[0] * half * s,
-                    places[:, 1] + right[1] * half * s,
-                    0 * half + z,
-                ],
-                axis=1,
-            )
-            for s, z in corners
-        ],
-        axis=1,
-    )
+    half = (0.23 + 0.1 * across)[:, None] * np.array([right[0], right[1]])
+    step = headings * (_STEP * height_m)
+    corners = [(places - half, height_m), (places + half, height_m), (places - half, 0.0)]
+    corners += [(places + half, 0.0), (places + step, 0.0), (places - step, 0.0)]
+    points = np.empty((len(places), len(corners), 3))
+    for i, (ground, z) in enumerate(corners):
+        points[:, i, :2], points[:, i, 2] = ground, z
+    return points

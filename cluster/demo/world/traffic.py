@@ -141,29 +141,46 @@ class Simulation:
 
     def run(self, num_steps: int, incidents: Incidents) -> list[Agent]:
         """Simulate warm-up and clip; returns every agent there was, in order of identity."""
-        self._populate(self._closed(0, incidents.wrong_way))
         pending = {"wrong": incidents.wrong_way, "park": incidents.parking}
+        self._populate(self._closed(0, pending))
         for step in range(WARMUP_STEPS + num_steps):
-            closed = self._closed(step, pending["wrong"])
-            self._arrivals(step, closed)
+            self._arrivals(step, self._closed(step, pending))
             self._incidents(step, pending)
             self._advance(step)
         return self.agents
 
-    def _closed(self, step: int, wrong_way: int) -> bool:
-        """Tell whether the lane of the wrong-way drive is kept empty, now or still."""
-        if wrong_way >= 0:
-            return step >= wrong_way - (_CLEARING_S + self._signals.cycle_s) / STEP_S
-        return any(agent.route == self._wrong for agent in self._active)
+    def _closed(self, step: int, pending: dict[str, int]) -> set[int]:
+        """Return the routes that nobody enters: the lane of the wrong-way drive, until it is over,
+        and the approaches where a queue at the signals would delay an incident.
+        """
+        closed: set[int] = set()
+        wrong, park = pending["wrong"], pending["park"]
+        lead = (_CLEARING_S + self._signals.cycle_s) / STEP_S
+        if 0 <= wrong <= step + lead or any(a.route == self._wrong for a in self._active):
+            closed |= self._clears
+        if 0 <= wrong <= step + _CLEARING_S / STEP_S:
+            closed |= self._same_approach(self._wrong)
+        if park >= 0:
+            closed |= self._same_approach(self._index[self._view.parking])
+        return closed
+
+    def _same_approach(self, incident: int) -> set[int]:
+        """Return the routes that share the first metres and the signals of an incident's."""
+        own = self._net.routes[incident]
+        return {
+            i
+            for i, route in enumerate(self._net.routes)
+            if own.group and route.points[0] == own.points[0]
+        }
 
     def _wait(self, route: int) -> float:
         rate = self._net.routes[route].rate_hz * self._density
         return (0.35 + 1.3 * float(self._rng.random())) / rate if rate > 0 else math.inf
 
-    def _populate(self, closed: bool) -> None:
+    def _populate(self, closed: set[int]) -> None:
         """Put agents along the routes, before the stop lines, so that the world starts full."""
         for i, route in enumerate(self._net.routes):
-            if route.rate_hz <= 0 or (closed and i in self._clears):
+            if route.rate_hz <= 0 or i in closed:
                 continue
             end = route.stop_m - 12.0 if route.group else self._net.lines[i].length_m - 5.0
             s = route.speed_mps * self._wait(i) * float(self._rng.random())
@@ -172,9 +189,9 @@ class Simulation:
                     self._enter(i, self._draw_class(route), s, 0)
                 s += max(2.0 if route.kind == "walk" else 16.0, route.speed_mps * self._wait(i))
 
-    def _arrivals(self, step: int, closed: bool) -> None:
+    def _arrivals(self, step: int, closed: set[int]) -> None:
         for i, route in enumerate(self._net.routes):
-            if step * STEP_S < self._next[i] or (closed and i in self._clears):
+            if step * STEP_S < self._next[i] or i in closed:
                 continue
             if all(self._apart(other, i, 0.0) for other in self._active):
                 self._enter(i, self._draw_class(route), 0.0, step)

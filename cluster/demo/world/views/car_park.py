@@ -32,13 +32,13 @@ CAR_PARK = View(
     ),
     routes=(
         Route("east", "drive", ((-70, 7.8), (70, 7.8)), 9.5, 0.26),
-        Route("west", "drive", ((90, 11.4), (-60, 11.4)), 9.5, 0.17, "west", 76.6),
+        Route("west", "drive", ((90, 11.4), (-60, 11.4)), 9.5, 0.12, "west", 76.6),
         Route(
             "enter",
             "drive",
             (*rounded(((90, 11.4), (8.6, 11.4), (8.6, 60)), 5.0),),
             8.5,
-            0.10,
+            0.09,
             "west",
             76.6,
         ),
@@ -73,13 +73,13 @@ CAR_PARK = View(
         Route("verge", "walk", ((-34, 15.4), (0.2, 15.4), (0.2, 55)), 1.3, 0.05),
     ),
     phases=(
-        SignalPhase(("west",), 12.0, 3.5),
-        SignalPhase(("out",), 4.0, 7.0),
+        SignalPhase(("west",), 14.0, 3.5),
+        SignalPhase(("out",), 3.5, 6.5),
     ),
     wrong_way="wrong",
     clears=("leave",),
     parking="park",
-    parking_m=83.0,
+    parking_m=81.0,
     patches=(
         rect("pavement", -160, -0.4, 160, 2.6),
         rect("pavement", -160, 13.5, 160, 16.4),

@@ -26,6 +26,7 @@ CROSSROADS = View(
     lines=(
         ground_line("south_arm", _CAMERA, (-4.4, -8.7), (4.6, -8.7)),
         ground_line("west_arm", _CAMERA, (-8.7, 4.4), (-8.7, -4.6)),
+        ground_line("west_pavement", _CAMERA, (-11.6, 7.2), (-11.6, 4.6)),
     ),
     zones=(
         ground_zone("north_bay", _CAMERA, "no_parking", (3.4, 9.5, 6.6, 20.0)),
@@ -33,9 +34,9 @@ CROSSROADS = View(
         ground_zone("junction", _CAMERA, "presence", (-4.4, -4.4, 4.4, 4.4)),
     ),
     routes=(
-        Route("north", "drive", ((1.8, -110), (1.8, 80)), 10.0, 0.13, "ns", _STOP),
-        Route("south", "drive", ((-1.8, 110), (-1.8, -60)), 10.0, 0.13, "ns", _STOP),
-        Route("east", "drive", ((-110, -1.8), (60, -1.8)), 9.5, 0.13, "ew", _STOP),
+        Route("north", "drive", ((1.8, -110), (1.8, 80)), 10.0, 0.15, "ns", _STOP),
+        Route("south", "drive", ((-1.8, 110), (-1.8, -60)), 10.0, 0.15, "ns", _STOP),
+        Route("east", "drive", ((-110, -1.8), (60, -1.8)), 9.5, 0.15, "ew", _STOP),
         Route("west", "drive", ((110, 1.8), (-60, 1.8)), 9.5, 0.03, "ew", _STOP),
         Route(
             "south_to_east",
@@ -68,7 +69,7 @@ CROSSROADS = View(
         Route("cross_south", "walk", ((-16, -6.3), (16, -6.3)), 1.4, 0.05, "walk", 11.2),
         Route("cross_south_back", "walk", ((16, -5.6), (-20, -5.6)), 1.3, 0.05, "walk", 11.2),
         Route("cross_west", "walk", ((-6.3, -14), (-6.3, 40)), 1.4, 0.05, "walk", 9.2),
-        Route("pavement_north", "walk", ((-30, 5.6), (-5.2, 5.6), (-5.2, 50)), 1.3, 0.06),
+        Route("pavement_north", "walk", ((-30, 5.6), (-5.2, 5.6), (-5.2, 50)), 1.3, 0.10),
         Route("pavement_east", "walk", ((5.4, -26), (5.4, -5.2), (40, -5.2)), 1.4, 0.06),
         Route("pavement_far", "walk", ((40, 5.4), (7.4, 5.4), (7.4, 50)), 1.4, 0.06),
     ),

@@ -17,7 +17,7 @@ from cluster.demo.world.layout import (
     stripes,
 )
 
-_CAMERA = Camera(x_m=-3.0, y_m=-19.0, z_m=11.5, yaw_deg=4.0, pitch_deg=26.0, focal=0.66)
+_CAMERA = Camera(x_m=-3.0, y_m=-21.5, z_m=12.0, yaw_deg=4.0, pitch_deg=26.0, focal=0.66)
 
 JUNCTION = View(
     name="junction",
@@ -25,6 +25,7 @@ JUNCTION = View(
     lines=(
         ground_line("west_arm", _CAMERA, (-7.2, -4.8), (-7.2, 4.2)),
         ground_line("side_road", _CAMERA, (-4.2, 7.4), (4.2, 7.4)),
+        ground_line("near_pavement", _CAMERA, (1.0, -9.8), (1.0, -6.8)),
     ),
     zones=(
         ground_zone("kerbside", _CAMERA, "no_parking", (6.0, -6.6, 16.5, -3.8)),
@@ -84,8 +85,8 @@ JUNCTION = View(
         Route("far_west", "walk", ((-40, 5.4), (-5.4, 5.4), (-5.4, 50)), 1.3, 0.06),
         Route("far_east", "walk", ((5.6, 50), (5.6, 5.4), (40, 5.4)), 1.4, 0.06),
         Route("along", "walk", ((40, 6.5), (6.9, 6.5), (6.9, 50)), 1.3, 0.05),
-        Route("near_east", "walk", ((-26, -7.8), (26, -7.8)), 1.4, 0.07),
-        Route("near_west", "walk", ((26, -8.8), (-26, -8.8)), 1.3, 0.07),
+        Route("near_east", "walk", ((-26, -7.8), (26, -7.8)), 1.4, 0.08),
+        Route("near_west", "walk", ((26, -8.8), (-26, -8.8)), 1.3, 0.08),
     ),
     phases=(
         SignalPhase(("main",), 13.0, 4.5),
@@ -95,9 +96,9 @@ JUNCTION = View(
     wrong_way="wrong",
     clears=("west_to_side", "side_to_west", "side_to_east"),
     parking="park",
-    parking_m=99.0,
+    parking_m=96.8,
     patches=(
-        rect("pavement", -160, -9.8, 160, 7.4),
+        rect("pavement", -160, -10.4, 160, 7.4),
         rect("pavement", -7.6, 7.4, 7.6, 140),
         rect("asphalt", -160, -3.6, 160, 3.6),
         rect("asphalt", -3.6, 3.6, 3.6, 140),
@@ -144,7 +145,7 @@ JUNCTION = View(
         Prop("bollard", -4.2, 4.5, 0.6),
         Prop("bollard", 4.2, 4.5, 0.6),
         Prop("sign", -6.9, 15.0, 0.5),
-        Prop("sign", -1.5, -4.5, 0.4),
+        Prop("sign", -2.8, -4.5, 0.4),
     ),
     buildings=(
         Building(13, 30, 34, 52, 10),
