@@ -9,9 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from actors.messages import DropReason
-from cluster.api.views import ShownState, state_in
 from cluster.errors import UnavailableError
-from cluster.registry import LedgerStatus, Registry, SlotState, Snapshot
+from cluster.registry import LedgerStatus, Registry, ShownState, SlotState, Snapshot
 
 OTHER = "_other"
 """Label of the streams beyond the bound, taken together; no stream id begins like this."""
@@ -116,7 +115,7 @@ def _latencies(ledgers: Mapping[str, LedgerStatus]) -> Metric:
 
 
 def _states(snapshot: Snapshot, max_labels: int) -> Iterator[Metric]:
-    states = {stream: state_in(snapshot, stream).state for stream in snapshot.streams}
+    states = {stream: snapshot.state(stream).state for stream in snapshot.streams}
     info = GaugeMetricFamily(
         "sightline_stream_state", "1 for the state that a stream is in.", labels=["stream", "state"]
     )

@@ -17,8 +17,8 @@ from cluster.api.dependencies import (
     set_etag,
 )
 from cluster.api.problems import problem_responses
-from cluster.api.views import StatsView, StreamList, StreamView, state_of, stats_view, stream_view
-from cluster.registry import Registry, StreamRecord
+from cluster.api.views import StatsView, StreamList, StreamView, stats_view, stream_view
+from cluster.registry import Registry, StreamRecord, state_of
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 

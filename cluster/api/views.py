@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -13,37 +11,13 @@ from actors.specs import StreamSpec
 from cluster.config.pipelines import PipelineSpec
 from cluster.redaction import redacted
 from cluster.registry import (
-    Lease,
     PipelineRecord,
     SlotInfo,
-    SlotState,
-    Snapshot,
     SourceStatus,
+    StateView,
     StreamRecord,
     StreamStatus,
 )
-
-
-class ShownState(str, Enum):
-    """What a stream is doing, as the API shows it."""
-
-    DISABLED = "disabled"
-    PENDING = "pending"
-    CONNECTING = "connecting"
-    RUNNING = "running"
-    RECONNECTING = "reconnecting"
-    ENDED = "ended"
-    FAILED = "failed"
-
-
-class StateView(BaseModel):
-    """What a stream is doing, and why."""
-
-    state: ShownState
-    reason: str = Field("", description="Short word: `no_slot`, `full`, `timeout`, `refused`.")
-    message: str = Field("", description="For people, with the remedy where there is one.")
-    since: float | None = Field(None, description="UTC, seconds since 1970.")
-    slot: str | None = Field(None, description="Slot that holds the stream.")
 
 
 class StreamView(BaseModel):
@@ -141,66 +115,3 @@ def pipeline_view(name: str, record: PipelineRecord) -> PipelineView:
         created_at=record.created_at,
         updated_at=record.updated_at,
     )
-
-
-def state_in(snapshot: Snapshot, stream: str) -> StateView:
-    """The state of one stream of a snapshot."""
-    return state_of(
-        snapshot.streams[stream],
-        snapshot.leases.get(stream),
-        snapshot.statuses.get(stream),
-        snapshot.slots,
-    )
-
-
-def state_of(
-    record: StreamRecord,
-    lease: Lease | None,
-    status: StreamStatus | None,
-    slots: Mapping[str, SlotInfo],
-) -> StateView:
-    """What a stream is doing: what its slot says, or why it has none."""
-    if not record.spec.enabled:
-        return StateView(
-            state=ShownState.DISABLED,
-            reason="disabled",
-            message="the stream is switched off: set enabled to true",
-        )
-    if lease is None:
-        return _pending(record, slots.values())
-    if status is None or status.token != lease.token:
-        message = f"slot {lease.slot} has just claimed the stream"
-        return StateView(
-            state=ShownState.CONNECTING, reason="claimed", message=message, slot=lease.slot
-        )
-    return StateView(
-        state=ShownState(status.state.value),
-        reason=status.reason,
-        message=redacted(status.message),
-        since=status.since,
-        slot=status.slot,
-    )
-
-
-def _pending(record: StreamRecord, slots: Iterable[SlotInfo]) -> StateView:
-    reason, message = _why_pending(record.spec.pipeline, list(slots))
-    return StateView(
-        state=ShownState.PENDING, reason=reason, message=message, since=record.updated_at
-    )
-
-
-def _why_pending(pipeline: str, slots: list[SlotInfo]) -> tuple[str, str]:
-    if not slots:
-        return "no_slot", "no slot is alive: start one with `sightline up`"
-    serving = [slot for slot in slots if pipeline in slot.pipelines]
-    if not serving:
-        return "no_pipeline", f"no slot serves the pipeline '{pipeline}': choose another"
-    ready = [slot for slot in serving if slot.state is SlotState.READY]
-    if not ready:
-        first = serving[0]
-        about = f" ({redacted(first.message)})" if first.message else ""
-        return "no_slot_ready", f"no slot is ready: {first.name} is {first.state.value}{about}"
-    if all(slot.num_streams >= slot.max_streams for slot in ready):
-        room = sum(slot.max_streams for slot in ready)
-        return "full", f"all slots are full ({room} streams): add a slot or remove a stream"
-    return "unclaimed", "waits for a slot to claim it"

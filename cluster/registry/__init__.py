@@ -12,6 +12,7 @@ from cluster.registry.records import (
     StreamStatus,
 )
 from cluster.registry.registry import Registry, Snapshot, WakeUp
+from cluster.registry.states import ShownState, StateView, state_of
 from cluster.registry.store import connect
 
 __all__ = [
@@ -20,13 +21,16 @@ __all__ = [
     "LedgerStatus",
     "PipelineRecord",
     "Registry",
+    "ShownState",
     "SlotInfo",
     "SlotState",
     "Snapshot",
     "SourceStatus",
+    "StateView",
     "StreamRecord",
     "StreamStatus",
     "WakeUp",
     "connect",
     "plan_claims",
+    "state_of",
 ]

@@ -12,6 +12,7 @@ from cluster.registry.desired import DesiredStreams, Pipelines
 from cluster.registry.leases import Leases
 from cluster.registry.records import Lease, SlotInfo, StreamRecord, StreamStatus
 from cluster.registry.slots import Slots
+from cluster.registry.states import StateView, state_of
 from cluster.registry.store import Store, connect
 
 _MAX_STREAMS = 10_000
@@ -25,6 +26,12 @@ class Snapshot:
     leases: Mapping[str, Lease]
     statuses: Mapping[str, StreamStatus]
     slots: Mapping[str, SlotInfo]
+
+    def state(self, stream: str) -> StateView:
+        """What one of its streams is doing."""
+        return state_of(
+            self.streams[stream], self.leases.get(stream), self.statuses.get(stream), self.slots
+        )
 
 
 class Registry:
