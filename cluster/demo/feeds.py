@@ -78,7 +78,7 @@ def _class(number: int) -> str:
     return _CLASSES[number % len(_CLASSES)].value
 
 
-def job(feed: Feed, number: int, url: str, max_fps: float) -> dict[str, Any]:
+def job(feed: Feed, number: int, url: str, max_fps: float | None) -> dict[str, Any]:
     """The stream job of a feed, as it is posted; one of our own cameras in four sends over UDP."""
     body: dict[str, Any] = {
         "id": feed.name,

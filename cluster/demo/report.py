@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cluster.demo.feeds import Feed
 from cluster.demo.rtsp.process import ServedCamera
 from cluster.demo.scoring import Score, reported_crossing, score, true_crossings
+from cluster.demo.streaming import is_balanced
 from cluster.demo.world import Truth
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def build_report(
         "streams": [_stream(stats, classes[stats["id"]]) for stats in seen.streams],
         "events": dict(sorted(Counter(e["type"] for e in seen.events).items())),
         "tracks": _num_tracks(seen.events),
-        "ledger_balanced": all(_balanced(stats) for stats in seen.streams),
+        "ledger_balanced": all(is_balanced(stats) for stats in seen.streams),
         "truth": _truth(feeds, cameras, seen),
     }
 
@@ -41,12 +42,6 @@ def _stream(stats: dict[str, Any], qos_class: str) -> dict[str, Any]:
         "class": qos_class,
         **{key: stats[key] for key in keys},
     }
-
-
-def _balanced(stats: dict[str, Any]) -> bool:
-    """Every decoded frame ended in exactly one place."""
-    ended = stats["inferred"] + sum(stats["dropped"].values())
-    return bool(stats["decoded"] == ended)
 
 
 def _num_tracks(events: Sequence[dict[str, Any]]) -> dict[str, int]:

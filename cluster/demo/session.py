@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,16 @@ from rich.live import Live
 
 from cluster.client import ApiClient
 from cluster.config import PipelineSpec, SightlineConfig
-from cluster.demo.clips import cache_dir
-from cluster.demo.feeds import Feed, job
+from cluster.demo.feeds import Feed
 from cluster.demo.report import build_report
-from cluster.demo.rtsp import CameraProcess
-from cluster.demo.rtsp.process import ServedCamera
+from cluster.demo.streaming import serve_cameras, settle, statistics, submit
 from cluster.demo.table import render
 from cluster.demo.watch import EventWatch
 from cluster.embedded import free_port, is_free
-from cluster.errors import ClusterError
 from cluster.local import LocalCluster
 from cluster.stopping import Stop
 
 _REFRESH_S = 0.5
-_SETTLE_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +80,7 @@ def run_demo(
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(Stop())
         status = stack.enter_context(console.status("starting the cameras"))
-        cameras = stack.enter_context(_cameras(feeds))
+        cameras = stack.enter_context(serve_cameras(feeds))
         cluster = stack.enter_context(LocalCluster(_config(options), report=status.update))
         stop.take_signals()
         status.stop()
@@ -92,9 +88,9 @@ def run_demo(
         watch = EventWatch(cluster.api_url)
         stack.callback(watch.close)
         submitted = time.time()
-        _submit(api, feeds, cameras, options.max_fps)
+        submit(api, feeds, cameras, options.max_fps)
         span = _show(api, feeds, watch, options.seconds, stop, console)
-        streams = _settle(api, feeds)
+        streams = settle(api, feeds)
         seen = Watched(began, submitted, span, watch.first_at, streams, watch.events())
     return build_report(feeds, cameras, seen, setup_s)
 
@@ -106,17 +102,6 @@ def process_start() -> float:
     return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
 
 
-@contextlib.contextmanager
-def _cameras(feeds: Sequence[Feed]) -> Iterator[Mapping[str, ServedCamera]]:
-    """Serve the films as RTSP cameras; somebody else's cameras need nothing."""
-    clips = {feed.name: feed.clip for feed in feeds if feed.clip is not None}
-    if not clips:
-        yield {}
-        return
-    with CameraProcess(clips, cache_dir=cache_dir()) as process:
-        yield process.cameras
-
-
 def _config(options: DemoOptions) -> SightlineConfig:
     port = options.port
     if port is None:
@@ -125,17 +110,6 @@ def _config(options: DemoOptions) -> SightlineConfig:
     if options.model is not None:
         settings["pipelines"] = {"default": PipelineSpec(model=str(options.model))}
     return SightlineConfig.model_validate(settings)
-
-
-def _submit(
-    api: ApiClient,
-    feeds: Sequence[Feed],
-    cameras: Mapping[str, ServedCamera],
-    max_fps: float,
-) -> None:
-    for number, feed in enumerate(feeds):
-        url = cameras[feed.name].url if feed.clip is not None else feed.url
-        api.post("/v1/streams", job(feed, number, url, max_fps))
 
 
 def _show(
@@ -151,7 +125,7 @@ def _show(
     all_running = began
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while not stop.wait(_REFRESH_S):
-            streams = _statistics(api, feeds)
+            streams = statistics(api, feeds)
             if any(stream["inferred"] == 0 for stream in streams):
                 all_running = time.time()
             elapsed = time.time() - began
@@ -159,31 +133,3 @@ def _show(
             if seconds is not None and elapsed >= seconds:
                 break
     return all_running, time.time()
-
-
-def _settle(api: ApiClient, feeds: Sequence[Feed]) -> list[dict[str, Any]]:
-    """Close the cameras, so that every frame has ended, and read the last counts."""
-    for feed in feeds:
-        api.patch(f"/v1/streams/{feed.name}", {"enabled": False})
-    return _poll(lambda: _statistics(api, feeds), _all_ended)
-
-
-def _all_ended(streams: list[dict[str, Any]]) -> bool:
-    return all(s["slot"] is None and s["in_flight"] == 0 for s in streams)
-
-
-def _poll(
-    read: Callable[[], list[dict[str, Any]]], done: Callable[[list[dict[str, Any]]], bool]
-) -> list[dict[str, Any]]:
-    deadline = time.monotonic() + _SETTLE_TIMEOUT_S
-    while not done(value := read()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return value
-
-
-def _statistics(api: ApiClient, feeds: Sequence[Feed]) -> list[dict[str, Any]]:
-    found = []
-    for feed in feeds:
-        with contextlib.suppress(ClusterError):
-            found.append(api.get(f"/v1/streams/{feed.name}/stats"))
-    return found

@@ -45,6 +45,7 @@ def state_of(
             state=ShownState.DISABLED,
             reason="disabled",
             message="the stream is switched off: set enabled to true",
+            slot=lease.slot if lease else None,  # until its last frames have ended
         )
     if lease is None:
         return _pending(record, slots.values())

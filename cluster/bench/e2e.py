@@ -1,0 +1,140 @@
+"""The whole path under load: real cameras, real inference, latency; and against a plain loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cluster.bench.plain import plain_loop
+from cluster.client import ApiClient
+from cluster.config import PipelineSpec, SightlineConfig
+from cluster.demo.clips import demo_clips, demo_scenarios
+from cluster.demo.feeds import Feed, world_feeds
+from cluster.demo.streaming import (
+    Stats,
+    is_balanced,
+    serve_cameras,
+    settle,
+    statistics,
+    submit,
+)
+from cluster.embedded import free_port
+from cluster.local import LocalCluster
+from cluster.models import resolve_model
+
+_NUM_FILMS = 4
+_WARM_UP_S = 5.0
+
+Report = Callable[[str], None]
+
+
+def measure_e2e(
+    *, num_cameras: int, fps: int, max_fps: float, seconds: float, report: Report
+) -> dict[str, Any]:
+    """Watch cameras in real time, then with no limit on inference, then run the plain loop.
+
+    Args:
+        num_cameras: RTSP cameras, 640x360; they share four films.
+        fps: Of each camera.
+        max_fps: Inferences a second and camera in the first part.
+        seconds: Length of the first part; the others take half.
+        report: Told what is being measured.
+
+    Returns:
+        ``realtime``, ``saturated`` and ``plain`` with frames a second, latency of the first in ms,
+        and ``saturated_over_plain``.
+    """
+    report("drawing the films")
+    films = demo_clips(demo_scenarios(min(_NUM_FILMS, num_cameras), fps), lambda _done, _all: None)
+    feeds = _feeds(world_feeds(films), num_cameras)
+    config = SightlineConfig.model_validate({"api": {"port": free_port()}})
+    with (
+        serve_cameras(feeds) as cameras,
+        LocalCluster(config, report=report) as cluster,
+        ApiClient(cluster.api_url) as api,
+    ):
+        report("warming up")
+        submit(api, feeds, cameras, max_fps)
+        _await_all(api, feeds)
+        time.sleep(_WARM_UP_S)
+        report(f"{num_cameras} cameras in real time, {seconds:.0f} s")
+        realtime = _span(api, feeds, seconds)
+        final = settle(api, feeds)
+        report("saturating the engine")
+        saturated = _saturate(api, feeds, seconds / 2)
+    report("plain loop")
+    ratio = saturated["decoded_fps"] / saturated["inferred_fps"]
+    plain = plain_loop(
+        [path for path, _ in films],
+        resolve_model(PipelineSpec()),
+        seconds=seconds / 2,
+        decoded_per_inferred=ratio,
+    )
+    return {
+        "cameras": num_cameras,
+        "fps": fps,
+        "max_fps": max_fps,
+        "realtime": {**realtime, "latency_ms": _latencies(final)},
+        "ledger_balanced": all(is_balanced(stats) for stats in final),
+        "dropped": _sum_drops(final),
+        "saturated": saturated,
+        "plain": plain,
+        "saturated_over_plain": round(saturated["inferred_fps"] / plain["inferred_fps"], 3),
+    }
+
+
+def _feeds(films: Sequence[Feed], num_cameras: int) -> list[Feed]:
+    return [
+        replace(films[i % len(films)], name=f"cam{i:03d}", qos_class="normal")
+        for i in range(num_cameras)
+    ]
+
+
+def _await_all(api: ApiClient, feeds: Sequence[Feed]) -> None:
+    deadline = time.monotonic() + 60.0
+    while not all(s["inferred"] > 0 for s in statistics(api, feeds)):
+        if time.monotonic() > deadline:
+            raise TimeoutError("not all cameras run after 60 s")
+        time.sleep(0.2)
+
+
+def _span(api: ApiClient, feeds: Sequence[Feed], seconds: float) -> dict[str, float]:
+    """Frames a second over a span; counts carry their own time, so that polling adds no error."""
+    before = statistics(api, feeds)
+    time.sleep(seconds)
+    after = statistics(api, feeds)
+    return {f"{key}_fps": round(_rate(before, after, key), 2) for key in ("decoded", "inferred")}
+
+
+def _rate(before: Sequence[Stats], after: Sequence[Stats], key: str) -> float:
+    return float(
+        sum(
+            (b[key] - a[key]) / (b["updated_at"] - a["updated_at"])
+            for a, b in zip(before, after, strict=True)
+        )
+    )
+
+
+def _saturate(api: ApiClient, feeds: Sequence[Feed], seconds: float) -> dict[str, float]:
+    for feed in feeds:
+        api.patch(f"/v1/streams/{feed.name}", {"enabled": True, "max_fps": None})
+    _await_all(api, feeds)
+    time.sleep(_WARM_UP_S)
+    return _span(api, feeds, seconds)
+
+
+def _latencies(streams: Sequence[Stats]) -> dict[str, float]:
+    """Median over the cameras of p50, and the worst camera's p95 and p99."""
+    p50 = sorted(s["latency_ms"]["p50"] for s in streams)
+    return {
+        "p50": p50[len(p50) // 2],
+        "p95_worst": max(s["latency_ms"]["p95"] for s in streams),
+        "p99_worst": max(s["latency_ms"]["p99"] for s in streams),
+    }
+
+
+def _sum_drops(streams: Sequence[Stats]) -> dict[str, int]:
+    reasons = streams[0]["dropped"]
+    return {reason: sum(s["dropped"][reason] for s in streams) for reason in reasons}

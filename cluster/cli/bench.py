@@ -1,0 +1,62 @@
+"""``sightline bench``: measurements, as tables for people and JSON for records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.pretty import pprint
+
+from cluster.cli.output import console
+
+app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="Write the figures to this file too.")
+]
+
+
+@app.command()
+def e2e(
+    cameras: Annotated[int, typer.Option(min=1, max=256, help="RTSP cameras, 640x360.")] = 16,
+    fps: Annotated[int, typer.Option(min=1, max=60, help="Of each camera.")] = 25,
+    max_fps: Annotated[float, typer.Option(min=0.1, help="Inferences a second and camera.")] = 5.0,
+    seconds: Annotated[float, typer.Option(min=2, help="Length of the real-time part.")] = 30.0,
+    json_file: JsonFile = None,
+) -> None:
+    """The whole path: real cameras and inference, latency, and throughput against a plain loop."""
+    from cluster.bench.e2e import measure_e2e
+
+    with console.status("starting") as status:
+        figures = measure_e2e(
+            num_cameras=cameras, fps=fps, max_fps=max_fps, seconds=seconds, report=status.update
+        )
+    _show(figures, json_file)
+
+
+@app.command()
+def scheduler(json_file: JsonFile = None) -> None:
+    """What a decision of the batch scheduler costs, by the number of streams."""
+    from cluster.bench.scheduler import measure_scheduler
+
+    _show(measure_scheduler(), json_file)
+
+
+@app.command()
+def rtsp(
+    clients: Annotated[int, typer.Option(min=1, max=256, help="Clients, a camera each.")] = 16,
+    seconds: Annotated[float, typer.Option(min=1)] = 10.0,
+    json_file: JsonFile = None,
+) -> None:
+    """What the camera server costs a camera."""
+    from cluster.demo.rtsp.bench import measure_rtsp
+
+    _show(measure_rtsp(clients, seconds), json_file)
+
+
+def _show(figures: dict[str, Any], json_file: Path | None) -> None:
+    pprint(figures, console=console, expand_all=True)
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=2) + "\n")
