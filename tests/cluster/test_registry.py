@@ -19,7 +19,7 @@ from cluster.errors import (
     StaleError,
     UnavailableError,
 )
-from cluster.registry import Lease, Registry, SlotState
+from cluster.registry import Lease, Registry, SlotState, WakeUp
 from tests.cluster.builders import (
     eventually,
     fresh_prefix,
@@ -158,6 +158,30 @@ def test_a_change_wakes_those_who_wait(registry: Registry) -> None:
     registry.leases.release("a", token)
     assert eventually(lambda: wake_up.wait(0.5))
     wake_up.close()
+
+
+def test_who_waits_hears_again_after_a_restart_of_the_server() -> None:
+    port = free_port()
+    with EmbeddedRedis(port=port) as server:
+        registry = Registry.open(server.url)
+        wake_up = registry.subscribe()
+        assert not wake_up.wait(0.05)
+    with pytest.raises(UnavailableError):
+        wake_up.wait(0.05)
+    with EmbeddedRedis(port=port):
+        eventually(lambda: _is_subscribed(wake_up))
+        registry.streams.create(stream_spec("gate"))
+        assert eventually(lambda: wake_up.wait(0.5))
+    wake_up.close()
+    registry.close()
+
+
+def _is_subscribed(wake_up: WakeUp) -> bool:
+    try:
+        wake_up.wait(0.05)
+    except UnavailableError:
+        return False
+    return True
 
 
 def test_a_record_that_cannot_be_read_hides_no_other(registry: Registry, redis_url: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from cluster.config import SightlineConfig, load_config
+from cluster.config import PipelineSpec, SightlineConfig, load_config
 
 FOLDER = Path(__file__).parents[2] / "configs"
 OURS = ["default.yaml", "pipelines/traffic.yaml", "cameras-example.yaml"]
@@ -43,7 +43,7 @@ def test_every_file_is_listed_in_the_readme() -> None:
 
 
 def test_every_field_has_a_description() -> None:
-    assert [field for field in undescribed(SightlineConfig)] == []
+    assert [*undescribed(SightlineConfig), *undescribed(PipelineSpec)] == []
 
 
 def paths(value: Any, path: str = "") -> Iterator[str]:
