@@ -65,7 +65,8 @@ def truth_of_frame(rows: np.ndarray, number: int) -> Truth:
 
 
 def test_yolox_nano_finds_the_people_of_pets() -> None:
-    # Every second frame and suppression at 0.65, the setting of YOLOX's own evaluation.
+    # Every second frame; suppression at 0.65, as YOLOX evaluates itself (yolox/exp/yolox_base.py).
+    # Measured: 0.902. At the 0.45 of live use, where close people merge: 0.896.
     truth = np.loadtxt(TRUTH, delimiter=",")
     found = persons(2, confidence=0.05, iou=0.65)
     evaluation = evaluate((d, truth_of_frame(truth, number)) for number, d in found.items())
