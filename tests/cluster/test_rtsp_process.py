@@ -66,20 +66,19 @@ def test_commands_that_make_no_sense_are_answered_and_harm_nothing(video: Path) 
         assert stream_frames(process.cameras["cam0"].url, 1)
 
 
-@pytest.mark.parametrize("line", ["not json", "[]", '{"camera": 3}', "{}"])
-def test_a_line_that_is_no_command_gets_an_error(video: Path, line: str) -> None:
+def test_a_line_that_is_no_command_gets_an_error(video: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "--clip", f"cam={video}"],
-        input=line + "\n",
+        input='not json\n[]\n{"camera": 3}\n{}\n',
         capture_output=True,
         text=True,
         timeout=20,
         check=True,
     )
-    described, ready, answer = (json.loads(text) for text in done.stdout.splitlines())
+    described, ready, *answers = (json.loads(text) for text in done.stdout.splitlines())
     assert described["camera"] == "cam"
     assert ready == {"ready": True}
-    assert "error" in answer
+    assert [list(answer) for answer in answers] == [["error"]] * 4
 
 
 def test_credentials_are_asked_for_and_not_written(video: Path) -> None:
@@ -153,9 +152,8 @@ def test_another_codec_is_transcoded_where_a_folder_for_it_is_given(tmp_path: Pa
         assert stream_frames(process.cameras["cam"].url, 1)
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_the_benchmark_measures_every_camera(transport: str) -> None:
-    result = measure_rtsp(num_cameras=2, seconds=0.5, transport=transport)
+def test_the_benchmark_measures_every_camera() -> None:
+    result = measure_rtsp(num_cameras=2, seconds=0.5)
     assert result["cameras"] == 2
     assert result["cpu_percent_per_camera"] >= 0
     assert result["fps_min"] > 0
