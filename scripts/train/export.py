@@ -36,7 +36,7 @@ def export(weights: Path, out: Path) -> None:
     expected = torch.cat([raw[..., :4], raw[..., 4:].sigmoid()], dim=-1).numpy()
     spec = spec_of(Precision.FP32, out)
     _write_onnx(fuse(network), images[:1], spec.path)
-    _add_metadata(spec.path)
+    _describe(spec.path, expected.shape)
     write_spec(spec)
     _compare(spec.path, images.numpy(), expected)
 
@@ -62,9 +62,12 @@ def _write_onnx(network: Detector, images: torch.Tensor, path: Path) -> None:
         )
 
 
-def _add_metadata(path: Path) -> None:
+def _describe(path: Path, output_shape: tuple[int, ...]) -> None:
     """Say in the file what it is, for whoever meets it without its spec."""
     model = onnx.load(path)
+    dimensions = model.graph.output[0].type.tensor_type.shape.dim
+    for dimension, size in zip(dimensions[1:], output_shape[1:], strict=True):
+        dimension.dim_value = size
     values = {
         "name": path.stem,
         "family": "yolox",

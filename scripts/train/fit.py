@@ -167,7 +167,6 @@ def fit(
         The averaged network.
     """
     device = train.planes.device
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     trainer = Trainer(num_classes, settings, device)
     if checkpoint.exists():

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +56,7 @@ def render(options: argparse.Namespace) -> None:
 
     # Training wants many different pictures, the test what a camera sends.
     learnt = Pace(options.fps, options.clip_seconds, options.keep_every, long_every=4)
-    shown = Pace(25, options.test_clip_seconds, 10)
+    shown = Pace(25, options.test_clip_seconds, 6)
     paces = {"train": learnt, "validation": learnt, "test": shown}
 
     limit_s = 60 * options.render_minutes
@@ -102,7 +101,6 @@ def export(options: argparse.Namespace) -> None:
     from export import export as write_model
 
     write_model(options.work / "weights.pt", options.out)
-    shutil.copy(options.work / "weights.pt", options.out / "weights.pt")
 
 
 def quantize(options: argparse.Namespace) -> None:
@@ -167,10 +165,10 @@ def _add_render_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=_num_cores(), help="rendering processes")
     parser.add_argument("--render-minutes", type=float, default=3.0, help="stop rendering then")
     parser.add_argument("--train-clips", type=int, default=1600)
-    parser.add_argument("--validation-clips", type=int, default=45)
+    parser.add_argument("--validation-clips", type=int, default=30)
     parser.add_argument("--test-clips", type=int, default=45)
     parser.add_argument("--clip-seconds", type=float, default=6.0, help="of training clips")
-    parser.add_argument("--test-clip-seconds", type=float, default=8.0)
+    parser.add_argument("--test-clip-seconds", type=float, default=6.0)
     parser.add_argument("--fps", type=int, default=4, help="of training clips")
     parser.add_argument("--keep-every", type=int, default=1, help="keep one frame of so many")
 

@@ -40,9 +40,9 @@ For real cameras bring a detector that was trained on real pictures.
 ## Data
 
 Pictures of `cluster/demo/world`, rendered by seed, encoded with H.264 at CRF 18 to 34 and decoded
-again: every view by day, at dusk and at night, at densities 0.5 to 2. Nothing else, and no pictures
-of others. Seeds: training 1,000 to 7,999, validation 8,000 to 8,999, test from 10,000 on; the
-demo's default cameras start at 0. Objects that the world marks as too small or too hidden are
+again: every view by day, at dusk and at night, at densities 0.5 to 1.6. Nothing else, and no
+pictures of others. Seeds: training 1,000 to 7,999, validation 8,000 to 8,999, test from 10,000 on;
+the demo's default cameras start at 0. Objects that the world marks as too small or too hidden are
 neither learnt nor scored.
 
 ## How well it does

@@ -144,13 +144,14 @@ class Detector(nn.Module):
         scaled = images if self.exported else images * self.scale
         levels = self.pyramid(self.backbone(scaled))
         parts = [self._flat(head(level)) for head, level in zip(self.heads, levels, strict=True)]
-        return torch.cat(parts, dim=2).transpose(1, 2)
-
-    def _flat(self, values: Tensor) -> Tensor:
+        values = torch.cat(parts, dim=2)
         if self.exported:
             values = torch.cat([values[:, :4], values[:, 4:].sigmoid()], dim=1)
-        cells = values.shape[2] * values.shape[3]
-        return values.reshape(-1, NUM_BOX_VALUES + self.num_classes, int(cells))
+        return values.transpose(1, 2)
+
+    def _flat(self, values: Tensor) -> Tensor:
+        cells = int(values.shape[2]) * int(values.shape[3])
+        return values.reshape(-1, NUM_BOX_VALUES + self.num_classes, cells)
 
 
 def _initialise(detector: Detector) -> None:
