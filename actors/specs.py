@@ -12,7 +12,9 @@ SCHEMES = ("rtsp", "rtsps", "http", "https", "file")
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class QosClass(str, Enum):
@@ -63,8 +65,8 @@ class QosSpec(_Spec):
 
 
 Point = tuple[
-    Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)],
-    Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)],
+    Annotated[float, Field(ge=0, le=1)],
+    Annotated[float, Field(ge=0, le=1)],
 ]
 
 
@@ -117,14 +119,20 @@ class StreamSpec(_Spec):
     )
     name: str = Field("", max_length=200, description="For people; the id where it is empty.")
     enabled: bool = Field(True, description="False keeps the job but closes the camera.")
-    pipeline: str = Field("default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    pipeline: str = Field(
+        "default",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="Which pipeline's model sees the stream.",
+    )
     transport: Literal["auto", "tcp", "udp"] = Field("auto", description="RTP over TCP or UDP.")
     max_fps: float | None = Field(
         None, gt=0, le=1000, description="Infer at most so many a second."
     )
     loop: bool = Field(False, description="Play a file again from its start when it ends.")
-    qos: QosSpec = QosSpec()
-    rules: tuple[RuleSpec, ...] = Field((), max_length=64)
+    qos: QosSpec = Field(QosSpec(), description="Quality of service.")
+    rules: tuple[RuleSpec, ...] = Field(
+        (), max_length=64, description="What is reported of the objects that are seen."
+    )
     labels: dict[str, str] = Field({}, description="Copied into every event of the stream.")
 
     @field_validator("url")
@@ -133,13 +141,12 @@ class StreamSpec(_Spec):
         try:
             parts = urlsplit(url)
             _ = parts.port
-        except ValueError as error:
-            raise ValueError(f"not a URL ({error}): write it as rtsp://host:554/path") from None
+        except ValueError:
+            raise ValueError("is not a URL: write it as rtsp://host:554/path") from None
         if parts.scheme not in SCHEMES:
-            given = f"'{parts.scheme}'" if parts.scheme else "none"
             raise ValueError(
-                f"the scheme is {given}: begin the URL with one of "
-                + ", ".join(f"{s}://" for s in SCHEMES)
+                "has no known scheme: begin the URL with one of "
+                + ", ".join(f"{scheme}://" for scheme in SCHEMES)
             )
         if parts.scheme == "file" and not parts.path:
             raise ValueError("a file URL needs an absolute path: file:///folder/clip.mp4")
@@ -156,11 +163,3 @@ class StreamSpec(_Spec):
                 f"rules: the name {', '.join(twice)} is used twice: give each rule its own"
             )
         return self
-
-
-def redacted_url(url: str) -> str:
-    """The URL with user and password replaced, for logs, answers and states."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]).geturl()

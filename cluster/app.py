@@ -11,10 +11,8 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
 
-from actors.ingest.source import probe
 from cluster.api.app import create_app
 from cluster.config import SightlineConfig
-from cluster.models import resolve_model
 from cluster.slot.plan import num_cores
 from cluster.slot.replica import Slot
 
@@ -52,8 +50,7 @@ def _slot_deployment(config: SightlineConfig) -> Any:
 
 def _api_deployment(args: dict[str, Any]) -> Any:
     def asgi() -> FastAPI:
-        config = SightlineConfig.model_validate(args)
-        return create_app(config, probe=probe, check_model=resolve_model)
+        return create_app(SightlineConfig.model_validate(args))
 
     class Api:
         """The ingress; it needs the slots to be up, and talks to them through Redis alone."""

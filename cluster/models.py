@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import engines
-from actors.inference.actor import EngineOptions
+from actors.inference.service import EngineOptions
 from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
 from engines.inspection import load_spec
 from engines.spec import ModelSpec

@@ -17,7 +17,7 @@ from ray.exceptions import GetTimeoutError, RayActorError
 
 from actors.inference.outlet import Deliver, ResultOutlet
 from actors.inference.scheduler import SchedulerSnapshot
-from actors.inference.service import InferenceService, PoolConfig
+from actors.inference.service import EngineOptions, InferenceService, PoolConfig
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest
 from engines.engine import Engine
 from engines.errors import EngineError
@@ -28,15 +28,6 @@ from engines.spec import ModelSpec
 logger = logging.getLogger(__name__)
 
 _DELIVER_TIMEOUT_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """How to run a model."""
-
-    num_threads: int = 1
-    max_batch_size: int = 4
-    max_queue_delay_s: float = 0.005
 
 
 @dataclass(frozen=True, slots=True)

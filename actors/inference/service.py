@@ -21,6 +21,15 @@ _IDLE_WAIT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How to run a model."""
+
+    num_threads: int = 1
+    max_batch_size: int = 4
+    max_queue_delay_s: float = 0.005
+
+
+@dataclass(frozen=True, slots=True)
 class PoolConfig:
     """The frame pool of a slot.
 

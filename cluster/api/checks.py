@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from actors.ingest.source import probe
 from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
-from engines.inspection import load_spec
-from engines.onnxruntime import OnnxRuntimeEngine
+from cluster.models import resolve_model
+from engines.factory import create_engine
 
 
 def probe_file(url: str) -> None:
@@ -27,7 +25,7 @@ def check_model(pipeline: PipelineSpec) -> None:
     """
     if pipeline.model == BUILTIN_MODEL:
         return
-    engine = OnnxRuntimeEngine(load_spec(Path(pipeline.model)), max_batch_size=1)
+    engine = create_engine(resolve_model(pipeline), max_batch_size=1)
     try:
         engine.load()
     finally:

@@ -11,8 +11,8 @@ import ray
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors.analytics.actor import AnalyticsActor
-from actors.inference.actor import EngineActor, EngineOptions, EngineStatus, shard_of
-from actors.inference.service import PoolConfig
+from actors.inference.actor import EngineActor, EngineStatus, shard_of
+from actors.inference.service import EngineOptions, PoolConfig
 from actors.ingest.actor import IngestActor
 from actors.ingest.config import IngestConfig
 from actors.ledger import Ledger

@@ -35,7 +35,7 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
             open_timeout_s=config.cameras.open_timeout_s,
             read_timeout_s=config.cameras.read_timeout_s,
         ),
-        sinks=(redis_sink(config),),
+        sinks=(redis_sink(config), *config.sinks),
     )
 
 
