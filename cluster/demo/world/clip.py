@@ -28,7 +28,7 @@ def render_clip(
     *,
     codec: Codec = "libx264",
     crf: int = 25,
-    preset: str = "veryfast",
+    preset: str = "superfast",
     progress: Progress | None = None,
 ) -> Truth:
     """Write a scenario as MP4, and its truth beside it as ``<stem>.truth.json``.
@@ -70,7 +70,7 @@ def cached_clip(
     *,
     codec: Codec = "libx264",
     crf: int = 25,
-    preset: str = "veryfast",
+    preset: str = "superfast",
     progress: Progress | None = None,
 ) -> tuple[Path, Truth]:
     """Return a scenario's clip and truth, rendered only where the folder does not hold them."""
@@ -86,7 +86,7 @@ def clip_path(
     *,
     codec: Codec = "libx264",
     crf: int = 25,
-    preset: str = "veryfast",
+    preset: str = "superfast",
 ) -> Path:
     """Return where ``cached_clip`` keeps a scenario's clip."""
     return cache_dir / f"{scenario.view}-{scenario.digest()}-{codec[3:]}-{preset}-{crf}.mp4"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cluster.demo.world.faces import Colour
 from cluster.demo.world.geometry import Camera, Floats, inside
 from cluster.demo.world.layout import Material, Patch, View
 from cluster.demo.world.light import Light, lamp_light
 from cluster.demo.world.scenario import Scenario
-from cluster.demo.world.shapes import Colour
 
 _SAMPLES = 2
 
@@ -41,7 +41,8 @@ class Lattice:
         a, b = self.table[iv & 255, iu & 255], self.table[iv & 255, (iu + 1) & 255]
         c, d = self.table[(iv + 1) & 255, iu & 255], self.table[(iv + 1) & 255, (iu + 1) & 255]
         top, bottom = a + (b - a) * fu, c + (d - c) * fu
-        return (top + (bottom - top) * fv) * 2.0 - 1.0
+        noise: Floats = (top + (bottom - top) * fv) * 2.0 - 1.0
+        return noise
 
 
 def draw_ground(scenario: Scenario, view: View, light: Light, rng: np.random.Generator) -> Floats:
@@ -58,15 +59,16 @@ def draw_ground(scenario: Scenario, view: View, light: Light, rng: np.random.Gen
     picture = picture + (np.array(light.sky[1]) - picture) * haze
     size = scenario.height, _SAMPLES, scenario.width, _SAMPLES, 3
     samples = picture.reshape(size)
-    return (
-        samples[:, 0, :, 0] + samples[:, 1, :, 0] + samples[:, 0, :, 1] + samples[:, 1, :, 1]
-    ) / 4
+    upper, lower = samples[:, 0], samples[:, 1]
+    mean: Floats = (upper[:, :, 0] + lower[:, :, 0] + upper[:, :, 1] + lower[:, :, 1]) / 4
+    return mean
 
 
 def _sky(light: Light, rows: int) -> Floats:
     part = np.minimum(np.arange(rows) / (rows * 0.25), 1.0)[:, None]
     top, horizon = np.array(light.sky[0]), np.array(light.sky[1])
-    return top + (horizon - top) * part
+    colours: Floats = top + (horizon - top) * part
+    return colours
 
 
 def _earth(view: View, x: Floats, y: Floats, reach: Floats, rng: np.random.Generator) -> Floats:
@@ -89,7 +91,8 @@ def _earth(view: View, x: Floats, y: Floats, reach: Floats, rng: np.random.Gener
         slabs[here] = patch.material == "pavement"
     worn = 1.0 + strength * texture
     worn = worn * np.where(slabs, _joints(x, y, fine), 1.0)
-    return colour * worn[:, None] * _wear(road, x, y, view.camera, rng)[:, None]
+    earth: Floats = colour * worn[:, None] * _wear(road, x, y, view.camera, rng)[:, None]
+    return earth
 
 
 def _within(patch: Patch, x: Floats, y: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

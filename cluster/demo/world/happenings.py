@@ -67,7 +67,8 @@ def line_sides(line: Line, anchors: Floats, size: Floats) -> Floats:
     ax, ay = line.a[0] * size[0], line.a[1] * size[1]
     bx, by = line.b[0] * size[0] - ax, line.b[1] * size[1] - ay
     px, py = anchors[:, 0] * size[0] - ax, anchors[:, 1] * size[1] - ay
-    return (bx * py - by * px) / float(np.sqrt(bx * bx + by * by))
+    sides: Floats = (bx * py - by * px) / float(np.sqrt(bx * bx + by * by))
+    return sides
 
 
 def _crossings(

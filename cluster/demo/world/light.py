@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cluster.demo.world.faces import Colour
 from cluster.demo.world.geometry import Floats
 from cluster.demo.world.scenario import TimeOfDay
-from cluster.demo.world.shapes import Colour
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cluster.demo.world.faces import Colour, Face, frustum
 from cluster.demo.world.figures import Stage
 from cluster.demo.world.geometry import Floats
 from cluster.demo.world.layout import Building, View
-from cluster.demo.world.raster import Bytes, Layer, Sprite
-from cluster.demo.world.shapes import Colour, Face, frustum
+from cluster.demo.world.raster import Bytes, Layer, Sprite, faces_camera
 
 LAMP_M = 6.5
 
@@ -57,7 +57,7 @@ def _building(layer: Layer, house: Building, stage: Stage, rng: np.random.Genera
     for face in faces:
         world = face.vertices + np.array([x, y, 0.0])
         pixels, depth = stage.camera.project(world, stage.width, stage.height)
-        if float(depth.min()) < 2.0 or not _seen(pixels):
+        if float(depth.min()) < 2.0 or not faces_camera(pixels):
             continue
         u, v = world[1] - world[0], world[3] - world[0]
         normal = np.array([[u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], 0.0]])
@@ -84,11 +84,6 @@ def _windows(
             lit = stage.light.lamps and float(rng.random()) < 0.3
             colour = (214.0, 178.0, 104.0) if lit else stage.light.tinted((62, 76, 92), level)
             layer.polygon(stage.project(np.array(corners)), colour)
-
-
-def _seen(corners: Floats) -> bool:
-    x, y = corners[:, 0].tolist(), corners[:, 1].tolist()
-    return sum(x[i - 1] * y[i] - x[i] * y[i - 1] for i in range(len(x))) < 0
 
 
 class _Pen:
@@ -151,7 +146,7 @@ class _Pen:
 
     def _face(self, face: Face, part: float) -> None:
         pixels = self.stage.project(face.vertices + np.array([self.x, self.y, 0.0]))
-        if _seen(pixels):
+        if faces_camera(pixels):
             self.layer.polygon(pixels, self.lit(face.colour, part))
 
 

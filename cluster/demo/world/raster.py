@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.demo.world.faces import Colour
 from cluster.demo.world.geometry import Floats
-from cluster.demo.world.shapes import Colour
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint16]
@@ -83,8 +83,8 @@ def _spot(rx: int, ry: int, colour: Colour) -> Bytes:
     u = np.arange(-rx, rx + 1, dtype=np.float32) / np.float32(rx)
     v = np.arange(-ry, ry + 1, dtype=np.float32) / np.float32(ry)
     fall = np.maximum(np.float32(1.0) - (u * u)[None, :] - (v * v)[:, None], np.float32(0.0))
-    light = (fall * fall)[:, :, None] * np.array(colour, np.float32)
-    return light.astype(np.uint8)
+    light: Bytes = ((fall * fall)[:, :, None] * np.array(colour, np.float32)).astype(np.uint8)
+    return light
 
 
 Window = tuple[tuple[slice, slice], tuple[slice, slice]]
@@ -237,7 +237,15 @@ def convex_cover(points: Floats, xs: Singles, ys: Singles, soft_px: float) -> Si
     if near is None:
         return np.zeros((len(ys), len(xs)), np.float32)
     np.minimum(near, np.float32(1.0), out=near)
-    return np.maximum(near, np.float32(0.0), out=near)
+    np.maximum(near, np.float32(0.0), out=near)
+    return near
+
+
+def faces_camera(corners: Floats) -> bool:
+    """Tell whether a face that is counter-clockwise from outside is seen from outside."""
+    x, y = corners[:, 0].tolist(), corners[:, 1].tolist()
+    area = sum(x[i - 1] * y[i] - x[i] * y[i - 1] for i in range(len(x)))
+    return bool(area < 0)
 
 
 def hull(points: Floats) -> Floats:

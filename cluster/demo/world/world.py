@@ -13,6 +13,7 @@ from cluster.demo.world.geometry import Polyline, inside
 from cluster.demo.world.happenings import Seen, events
 from cluster.demo.world.layout import Route, View
 from cluster.demo.world.light import Light
+from cluster.demo.world.network import Network
 from cluster.demo.world.painter import MIN_HEIGHT_PX, Painter
 from cluster.demo.world.raster import Bytes
 from cluster.demo.world.scenario import Scenario
@@ -24,7 +25,6 @@ from cluster.demo.world.traffic import (
     WARMUP_STEPS,
     Agent,
     Incidents,
-    Network,
     Simulation,
 )
 from cluster.demo.world.truth import FrameTruth, Truth, TruthEvent
