@@ -108,7 +108,7 @@ def detections(
 ) -> Detections:
     """Boxes of one size that stand on these points."""
     points = np.array(feet, dtype=float).reshape(-1, 2)
-    xyxy = np.hstack([points, points]) + [-size[0] / 2, -size[1], size[0] / 2, 0]
+    xyxy = np.hstack([points, points]) + np.array([-size[0] / 2, -size[1], size[0] / 2, 0])
     num = len(points)
     return Detections.of(xyxy, np.full(num, confidence), np.full(num, class_id))
 

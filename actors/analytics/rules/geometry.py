@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Point = tuple[float, float]
 
+_TINY = 1e-12
+
 
 def to_pixels(points: Sequence[Point], size: tuple[int, int]) -> list[Point]:
     """Points given as fractions of width and height, in pixels."""
@@ -33,19 +35,21 @@ def between(p: Point, q: Point, fraction: float) -> Point:
     return p[0] + fraction * (q[0] - p[0]), p[1] + fraction * (q[1] - p[1])
 
 
-def polygon_distance(point: Point, corners: NDArray[np.float64]) -> float:
-    """Distance from the border of a polygon [m, 2]: positive inside, negative outside.
+def polygon_distance(points: Sequence[Point], corners: NDArray[np.float64]) -> list[float]:
+    """Distances of points from the border of a polygon [m, 2]: positive inside, negative outside.
 
     A point is inside where a ray to the right meets an odd number of edges (even-odd rule).
     """
-    starts = corners - point
-    ends = np.roll(starts, -1, axis=0)
-    edges = ends - starts
-    along = -(starts * edges).sum(axis=1) / np.maximum((edges * edges).sum(axis=1), 1e-12)
-    nearest = starts + np.clip(along, 0, 1)[:, None] * edges
-    distance = float(np.sqrt((nearest * nearest).sum(axis=1).min()))
-    spans = (starts[:, 1] > 0) != (ends[:, 1] > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        meets_x = starts[:, 0] - starts[:, 1] * edges[:, 0] / edges[:, 1]
-    inside = np.count_nonzero(spans & (meets_x > 0)) % 2 == 1
-    return distance if inside else -distance
+    from_corners = np.asarray(points, dtype=np.float64).reshape(-1, 1, 2) - corners  # [n, m, 2]
+    edges = np.roll(corners, -1, axis=0) - corners
+    squares = np.maximum((edges * edges).sum(axis=1), _TINY)
+    along = np.clip((from_corners * edges).sum(axis=2) / squares, 0, 1)
+    away = from_corners - along[..., None] * edges
+    distance = np.sqrt((away * away).sum(axis=2).min(axis=1))
+    below = from_corners[..., 1] >= 0
+    spans = below != np.roll(below, -1, axis=1)
+    slopes = edges[:, 0] / np.where(edges[:, 1] == 0, _TINY, edges[:, 1])
+    is_left = from_corners[..., 0] < from_corners[..., 1] * slopes
+    inside = np.count_nonzero(spans & is_left, axis=1) % 2 == 1
+    signed: list[float] = np.where(inside, distance, -distance).tolist()
+    return signed

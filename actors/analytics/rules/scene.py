@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from actors.analytics.events import Box, EventType, Phase
 from actors.analytics.tracking import Birth
 from engines.detections import Detections
@@ -138,8 +136,3 @@ class Occurrence:
 def _first(birth: Birth, track: int, name: str, now: Moment) -> Sighting:
     left, top, right, bottom = birth.xyxy.tolist()
     return Sighting(track, name, birth.confidence, (left, top, right, bottom), now.at(birth.t_s))
-
-
-def feet(sightings: Sequence[Sighting]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Feet [n, 2] in pixels."""
-    return np.array([s.foot for s in sightings], dtype=np.float64).reshape(-1, 2)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from actors.analytics.rules.scene import Moment
 
-MARGIN = 0.05  # of the box's size: nearer to the border, the side is not certain
+MARGIN = 0.08  # of the box's size: nearer to the border, the side is not certain
 SETTLE_S = 0.5  # a side kept for so long is certain also within the margin
 
 

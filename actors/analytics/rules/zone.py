@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actors.analytics.events import EventType, Phase
 from actors.analytics.rules.geometry import polygon_distance, to_pixels
@@ -34,10 +33,15 @@ class ZonePresence:
     def update(self, scene: Scene) -> list[Occurrence]:
         """The entries and exits that this scene completes."""
         corners = np.array(to_pixels(self.spec.points, scene.source_size))
+        sightings = scene.of_classes(self.spec.classes)
+        distances = polygon_distance([s.foot for s in sightings], corners)
         occurrences = []
-        for sighting in scene.of_classes(self.spec.classes):
+        for sighting, distance_px in zip(sightings, distances, strict=True):
             visit = self._visits.setdefault(sighting.track, _Visit(sighting))
-            occurrences += self._advance(visit, sighting, corners)
+            if sighting.first is not None:
+                (first_px,) = polygon_distance([sighting.first.foot], corners)
+                visit.side.observe(first_px, sighting.first.at)
+            occurrences += self._advance(visit, sighting, distance_px)
         for track in scene.ended:
             occurrences += self._end(track, "track_lost")
         return occurrences
@@ -46,14 +50,10 @@ class ZonePresence:
         """End all visits and forget all objects."""
         return [end for track in list(self._visits) for end in self._end(track, reason)]
 
-    def _advance(
-        self, visit: _Visit, sighting: Sighting, corners: NDArray[np.float64]
-    ) -> list[Occurrence]:
-        if sighting.first is not None:
-            visit.side.observe(polygon_distance(sighting.first.foot, corners), sighting.first.at)
+    def _advance(self, visit: _Visit, sighting: Sighting, distance_px: float) -> list[Occurrence]:
         visit.last = sighting
         before = visit.side.settled
-        visit.side.observe(polygon_distance(sighting.foot, corners), sighting.at)
+        visit.side.observe(distance_px, sighting.at)
         if not visit.side.settle(sighting.size_px):
             return []
         at = visit.side.since or sighting.at
