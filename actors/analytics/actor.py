@@ -53,7 +53,7 @@ class AnalyticsActor:
         self._shard.set_labels(labels)
 
     def process(self, results: tuple[FrameResult, ...]) -> None:
-        """Analyse frames, each stream's in order."""
+        """Analyse frames, each stream's in order: keep one call in flight, as threads overtake."""
         self._shard.process(results)
 
     def status(self) -> AnalyticsStatus:
