@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 
+from cluster.demo.world.agents import Agent
 from cluster.demo.world.geometry import Floats
 from cluster.demo.world.network import Network
-from cluster.demo.world.traffic import Agent
 
 _EVERY = 2  # steps between the moments that are looked at
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cluster.demo.world.agents import Agent, at_steps
 from cluster.demo.world.figures import SWINGS, Pose, Stage, VehicleFigure
 from cluster.demo.world.geometry import Floats
 from cluster.demo.world.network import Network
 from cluster.demo.world.pedestrians import PedestrianFigure
 from cluster.demo.world.scenario import PEDESTRIAN, Scenario
-from cluster.demo.world.traffic import STEP_S, WARMUP_STEPS, Agent, at_steps
+from cluster.demo.world.traffic import STEP_S, WARMUP_STEPS
 
 _NEAREST_M = 2.5
 _STRIDES = 0.62  # full swings of the legs for each metre walked

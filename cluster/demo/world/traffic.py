@@ -7,11 +7,12 @@ obey the signals and slow down in bends; pedestrians use the same model with oth
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from cluster.demo.world.geometry import Floats, Polyline
+from cluster.demo.world.agents import MANNERS, Agent, draw_size
+from cluster.demo.world.geometry import Polyline
 from cluster.demo.world.layout import Route, View
 from cluster.demo.world.network import Network
 from cluster.demo.world.scenario import CAR, LORRY, MOTORCYCLE, PEDESTRIAN
@@ -24,44 +25,6 @@ _SIGHT_M = 60.0
 _CREEP_MPS = 0.3  # who brakes to less than this stands
 _START_MPS2 = 0.4  # who stands starts only when there is room for this
 _CLEARING_S = 13.0
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a class moves: acceleration and comfortable braking, time headway, gap at rest."""
-
-    accel: float
-    brake: float
-    headway_s: float
-    gap_m: float
-
-
-_MANNERS = {
-    CAR: Manner(1.9, 2.6, 1.2, 2.0),
-    LORRY: Manner(1.3, 2.2, 1.4, 2.4),
-    MOTORCYCLE: Manner(2.4, 2.8, 1.2, 2.0),
-    PEDESTRIAN: Manner(1.0, 2.0, 0.4, 0.7),
-}
-
-
-@dataclass(slots=True, eq=False)
-class Agent:
-    """One vehicle or pedestrian, with the log of where it was at each step since ``birth``."""
-
-    identity: int
-    class_id: int
-    route: int
-    length_m: float
-    width_m: float
-    height_m: float
-    speed_mps: float
-    s_m: float
-    v_mps: float
-    birth: int
-    slow: tuple[int, int] = (0, 0)
-    rest_m: float = 0.0
-    rest_until: int = 0
-    log: list[tuple[float, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +149,7 @@ class Simulation:
 
     def _enter(self, route: int, class_id: int, s: float, step: int) -> Agent:
         u = [float(self._rng.random()) for _ in range(5)]
-        size = _size(class_id, u)
+        size = draw_size(class_id, u)
         speed = self._net.routes[route].speed_mps * (0.85 + 0.3 * u[3])
         slow = (0, 0)
         if u[4] < 0.15 and class_id != PEDESTRIAN:
@@ -224,7 +187,7 @@ class Simulation:
 
     def _accelerate(self, agent: Agent, step: int, going: frozenset[str]) -> tuple[float, float]:
         """Return the agent's next place and speed."""
-        manner = _MANNERS[agent.class_id]
+        manner = MANNERS[agent.class_id]
         limit = min(agent.speed_mps, self._net.limits[agent.route][self._sample(agent)])
         if agent.slow[0] <= step < agent.slow[1]:
             limit *= 0.5
@@ -249,7 +212,7 @@ class Simulation:
     ) -> list[tuple[float, float, float]]:
         """Return gap, speed and gap wanted at rest for whatever is ahead of an agent."""
         found = []
-        manner = _MANNERS[agent.class_id]
+        manner = MANNERS[agent.class_id]
         for other in self._active:
             seen = self._gap(agent, other) if other is not agent else None
             if seen is not None:
@@ -293,25 +256,3 @@ class Simulation:
         if not 0 < ahead < _SIGHT_M or distance > (agent.width_m + other.width_m) / 2 + 0.4:
             return None
         return ahead - (agent.length_m + other.length_m) / 2
-
-
-def _size(class_id: int, u: list[float]) -> tuple[float, float, float]:
-    """Return length, width and height of an object of a class, from uniform numbers."""
-    if class_id == CAR:
-        return round(3.7 + 1.1 * u[0], 3), round(1.7 + 0.2 * u[1], 3), round(1.42 + 0.3 * u[2], 3)
-    if class_id == LORRY:
-        return round(6.2 + 3.0 * u[0], 3), round(2.2 + 0.25 * u[1], 3), round(2.9 + 0.6 * u[2], 3)
-    if class_id == MOTORCYCLE:
-        return round(2.0 + 0.3 * u[0], 3), round(0.75 + 0.1 * u[1], 3), round(1.6 + 0.15 * u[2], 3)
-    return 0.5, 0.5, round(1.55 + 0.35 * u[2], 3)
-
-
-def at_steps(agent: Agent, steps: Floats) -> tuple[Floats, Floats]:
-    """Return arc length and speed of an agent at fractional steps within its log."""
-    log = np.array(agent.log)
-    local = np.clip(steps - agent.birth, 0.0, len(log) - 1.0)
-    index = np.minimum(local.astype(np.int64), max(len(log) - 2, 0))
-    after = np.minimum(index + 1, len(log) - 1)
-    part = (local - index)[:, None]
-    values = log[index] + part * (log[after] - log[index])
-    return values[:, 0], values[:, 1]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cluster.demo.world.agents import Agent
 from cluster.demo.world.collisions import first_collision
 from cluster.demo.world.figures import Stage
 from cluster.demo.world.geometry import Polyline, inside
@@ -23,7 +24,6 @@ from cluster.demo.world.traffic import (
     PARKED_S,
     STEP_S,
     WARMUP_STEPS,
-    Agent,
     Incidents,
     Simulation,
 )
