@@ -2,7 +2,8 @@
 
 An event counts (``ignore`` is False) when a good tracker must see it: the object is in the picture
 and at least 40 % visible for half a second before and after, large enough, passes the line once
-within two seconds, and stands clear of it (4 px) at both ends of that second.
+within two seconds, and stands clear of it (4 px) at both ends of that second. A wrong-way drive
+counts when the car is well seen in most of its first second in the lane's zone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _CLEAR_PX = 4.0
 _CLEAR_VISIBLE = 0.4
 _ONCE_S = 2.0
 _STILL_MPS = 0.05
+_MOSTLY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ def _zone_events(
         yield from _visits(scenario, seen, within, zone)
     elif zone.kind == "lane" and seen.route == view.wrong_way:
         first = int(np.argmax(within))
-        yield _event(scenario, seen, zone, "wrong_way", "begin", first, after_s=2 * CLEAR_S)
+        shown = seen.good[first : first + scenario.fps].mean() >= _MOSTLY
+        yield _event(scenario, seen, zone, "wrong_way", "begin", first, lost=not shown)
     elif zone.kind == "no_parking" and seen.track.agent.rest_m > 0:
         yield from _parking(scenario, seen, within, zone)
 
@@ -174,7 +177,7 @@ def _event(
     after_s: float = 0.0,
     lost: bool = False,
 ) -> TruthEvent:
-    clear = _clear(scenario, seen, at, CLEAR_S, after_s)
+    clear = type_ == "wrong_way" or _clear(scenario, seen, at, CLEAR_S, after_s)
     return TruthEvent(
         type=type_,
         phase=phase,

@@ -78,7 +78,7 @@ class Painter:
             for glare in drawing.halos:
                 glare.paste(frame, shift)
             for prop in behind.get(order, ()):
-                prop.sprite.paste(frame, labels, 0, (0, 0))
+                prop.sprite.cover(frame, labels, self._background)
         return self._noisy(frame), self._truth(index, tracks, drawn, labels)
 
     def _drawing(self, track: Track, index: int) -> tuple[Drawing, tuple[int, int]]:

@@ -50,6 +50,24 @@ class Sprite:
         frame[there] = mixed
         labels[there][self.mask[here]] = label
 
+    def cover(self, frame: Bytes, labels: Bytes, background: Bytes) -> None:
+        """Hide what was painted behind a thing that is part of the background.
+
+        Its own pixels become the background's again; what it dims, such as glass, it dims only
+        where something was painted.
+        """
+        window = clip(self.left, self.top, self.mask.shape, labels.shape)
+        if window is None:
+            return
+        there, here = window
+        mask, region = self.mask[here], frame[there]
+        behind = (labels[there] > 0) & ~mask
+        if behind.any():
+            dimmed = region[behind] * self.keep[here][behind]
+            region[behind] = (dimmed >> 8) + self.light[here][behind]
+        np.copyto(region, background[there], where=mask[:, :, None])
+        labels[there][mask] = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Glare:

@@ -58,6 +58,15 @@ class Track:
         heading = float(self.headings[i, 0]), float(self.headings[i, 1])
         return Pose(float(self.places[i, 0]), float(self.places[i, 1]), heading, swing)
 
+    def inside_share(self) -> Floats:
+        """Return the share of each box that is in the picture, ``[F]``."""
+        whole, part = (
+            self.boxes[:, 2:] - self.boxes[:, :2],
+            self.clipped[:, 2:] - self.clipped[:, :2],
+        )
+        share: Floats = part[:, 0] * part[:, 1] / (whole[:, 0] * whole[:, 1])
+        return share
+
     def anchors(self) -> Floats:
         """Return the bottom centres of the clipped boxes, in pixels, ``[F, 2]``."""
         across = (self.clipped[:, 0] + self.clipped[:, 2]) / 2

@@ -187,6 +187,8 @@ class Simulation:
 
     def _accelerate(self, agent: Agent, step: int, going: frozenset[str]) -> tuple[float, float]:
         """Return the agent's next place and speed."""
+        if agent.rest_m and self._rests(agent, step) and agent.rest_until > 0:
+            return agent.s_m, 0.0
         manner = MANNERS[agent.class_id]
         limit = min(agent.speed_mps, self._net.limits[agent.route][self._sample(agent)])
         if agent.slow[0] <= step < agent.slow[1]:

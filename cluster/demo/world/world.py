@@ -159,6 +159,8 @@ class World:
     def _as_wanted(self, run: _Run) -> bool:
         found = [e for e in self._events_of(run.tracks, {}) if not e.ignore]
         kinds = [e.type for e in found]
+        if self.scenario.duration_s < 2 * FIRST_EVENT_S:
+            return True
         if not found or found[0].t_s > FIRST_EVENT_S:
             return False
         if kinds.count("line_cross") < MIN_CROSSINGS_HZ * (self.scenario.duration_s - 2.0):
@@ -179,12 +181,14 @@ class World:
     def _events_of(
         self, tracks: list[Track], visible: dict[int, dict[int, float]]
     ) -> tuple[TruthEvent, ...]:
-        """Tell the events; without what is visible, all of each object is taken to be."""
+        """Tell the events; without what is visible, all that is in the picture is taken to be."""
         routes, seen = self._network.routes, []
         for track in tracks:
             shares = visible.get(track.agent.identity, {})
             span = range(track.first, track.first + len(track.boxes))
-            share = np.array([shares.get(i, 0.0) for i in span]) if visible else np.ones(len(span))
+            share = (
+                np.array([shares.get(i, 0.0) for i in span]) if visible else track.inside_share()
+            )
             seen.append(Seen.of(track, routes[track.agent.route].name, share, MIN_HEIGHT_PX))
         return events(self.scenario, self.view, seen)
 
