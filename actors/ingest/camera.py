@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from actors.errors import SourceError
 from actors.ingest.backoff import Backoff
@@ -92,6 +93,11 @@ class Camera:
         """End the session; nothing more comes of it from now on."""
         self._drop_session()
         self._next_attempt = None
+
+    def join(self, deadline: float) -> None:
+        """Wait for the threads of all sessions, until ``deadline`` of the monotonic clock."""
+        for session in self._stuck:
+            session.join(max(0.0, deadline - time.monotonic()))
 
     def status(self, now: float) -> StreamStatus:
         """What the camera is doing."""

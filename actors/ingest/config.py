@@ -10,7 +10,8 @@ class IngestConfig:
     """How long cameras and the engine may keep an ingest actor waiting.
 
     Attributes:
-        open_timeout_s: A source that has not opened after so long is given up and tried again.
+        open_timeout_s: A source that has not opened after so long is given up and tried again; a
+            camera is back no later than this and a second after it answers again.
         read_timeout_s: So long may a source be silent between two packets.
         picture_timeout_s: So long may a source send packets of which none becomes a picture; a
             camera with key frames 10 s apart needs as much.
@@ -21,7 +22,7 @@ class IngestConfig:
             shares the next call.
         poll_interval_s: How often released slots are asked for while no frame arrives.
         attach_retry_s: Pause before the engine is tried again.
-        close_timeout_s: So long does closing a stream wait for its frames that are at the engine.
+        close_timeout_s: So long do closing a stream and stopping wait for frames and threads.
     """
 
     open_timeout_s: float = 4.0
@@ -32,4 +33,4 @@ class IngestConfig:
     submit_interval_s: float = 0.004
     poll_interval_s: float = 0.05
     attach_retry_s: float = 0.2
-    close_timeout_s: float = 5.0
+    close_timeout_s: float = 3.0

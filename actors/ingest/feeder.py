@@ -56,6 +56,7 @@ class Feeder:
         self._outbox = outbox
         self._config = config
         self._pool: FramePool | None = None
+        self._complaint = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"feeder-{name}", daemon=True)
 
@@ -66,7 +67,7 @@ class Feeder:
     def stop(self, timeout_s: float) -> None:
         """End, and book what the engine still has as lost."""
         self._stop.set()
-        self._outbox.wake()
+        self._outbox.end()
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -74,17 +75,23 @@ class Feeder:
             try:
                 self._serve()
             except (ConnectionError, StaleGenerationError, FramePoolError) as error:
-                log.warning("ingest %s: the engine is away: %s", self._name, error)
+                self._note_away(error)
             except Exception:  # nobody else would notice that frames are no longer sent
                 log.exception("ingest %s: the call to the engine failed", self._name)
             self.is_attached = False
             self._outbox.lose_all()
             self._stop.wait(self._config.attach_retry_s)
 
+    def _note_away(self, error: Exception) -> None:
+        if self._complaint != str(error):  # it is asked several times a second
+            log.warning("ingest %s: the engine is away: %s", self._name, error)
+        self._complaint = str(error)
+
     def _serve(self) -> None:
         lease = self._link.attach(self._name)
         self._outbox.adopt(self._map(lease), lease)
         self.is_attached = True
+        self._complaint = ""
         is_last = False
         while not is_last:
             self._outbox.wait(_IDLE_S, self._config.poll_interval_s)

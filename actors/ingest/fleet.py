@@ -78,8 +78,7 @@ class Ingest:
             camera = self._cameras.pop(stream, None)
             if camera is None:
                 return
-            camera.close()
-            self._outbox.close_stream(stream)
+            self._close(stream, camera)
         self._outbox.drain(stream, self._config.close_timeout_s)
 
     def status(self) -> IngestStatus:
@@ -96,16 +95,23 @@ class Ingest:
         )
 
     def stop(self) -> None:
-        """Close all cameras, wait for their frames and end the threads."""
+        """Close all cameras, wait for their frames and end the threads; may be called twice."""
+        deadline = time.monotonic() + self._config.close_timeout_s
         with self._lock:
-            streams = list(self._cameras)
-            for stream in streams:
-                self._cameras[stream].close()
-        for stream in streams:
-            self.close_stream(stream)
+            cameras, self._cameras = self._cameras, {}
+            for stream, camera in cameras.items():
+                self._close(stream, camera)
+        for stream in cameras:
+            self._outbox.drain(stream, max(0.0, deadline - time.monotonic()))
         self._stop.set()
         self._watchdog.join()
         self._feeder.stop(self._config.close_timeout_s)
+        for camera in cameras.values():
+            camera.join(deadline)
+
+    def _close(self, stream: str, camera: Camera) -> None:
+        camera.close()
+        self._outbox.close_stream(stream)
 
     def _announce(self, assignment: Assignment) -> None:
         spec = assignment.spec

