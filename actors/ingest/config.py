@@ -25,7 +25,7 @@ class IngestConfig:
         close_timeout_s: So long do closing a stream and stopping wait for frames and threads.
     """
 
-    open_timeout_s: float = 4.0
+    open_timeout_s: float = 3.5
     read_timeout_s: float = 3.0
     picture_timeout_s: float = 20.0
     max_stuck_sessions: int = 3

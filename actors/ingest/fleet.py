@@ -105,7 +105,7 @@ class Ingest:
             self._outbox.drain(stream, max(0.0, deadline - time.monotonic()))
         self._stop.set()
         self._watchdog.join()
-        self._feeder.stop(self._config.close_timeout_s)
+        self._feeder.stop(max(0.5, deadline - time.monotonic()))
         for camera in cameras.values():
             camera.join(deadline)
 

@@ -110,7 +110,7 @@ def open_source(
     url: str,
     *,
     transport: Transport = "auto",
-    open_timeout_s: float = 4.0,
+    open_timeout_s: float = 3.5,
     read_timeout_s: float = 3.0,
 ) -> Source:
     """Open the best video stream of a source.
@@ -141,7 +141,7 @@ def open_source(
     return Source(url, container, stream)
 
 
-def probe(url: str, *, transport: Transport = "auto", timeout_s: float = 4.0) -> SourceProperties:
+def probe(url: str, *, transport: Transport = "auto", timeout_s: float = 3.5) -> SourceProperties:
     """Open a source only to ask what it is.
 
     Raises:
