@@ -132,7 +132,11 @@ def evaluate(options: argparse.Namespace) -> None:
         values[precision.value] = figures(spec, options.work / "clips" / "test")
         print(json.dumps(values[precision.value], indent=1), flush=True)
     (options.out / "figures.json").write_text(json.dumps(values, indent=1) + "\n")
-    command = f"PYTHONPATH=. python scripts/train/main.py all --minutes {options.minutes:g}"
+    command = (
+        "PYTHONPATH=. python scripts/train/main.py all"
+        f" --render-minutes {options.render_minutes:g} --train-clips {options.train_clips}"
+        f" --minutes {options.minutes:g}"
+    )
     (options.out / "MODEL_CARD.md").write_text(model_card(values, CLASSES, command))
 
 
