@@ -98,6 +98,10 @@ class LedgerRow:
         self._cells[_Column.ANALYSED] += 1
         self._cells[_Column.EVENTS] += num_events
 
+    def count_events(self, num: int) -> None:
+        """Events were made without a frame, as when a stream is closed."""
+        self._cells[_Column.EVENTS] += num
+
     def count_reconnect(self) -> None:
         """The camera was opened again."""
         self._cells[_Column.RECONNECTS] += 1

@@ -15,7 +15,7 @@ from cluster.config import SightlineConfig
 from cluster.embedded import EmbeddedRedis, free_port
 from cluster.errors import UnavailableError
 from cluster.registry import Registry
-from cluster.runtime import local_ray
+from cluster.runtime import local_ray, quiet
 from cluster.slot.leftovers import remove_leftovers
 
 _READY_TIMEOUT_S = 90.0
@@ -99,7 +99,7 @@ class LocalCluster:
             self._config = _with_redis(self._config, server.url)
         self._seed()
         self._report("starting Ray")
-        stack.enter_context(local_ray())
+        stack.enter_context(local_ray(preload=("ray.serve", "cluster.app")))
         self._report("starting the API and the slots")
         stack.enter_context(_serving(self._config))
         self._report("loading the model")
@@ -131,7 +131,8 @@ def _serving(config: SightlineConfig) -> Iterator[None]:
         serve.run(build(config.model_dump(mode="json", by_alias=True)), name=NAME, route_prefix="/")
         yield
     finally:
-        serve.shutdown()  # type: ignore[no-untyped-call]
+        with quiet():
+            serve.shutdown()  # type: ignore[no-untyped-call]
 
 
 def _with_redis(config: SightlineConfig, url: str) -> SightlineConfig:

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import logging
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Sequence
 
 _OBJECT_STORE_BYTES = 128 << 20
+# More than any machine has: actors here are placed, not metered.
 _LOGICAL_CPUS = 64
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Makes every Ray process of a single node listen on 127.0.0.1 only, on Linux too.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # Others on this machine must not run code in our processes.
+    "RAY_AUTH_MODE": "token",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "OMP_NUM_THREADS": "1",
 }
 
 
-@contextmanager
-def local_ray() -> Iterator[None]:
+@contextlib.contextmanager
+def local_ray(preload: Sequence[str] = ()) -> Iterator[None]:
     """Run Ray for the time of the block; never joins a cluster that runs already.
 
-    The logical CPUs are more than the machine has: actors here are placed, not metered.
+    Args:
+        preload: Modules to import meanwhile; starting Ray is mostly waiting.
     """
-    os.environ.update({key: os.environ.get(key, value) for key, value in _ENVIRONMENT.items()})
+    for key, value in (*_ENVIRONMENT.items(), ("RAY_AUTH_TOKEN", secrets.token_hex(32))):
+        os.environ.setdefault(key, value)
+    threading.Thread(target=_import_all, args=(preload,), name="preload", daemon=True).start()
     import ray  # reads the environment when it is imported
 
     folder = tempfile.mkdtemp(prefix="sightline-ray-")
@@ -42,7 +52,19 @@ def local_ray() -> Iterator[None]:
             namespace="sightline",
             _temp_dir=folder,
         )
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
         yield
     finally:
-        ray.shutdown()
+        with quiet():
+            ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def quiet() -> contextlib.AbstractContextManager[object]:
+    """Keep Ray's words about actors that end on purpose from the terminal."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+def _import_all(modules: Sequence[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)

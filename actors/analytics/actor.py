@@ -6,11 +6,10 @@ and control calls are not queued behind frames.
 
 from __future__ import annotations
 
-from actors.analytics.shard import AnalyticsShard
 from actors.analytics.status import AnalyticsStatus
 from actors.ledger import Ledger
 from actors.messages import Assignment, FrameResult
-from actors.sinks import SinkSpec, open_sink
+from actors.sinks.specs import SinkSpec
 
 
 class AnalyticsActor:
@@ -33,6 +32,10 @@ class AnalyticsActor:
         slot_name: str,
         labels: tuple[str, ...] = (),
     ) -> None:
+        # Imported here, so that the slot, which only starts the actor, needs no solver.
+        from actors.analytics.shard import AnalyticsShard
+        from actors.sinks.opening import open_sink
+
         ledger = Ledger.attach(ledger_path)
         self._shard = AnalyticsShard(ledger, [open_sink(s) for s in sinks], slot_name, labels)
 

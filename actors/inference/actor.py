@@ -21,7 +21,6 @@ from actors.inference.service import EngineOptions, InferenceService, PoolConfig
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest
 from engines.engine import Engine
 from engines.errors import EngineError
-from engines.factory import create_engine
 from engines.frames import shared_memory_dir
 from engines.spec import ModelSpec
 
@@ -145,6 +144,9 @@ def shard_of(stream: str, num_shards: int) -> int:
 
 
 def _loaded(spec: ModelSpec, options: EngineOptions) -> Engine:
+    # Imported here, so that the slot, which only starts the actor, needs no backend.
+    from engines.factory import create_engine
+
     engine = create_engine(
         spec, num_threads=options.num_threads, max_batch_size=options.max_batch_size
     )

@@ -9,7 +9,6 @@ from ray.exceptions import RayError, RayTaskError
 
 from actors.errors import StaleGenerationError
 from actors.ingest.config import IngestConfig
-from actors.ingest.fleet import Ingest
 from actors.ingest.status import IngestStatus
 from actors.ledger import Ledger
 from actors.messages import Assignment, PoolLease, SubmitReply, SubmitRequest
@@ -49,6 +48,9 @@ class IngestActor:
     def __init__(
         self, name: str, ledger_path: str, engine: Any, config: IngestConfig | None = None
     ) -> None:
+        # Imported here, so that the slot, which only starts the actor, needs no codecs.
+        from actors.ingest.fleet import Ingest
+
         self._ingest = Ingest(name, Ledger.attach(ledger_path), RayEngineLink(engine), config)
 
     def open_stream(self, assignment: Assignment) -> None:

@@ -10,8 +10,8 @@ from actors.ingest.backoff import Backoff
 from actors.ingest.config import IngestConfig
 from actors.ingest.delivery import FramePolicy
 from actors.ingest.outbox import Lane, Outbox
+from actors.ingest.properties import SourceProperties
 from actors.ingest.session import Session, SessionSpec
-from actors.ingest.source import SourceProperties
 from actors.ingest.status import StreamStatus
 from actors.ledger import LedgerRow
 from actors.messages import Assignment, StreamState

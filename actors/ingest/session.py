@@ -21,7 +21,8 @@ from actors.ingest.decoder import CpuDecoder
 from actors.ingest.delivery import Arrival, Delivery, FramePolicy
 from actors.ingest.outbox import Lane, Outbox
 from actors.ingest.pacing import Pacer
-from actors.ingest.source import Source, SourceProperties, Transport, open_source
+from actors.ingest.properties import SourceProperties
+from actors.ingest.source import Source, Transport, open_source
 from actors.ingest.source_errors import failure, source_error, timed_out
 
 _DEFAULT_FPS = 25.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import av
@@ -15,6 +14,7 @@ from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from actors.ingest.properties import SourceProperties
 from actors.ingest.source_errors import (
     failure,
     file_path,
@@ -33,27 +33,6 @@ _LIVE_OPTIONS = {"probesize": "100000", "analyzeduration": "100000"}
 _RTSP_PROTOCOLS = "rtsp,rtsps,rtp,udp,tcp,tls,srtp,http,https"
 _HTTP_PROTOCOLS = "http,https,httpproxy,tcp,tls,crypto,data"
 _FILE_PROTOCOLS = "file,crypto,data"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceProperties:
-    """What a source says of itself when it opens.
-
-    Attributes:
-        codec: FFmpeg's name of the coding (``h264``, ``hevc``).
-        width: Of the picture, pixels; 0 where it is not known before the first picture.
-        height: Of the picture, pixels; 0 likewise.
-        fps: Nominal pictures a second; None where it is not known.
-        is_live: True for a camera: its end is a disconnect. False for what ends.
-        duration_s: Of a file; None where it is live or not known.
-    """
-
-    codec: str
-    width: int
-    height: int
-    fps: float | None
-    is_live: bool
-    duration_s: float | None
 
 
 class Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors.ingest.source import SourceProperties
+from actors.ingest.properties import SourceProperties
 from actors.messages import StreamState
 
 

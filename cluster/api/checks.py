@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from actors.ingest.source import probe
 from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
 from cluster.models import resolve_model
-from engines.factory import create_engine
 
 
 def probe_file(url: str) -> None:
@@ -14,6 +12,8 @@ def probe_file(url: str) -> None:
     Raises:
         SourceError: It cannot be read, or holds no video.
     """
+    from actors.ingest.source import probe  # codecs are loaded when they are first needed
+
     probe(url)
 
 
@@ -25,6 +25,8 @@ def check_model(pipeline: PipelineSpec) -> None:
     """
     if pipeline.model == BUILTIN_MODEL:
         return
+    from engines.factory import create_engine
+
     engine = create_engine(resolve_model(pipeline), max_batch_size=1)
     try:
         engine.load()

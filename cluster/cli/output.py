@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-console = Console()
+_PLAIN_WIDTH = 120  # of a pipe or a file, which have no width of their own
+
+console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
 errors = Console(stderr=True)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -85,7 +85,7 @@ class LeaseConfig(_Section):
 class CamerasConfig(_Section):
     """How patient ingest is with cameras."""
 
-    open_timeout_s: float = Field(5.0, gt=0, le=300, description="Longest wait for a connection.")
+    open_timeout_s: float = Field(3.5, gt=0, le=300, description="Longest wait for a connection.")
     read_timeout_s: float = Field(3.0, gt=0, le=300, description="Longest wait for a picture.")
 
 

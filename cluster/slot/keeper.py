@@ -8,6 +8,7 @@ from typing import Any
 
 import ray
 
+from actors.ingest.status import StreamStatus as CameraStatus
 from actors.ledger import Ledger
 from cluster.registry import Registry, StreamRecord, StreamStatus, plan_claims
 from cluster.slot.crew import Crew
@@ -54,6 +55,7 @@ class StreamKeeper:
         self._max_streams = max_streams
         self._ttl_ms = ttl_ms
         self._closing: dict[str, Any] = {}
+        self._last_seen: dict[str, CameraStatus] = {}
 
     def renew(self) -> None:
         """Renew all leases; a stream whose lease is lost belongs to another slot and is ended."""
@@ -124,6 +126,7 @@ class StreamKeeper:
         self._registry.leases.release(self._name, {stream: holding.token})
         row.clear()
         self._holdings.drop(stream)
+        self._last_seen.pop(stream, None)
 
     def _publish(self, streams: Iterable[str]) -> None:
         statuses = self._statuses(streams)
@@ -136,7 +139,13 @@ class StreamKeeper:
             holding = self._holdings[stream]
             entry = self._ledger.row(holding.assignment.ledger_row).read()
             status = stream_status(
-                holding, cameras.get(stream), entry, events.get(stream), self._name
+                holding, self._camera(stream, cameras), entry, events.get(stream), self._name
             )
             statuses[stream] = (holding.token, status)
         return statuses
+
+    def _camera(self, stream: str, now: Mapping[str, CameraStatus]) -> CameraStatus | None:
+        """A camera that was closed is still shown as it was last seen, until it is let go."""
+        if stream in now:
+            self._last_seen[stream] = now[stream]
+        return self._last_seen.get(stream) if self._holdings[stream].closing else now.get(stream)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -48,6 +47,8 @@ class Matching:
         free_col = cols & (self.row_of < 0)
         allowed = free_row[:, None] & free_col[None] & (similarity >= least)
         if allowed.any():
+            from scipy.optimize import linear_sum_assignment  # slow to load, see `Tracker`
+
             value = np.where(allowed, similarity - least + 1e-6, 0.0)
             found_rows, found_cols = linear_sum_assignment(value, maximize=True)
             good = allowed[found_rows, found_cols]

@@ -37,6 +37,8 @@ class Tracker:
     """
 
     def __init__(self, config: TrackerConfig | None = None) -> None:
+        import scipy.optimize  # noqa: F401 - loaded now, not with the first frame
+
         self._config = config or TrackerConfig()
         self._tracks = Tracks()
         self._next_identity = 1

@@ -1,0 +1,26 @@
+"""What a source says of itself; apart from `source`, so that readers need no codecs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SourceProperties:
+    """What a source says of itself when it opens.
+
+    Attributes:
+        codec: FFmpeg's name of the coding (``h264``, ``hevc``).
+        width: Of the picture, pixels; 0 where it is not known before the first picture.
+        height: Of the picture, pixels; 0 likewise.
+        fps: Nominal pictures a second; None where it is not known.
+        is_live: True for a camera: its end is a disconnect. False for what ends.
+        duration_s: Of a file; None where it is live or not known.
+    """
+
+    codec: str
+    width: int
+    height: int
+    fps: float | None
+    is_live: bool
+    duration_s: float | None
