@@ -93,13 +93,12 @@ class LedgerRow:
         """Frames ended before the model."""
         self._cells[_DROP_COLUMN[reason]] += num
 
-    def count_analysed(self, num_events: int = 0) -> None:
-        """A frame went through tracker and rules, and made so many events."""
+    def count_analysed(self) -> None:
+        """A frame went through tracker and rules."""
         self._cells[_Column.ANALYSED] += 1
-        self._cells[_Column.EVENTS] += num_events
 
     def count_events(self, num: int) -> None:
-        """Events were made without a frame, as when a stream is closed."""
+        """Events were made, by a frame or by the end of the stream."""
         self._cells[_Column.EVENTS] += num
 
     def count_reconnect(self) -> None:

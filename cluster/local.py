@@ -124,7 +124,8 @@ def _serving(config: SightlineConfig) -> Iterator[None]:
     from cluster.app import NAME, build
 
     serve.start(
-        http_options={"host": config.api.host, "port": config.api.port, "location": "HeadOnly"},
+        proxy_location="HeadOnly",
+        http_options={"host": config.api.host, "port": config.api.port},
         logging_config={"log_level": "WARNING", "enable_access_log": False},
     )
     try:

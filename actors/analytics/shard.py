@@ -114,11 +114,12 @@ class AnalyticsShard:
         if events is None:
             return
         stream.last_frame = replace(result, detections=stream.pipeline.tracked)
-        stream.counts.count_analysed(len(events))
+        stream.counts.count_analysed()
         self._emit(stream, events)
 
     def _emit(self, stream: _Stream, events: Sequence[Event]) -> None:
         if events:
+            stream.counts.count_events(len(events))
             stream.last_event = events[-1]
             for sink in self._sinks:
                 sink.write(events)

@@ -107,7 +107,7 @@ class Camera:
             reason=self._reason,
             message=self._message,
             since=self._since,
-            properties=self._properties,
+            properties=self._current_properties(),
             fps=self._session.delivery.rate.fps(now) if self._session is not None else 0.0,
             session=self._number,
             generation=self.assignment.generation,
@@ -143,6 +143,12 @@ class Camera:
         is_patient = not self._num_running and self._num_attempts % 2 == 0
         return self._config.open_timeout_s * (_PATIENCE if is_patient else 1)
 
+    def _current_properties(self) -> SourceProperties | None:
+        """Those of the session; while there is none, of the last one that had any."""
+        if self._session is not None and self._session.properties is not None:
+            self._properties = self._session.properties
+        return self._properties
+
     def _supervise(self, session: Session, now: float, utc: float) -> None:
         error = session.overdue(now)
         if error is not None:
@@ -152,7 +158,6 @@ class Camera:
             if self._num_running:
                 self._row.count_reconnect()
             self._num_running += 1
-            self._properties = session.properties
             self._set_state(StreamState.RUNNING, utc)
 
     def _conclude(

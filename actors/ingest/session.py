@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from av.error import FFmpegError
 from av.packet import Packet
@@ -194,9 +194,16 @@ class Session:
         arrival = Arrival(time.monotonic(), time.time())
         num_errors = decoder.num_errors
         for decoded in decoder.decode(packet):
+            self._note_size(decoded.frame.width, decoded.frame.height)
             self.delivery.deliver(decoded, arrival, self.policy)
         if decoder.num_errors > num_errors:
             self._outbox.count_decode_errors(self._lane, decoder.num_errors - num_errors)
+
+    def _note_size(self, width: int, height: int) -> None:
+        """A camera may change its size without being opened again."""
+        known = self.properties
+        if known is not None and (known.width, known.height) != (width, height):
+            self.properties = replace(known, width=width, height=height)
 
     def _failure(self, reason: str, text: str) -> SourceError:
         return SourceError(reason, failure(self._spec.url, reason, text).message)
