@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from cluster.errors import ClusterError, UnavailableError
+from cluster.errors import ClusterError, FieldFault, InvalidError, UnavailableError
 
 _TIMEOUT_S = 15.0
 
@@ -45,11 +45,17 @@ class ApiClient:
         url: Its address, ``http://127.0.0.1:8000``.
 
     Every method raises ApiError where the API refuses, UnavailableError where it does not answer.
+
+    Raises:
+        UnavailableError: ``url`` is no address.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT_S, trust_env=False)
+        try:
+            self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT_S, trust_env=False)
+        except httpx.InvalidURL as error:
+            raise self._away(error) from error
 
     def get(self, path: str, **params: str) -> Any:
         """GET; the answer's JSON."""
@@ -57,15 +63,15 @@ class ApiClient:
 
     def post(self, path: str, body: object) -> Any:
         """POST JSON."""
-        return self._send("POST", path, json=body)
+        return self._send("POST", path, **_encoded(body))
 
     def put(self, path: str, body: object) -> Any:
         """PUT JSON."""
-        return self._send("PUT", path, json=body)
+        return self._send("PUT", path, **_encoded(body))
 
     def patch(self, path: str, body: object) -> Any:
         """PATCH with a JSON merge patch (RFC 7396)."""
-        return self._send("PATCH", path, json=body)
+        return self._send("PATCH", path, **_encoded(body))
 
     def delete(self, path: str) -> None:
         """DELETE."""
@@ -107,13 +113,26 @@ class ApiClient:
             raise self._away(error) from error
         if answer.status_code >= 400:
             raise _refusal(answer)
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:  # another program has the port
+            raise self._away(error) from error
 
     def _away(self, error: Exception) -> UnavailableError:
         return UnavailableError(
             f"no Sightline API answers at {self.url} ({error}): start one with `sightline up`, or "
             "name another with --api or SIGHTLINE_API"
         )
+
+
+def _encoded(body: object) -> dict[str, Any]:
+    try:
+        content = json.dumps(body, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        message = f"the request cannot be written as JSON ({error})"
+        remedy = "give finite numbers, and put dates in quotes"
+        raise InvalidError([FieldFault("", message, remedy)]) from error
+    return {"content": content, "headers": {"Content-Type": "application/json"}}
 
 
 def _refusal(answer: httpx.Response) -> ApiError:
