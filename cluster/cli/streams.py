@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 import yaml
@@ -96,8 +97,8 @@ def list_streams(as_json: JsonFlag = False, api: ApiOption = DEFAULT_API) -> Non
 def show(stream: StreamId, as_json: JsonFlag = False, api: ApiOption = DEFAULT_API) -> None:
     """Show one stream job, its state and its counts."""
     with ApiClient(api) as client:
-        answer = {**client.get(f"/v1/streams/{stream}")}
-        answer["stats"] = client.get(f"/v1/streams/{stream}/stats")
+        answer = {**client.get(_path(stream))}
+        answer["stats"] = client.get(f"{_path(stream)}/stats")
     if as_json:
         print_json(answer)
     else:
@@ -123,7 +124,7 @@ def update(
     if not changes:
         fail("nothing to change: name an option, see `sightline stream update --help`", 2)
     with ApiClient(api) as client:
-        made = client.patch(f"/v1/streams/{stream}", changes)
+        made = client.patch(_path(stream), changes)
     print_json(made) if as_json else console.print(f"changed [bold]{stream}[/]")
 
 
@@ -131,8 +132,13 @@ def update(
 def remove(stream: StreamId, api: ApiOption = DEFAULT_API) -> None:
     """Remove a stream job."""
     with ApiClient(api) as client:
-        client.delete(f"/v1/streams/{stream}")
+        client.delete(_path(stream))
     console.print(f"removed [bold]{stream}[/]")
+
+
+def _path(stream: str) -> str:
+    """Quoted, so that an id with ``#`` or ``?`` cannot mean another stream."""
+    return f"/v1/streams/{quote(stream, safe='')}"
 
 
 def _changes(
@@ -153,6 +159,9 @@ def _changes(
 def _read_rules(path: Path) -> Any:
     try:
         text = path.read_text()
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        rules = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         fail(f"--rules {path}: cannot be read ({error}): give a YAML or JSON list of rules", 2)
+    if not isinstance(rules, list):
+        fail(f"--rules {path}: holds no list: give a YAML or JSON list of rules", 2)
+    return rules
