@@ -18,6 +18,7 @@ class EventWatch:
         self._client = ApiClient(api_url)
         self._lock = threading.Lock()
         self._events: list[dict[str, Any]] = []
+        self._known: set[str | None] = set()
         self._last: dict[str, dict[str, Any]] = {}
         self._first_at: float | None = None
         self._closed = threading.Event()
@@ -49,7 +50,10 @@ class EventWatch:
         self._client.close()
 
     def _read(self) -> None:
-        """A connection that breaks is opened again; ``since`` makes sure that nothing is missed."""
+        """A connection that breaks is opened again; ``since`` makes sure that nothing is missed.
+
+        What was read before then comes again, and is known by its id.
+        """
         since = str(round(time.time() * 1e3))
         while not self._closed.is_set():
             try:
@@ -60,6 +64,10 @@ class EventWatch:
 
     def _note(self, event: dict[str, Any]) -> None:
         with self._lock:
+            name = event.get("id")
+            if name is not None and name in self._known:
+                return
+            self._known.add(name)
             if self._first_at is None and event.get("rule"):
                 self._first_at = time.time()
             self._events.append(event)
