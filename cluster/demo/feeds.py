@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def world_feeds(clips: Sequence[tuple[Path, Truth]]) -> list[Feed]:
 def source_feeds(source: str, clip: Path | None, num_cameras: int) -> list[Feed]:
     """Cameras that all show the user's film or camera."""
     stem = clip.stem if clip else (urlsplit(source).hostname or "camera")
-    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in stem)[:40].strip("._-")
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", stem)[:40].strip("._-")
     url = "" if clip else source
     return [Feed(f"cam{i}-{name}", clip, url, _class(i), _PLAIN_RULES) for i in range(num_cameras)]
 
