@@ -63,7 +63,10 @@ def _parse(path: Path) -> tuple[Any, yaml.Node | None]:
         text = path.read_text(encoding="utf-8")
         return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror})") from error
+        raise ModelError(
+            f"{path} cannot be read ({error.strerror})",
+            remedy="Give a file that is there and may be read.",
+        ) from error
     except UnicodeDecodeError as error:
         raise ModelError(
             f"{path} is not text ({error})", remedy="Give an .onnx file or a YAML spec."

@@ -47,7 +47,7 @@ def scheduler(json_file: JsonFile = None) -> None:
 @app.command()
 def rtsp(
     clients: Annotated[int, typer.Option(min=1, max=256, help="Clients, a camera each.")] = 16,
-    seconds: Annotated[float, typer.Option(min=1)] = 10.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 10.0,
     json_file: JsonFile = None,
 ) -> None:
     """What the camera server costs a camera."""
