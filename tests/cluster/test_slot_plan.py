@@ -1,0 +1,52 @@
+"""From the configuration to what one slot is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actors.sinks.specs import FileSinkSpec, RedisSinkSpec
+from cluster.config import SightlineConfig
+from cluster.slot.plan import crew_config, num_cores, redis_sink
+from engines.frames import Picture
+
+URL = "redis://127.0.0.1:6379/0"
+
+
+def config(**sections: object) -> SightlineConfig:
+    return SightlineConfig.model_validate({"redis": {"url": URL}, **sections})
+
+
+def test_half_the_cores_hold_cameras_where_the_configuration_does_not_say() -> None:
+    plan = crew_config("slot-a", config())
+    assert plan.num_ingests == max(1, num_cores() // 2)
+    assert crew_config("slot-a", config(slots={"num_ingest": 3})).num_ingests == 3
+
+
+def test_the_pool_holds_the_largest_picture_and_is_shared_by_all_ingests() -> None:
+    sections = {"slots": {"num_ingest": 2}, "pool": {"num_slots": 10, "max_width": 641}}
+    pool = crew_config("slot-a", config(**sections)).pool
+    assert (pool.num_slots, pool.max_ingests) == (10, 2)
+    assert pool.slot_bytes == Picture(641, 1080).size_bytes
+    assert pool.name == "slot-a-pool"
+
+
+def test_cameras_get_the_patience_that_was_asked_for() -> None:
+    ingest = crew_config(
+        "slot-a", config(cameras={"open_timeout_s": 1.25, "read_timeout_s": 2.5})
+    ).ingest
+    assert (ingest.open_timeout_s, ingest.read_timeout_s) == (1.25, 2.5)
+
+
+def test_events_go_to_the_own_redis_first_and_to_all_other_sinks(tmp_path: Path) -> None:
+    other = {"kind": "file", "path": str(tmp_path / "events.jsonl")}
+    own, file = crew_config("slot-a", config(sinks=[other])).sinks
+    assert isinstance(own, RedisSinkSpec)
+    assert file == FileSinkSpec(path=tmp_path / "events.jsonl")
+
+
+@pytest.mark.parametrize("prefix", ["sightline", "north{1}"])
+def test_events_lie_under_the_prefix_and_are_bounded(prefix: str) -> None:
+    sink = redis_sink(config(redis={"url": URL, "prefix": prefix, "max_events": 123}))
+    assert (sink.url, sink.stream, sink.max_len) == (URL, f"{prefix}:events", 123)

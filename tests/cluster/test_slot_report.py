@@ -1,0 +1,193 @@
+"""What a slot says of itself and its streams, also while some of its actors are away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actors.analytics.events import Event, EventType, Phase
+from actors.analytics.status import AnalyticsStatus, StreamAnalytics
+from actors.inference.actor import EngineStatus
+from actors.inference.scheduler import SchedulerSnapshot
+from actors.ingest.properties import SourceProperties
+from actors.ingest.status import IngestStatus
+from actors.ingest.status import StreamStatus as CameraStatus
+from actors.ledger import LedgerEntry
+from actors.messages import DropReason, StreamState
+from cluster.registry import SlotState
+from cluster.slot.child import Child
+from cluster.slot.crew import Crew
+from cluster.slot.holdings import Holding, Holdings
+from cluster.slot.report import cameras_of, last_events_of, slot_info, stream_status
+from tests.cluster.builders import stream_record
+
+EVENT = Event(
+    "0" * 32, EventType.LINE_CROSS, Phase.INSTANT, "gate", 1_750_000_000_000, 1.0, rule="in"
+)
+SNAPSHOT = SchedulerSnapshot(2, 3, 1, num_batches=4, num_batched=10, batch_ms={1: 6.0})
+DROPPED = dict.fromkeys(DropReason, 0) | {DropReason.SAMPLED: 30}
+ENTRY = LedgerEntry(100, 60, DROPPED, 59, 4, 1, 0, {"p50": 12.0})
+
+
+def camera(stream: str = "gate", **fields: Any) -> CameraStatus:
+    known: dict[str, Any] = {
+        "stream": stream,
+        "state": StreamState.RUNNING,
+        "reason": "",
+        "message": "",
+        "since": 5.0,
+        "properties": SourceProperties("h264", 640, 360, 25.0, True, None),
+        "fps": 24.987,
+        "session": 3,
+        "generation": 1,
+    }
+    return CameraStatus(**{**known, **fields})
+
+
+def ingest(*cameras: CameraStatus) -> IngestStatus:
+    return IngestStatus("ingest", "a", True, 8, cameras)
+
+
+def analytics(**streams: StreamAnalytics) -> AnalyticsStatus:
+    return AnalyticsStatus("a", streams, (), 0)
+
+
+def engine(model: str = "traffic", error: str = "") -> EngineStatus:
+    return EngineStatus("a", model, error, SNAPSHOT if model else None, 0)
+
+
+def child(name: str, status: Any) -> Child:
+    made = Child(name, None, lambda _: None)
+    made.status, made.pid = status, 42 if status else None
+    made.num_starts = 1
+    return made
+
+
+def crew(engine_says: Any, *, ingests: tuple[Any, ...], shards: tuple[Any, ...]) -> Crew:
+    """A crew whose actors have said this; None for one that is away."""
+    made = Crew.__new__(Crew)
+    made.engine = child("engine", engine_says)
+    made.ingests = [child(f"ingest-{n}", status) for n, status in enumerate(ingests)]
+    made.shards = [child(f"analytics-{n}", status) for n, status in enumerate(shards)]
+    return made
+
+
+def info(of: Crew, error: str = "") -> Any:
+    return slot_info("slot-a", of, num_streams=2, max_streams=8, error=error, started_at=1.0)
+
+
+@pytest.fixture
+def holding() -> Holding:
+    return Holdings(4, 1).add(stream_record("gate", generation=6), token=9)
+
+
+def test_cameras_are_known_from_the_ingests_that_answer() -> None:
+    north, south = camera("north"), camera("south")
+    assert cameras_of(crew(None, ingests=(ingest(north), ingest(south)), shards=())) == {
+        "north": north,
+        "south": south,
+    }
+    assert cameras_of(crew(None, ingests=(ingest(north), None), shards=())) == {"north": north}
+
+
+def test_last_events_are_known_from_the_shards_that_answer() -> None:
+    says = analytics(gate=StreamAnalytics(1, last_event=EVENT), yard=StreamAnalytics(1))
+    assert last_events_of(crew(None, ingests=(), shards=(says, None))) == {"gate": EVENT.to_dict()}
+
+
+def test_a_stream_shows_its_camera_its_counts_and_its_lease(holding: Holding) -> None:
+    status = stream_status(holding, camera(), ENTRY, EVENT.to_dict(), "slot-a")
+    assert (status.state, status.since, status.session) == (StreamState.RUNNING, 5.0, 3)
+    assert (status.slot, status.token, status.generation) == ("slot-a", 9, 6)
+    assert status.fps == 24.99
+    assert status.source is not None
+    assert (status.source.codec, status.source.width, status.source.fps) == ("h264", 640, 25.0)
+    assert (status.ledger.decoded, status.ledger.in_flight) == (100, 10)
+    assert status.ledger.dropped[DropReason.SAMPLED] == 30
+    assert status.last_event is not None
+    assert status.last_event["rule"] == "in"
+
+
+@pytest.mark.parametrize("state", list(StreamState))
+def test_a_stream_is_in_the_state_that_its_camera_is_in(
+    holding: Holding, state: StreamState
+) -> None:
+    seen = camera(state=state, reason="timeout", message="no answer")
+    status = stream_status(holding, seen, ENTRY, None, "slot-a")
+    assert (status.state, status.reason, status.message) == (state, "timeout", "no answer")
+
+
+def test_while_its_ingest_is_away_a_stream_reconnects_and_keeps_its_counts(
+    holding: Holding,
+) -> None:
+    status = stream_status(holding, None, ENTRY, None, "slot-a")
+    assert (status.state, status.reason) == (StreamState.RECONNECTING, "restarting")
+    assert status.message
+    assert (status.fps, status.source, status.session) == (0.0, None, 0)
+    assert (status.ledger.decoded, status.token) == (100, 9)
+    assert status.since > 0
+
+
+def test_a_camera_that_has_not_opened_has_no_source(holding: Holding) -> None:
+    seen = camera(state=StreamState.CONNECTING, properties=None, fps=0.0, session=0)
+    assert stream_status(holding, seen, ENTRY, None, "slot-a").source is None
+
+
+def test_a_source_of_unknown_rate_is_shown_with_rate_zero(holding: Holding) -> None:
+    seen = camera(properties=SourceProperties("hevc", 640, 360, None, True, None))
+    source = stream_status(holding, seen, ENTRY, None, "slot-a").source
+    assert source is not None
+    assert source.fps == 0.0
+
+
+def test_a_slot_is_ready_when_all_its_actors_answer_and_a_model_is_loaded() -> None:
+    whole = info(crew(engine(), ingests=(ingest(),), shards=(analytics(),)))
+    assert (whole.state, whole.message) == (SlotState.READY, "")
+    assert (whole.num_streams, whole.max_streams) == (2, 8)
+    assert whole.details["model"] == "traffic"
+    assert whole.details["batch_fill"] == 2.5
+    assert whole.details["num_waiting"] == 3
+    assert [actor["name"] for actor in whole.details["actors"]] == [
+        "analytics-0",
+        "engine",
+        "ingest-0",
+    ]
+    assert {"pid": 42, "starts": 1, "ready": True}.items() <= whole.details["actors"][0].items()
+
+
+@pytest.mark.parametrize(
+    ("engine_says", "ingest_says", "shard_says"),
+    [
+        (None, ingest(), analytics()),
+        (engine(model=""), ingest(), analytics()),
+        (engine(), None, analytics()),
+        (engine(), ingest(), None),
+    ],
+)
+def test_a_slot_without_all_its_actors_is_starting(
+    engine_says: Any, ingest_says: Any, shard_says: Any
+) -> None:
+    assert (
+        info(crew(engine_says, ingests=(ingest_says,), shards=(shard_says,))).state
+        is SlotState.STARTING
+    )
+
+
+def test_a_slot_whose_first_model_is_no_good_has_failed_and_says_why() -> None:
+    says = engine(model="", error="labels: 3 for 4 classes")
+    failed = info(crew(says, ingests=(ingest(),), shards=(analytics(),)))
+    assert (failed.state, failed.message) == (SlotState.FAILED, "labels: 3 for 4 classes")
+
+
+def test_a_slot_that_refused_a_new_model_goes_on_with_the_old_and_says_so() -> None:
+    running = crew(engine(), ingests=(ingest(),), shards=(analytics(),))
+    told = info(running, error="path: no such file")
+    assert (told.state, told.message) == (SlotState.READY, "path: no such file")
+
+
+def test_a_slot_whose_actors_have_not_answered_yet_can_be_shown() -> None:
+    new = info(crew(None, ingests=(None,), shards=(None,)))
+    assert new.state is SlotState.STARTING
+    assert new.details["batch_fill"] == 0.0
+    assert new.model_dump(mode="json")["details"]["model"] == ""
