@@ -76,6 +76,7 @@ def seen() -> Watched:
         crossing("a", 20.1, track=2, label="lorry"),
         crossing("a", 25.0, track=2, label="lorry"),
         crossing("b", 10.0),
+        {**crossing("b", 11.0, track=3), "type": "zone_exit"},
         {"type": "zone_enter", "stream": "b", "track": 1, "class": "car", "rule": "bay"},
         {"type": "stream_state", "stream": "a", "track": None, "class": ""},
     ]
@@ -102,8 +103,8 @@ def test_without_an_event_there_is_no_time_of_the_first(seen: Watched) -> None:
 
 def test_events_are_counted_by_type_and_objects_by_class(seen: Watched) -> None:
     made = report([feed("a"), feed("b")], seen)
-    assert made["events"] == {"line_cross": 4, "stream_state": 1, "zone_enter": 1}
-    assert made["tracks"] == {"car": 2, "lorry": 1}
+    assert made["events"] == {"line_cross": 4, "stream_state": 1, "zone_enter": 1, "zone_exit": 1}
+    assert made["tracks"] == {"car": 3, "lorry": 1}
 
 
 def test_each_stream_is_told_with_its_class_and_counts(seen: Watched) -> None:
