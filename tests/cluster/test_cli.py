@@ -20,7 +20,7 @@ from cluster.cli.main import app, main
 from cluster.cli.streams import _complete_id
 from cluster.embedded import free_port
 from cluster.errors import ClusterError
-from tests.cluster.builders import ServedApi, served_api, slot_info, stream_status
+from tests.cluster.builders import ServedApi, served_api, slot_info, stream_spec, stream_status
 
 NAMES = (f"cam{number}" for number in itertools.count())
 URL = "rtsp://viewer:hunter2@10.0.0.1/main"
@@ -202,7 +202,7 @@ def test_ids_are_completed(api: ServedApi, stream: str) -> None:
 def test_the_last_of_many_streams_is_listed_too(api: ServedApi) -> None:
     total = values("stream", "list")["total"]
     for number in range(total, 130):
-        ok("stream", "add", f"zz{number:03d}", "rtsp://h/x")
+        api.registry.streams.create(stream_spec(f"zz{number:03d}"))
     assert len(values("stream", "list")["streams"]) == 130
     assert "zz129" in ok("stream", "list")
 
