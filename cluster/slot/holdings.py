@@ -45,6 +45,11 @@ class Holdings:
     def __getitem__(self, stream: str) -> Holding:
         return self._held[stream]
 
+    @property
+    def room(self) -> int:
+        """How many more streams can be added."""
+        return len(self._free_rows)
+
     def items(self) -> list[tuple[str, Holding]]:
         """All streams with their holdings."""
         return list(self._held.items())
@@ -54,7 +59,7 @@ class Holdings:
         return {stream: holding.token for stream, holding in self._held.items()}
 
     def add(self, record: StreamRecord, token: int) -> Holding:
-        """Take a stream whose lease was won."""
+        """Take a stream whose lease was won; there must be ``room``."""
         loads = [0] * self._num_ingests
         for holding in self._held.values():
             loads[holding.ingest] += 1

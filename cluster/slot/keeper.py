@@ -69,9 +69,9 @@ class StreamKeeper:
         desired = self._registry.streams.all()
         leases = self._registry.leases.lookup(desired)
         claims = plan_claims(desired, leases, self._name, self._max_streams, (PIPELINE,))
-        self._claim([s for s in claims.claim if s not in self._holdings], desired)
         gone = {stream for stream, _ in self._holdings.items() if stream not in desired}
         self._close_all(gone.union(claims.release))
+        self._claim(claims.claim, desired)
         self._apply_changes(desired)
 
     def finish_closing(self) -> bool:
@@ -80,8 +80,8 @@ class StreamKeeper:
             return True
         done, _ = ray.wait(list(self._closing.values()), num_returns=len(self._closing), timeout=0)
         for stream in [s for s, ref in self._closing.items() if ref in done]:
-            del self._closing[stream]
             self._let_go(stream)
+            del self._closing[stream]
         return not self._closing
 
     def publish(self) -> None:
@@ -96,8 +96,10 @@ class StreamKeeper:
         """Give up the leases of what could not be ended in time."""
         self._registry.leases.release(self._name, self._holdings.tokens())
 
-    def _claim(self, streams: list[str], desired: Mapping[str, StreamRecord]) -> None:
-        won = self._registry.leases.claim(self._name, streams, self._ttl_ms)
+    def _claim(self, streams: Iterable[str], desired: Mapping[str, StreamRecord]) -> None:
+        """Claim what there is room for: a stream that is closing keeps its place until it ends."""
+        new = [stream for stream in streams if stream not in self._holdings]
+        won = self._registry.leases.claim(self._name, new[: self._holdings.room], self._ttl_ms)
         for stream, token in won.items():
             self._crew.open(self._holdings.add(desired[stream], token))
 
@@ -110,7 +112,8 @@ class StreamKeeper:
                 self._crew.update(self._holdings.update(record))
 
     def _close_all(self, streams: Iterable[str]) -> None:
-        for stream in streams:
+        """A lease whose claim was never answered is ours but holds no stream: it runs out."""
+        for stream in [stream for stream in streams if stream in self._holdings]:
             holding = self._holdings[stream]
             if not holding.closing:
                 self._closing[stream] = self._crew.close_camera(stream, holding)
