@@ -129,7 +129,8 @@ def get_stats(stream: str, services: ServicesOf) -> StatsView:
     record = registry.streams.get(stream)
     status = registry.leases.statuses([stream]).get(stream)
     lease = registry.leases.lookup([stream]).get(stream)
-    return stats_view(record, state_of(record, lease, status, registry.slots.all()), status)
+    state = state_of(record, lease, status, registry.slots.all())
+    return stats_view(record, lease, state, status)
 
 
 def _answer(registry: Registry, record: StreamRecord, response: Response) -> StreamView:

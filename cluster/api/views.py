@@ -11,6 +11,7 @@ from actors.specs import StreamSpec
 from cluster.config.pipelines import PipelineSpec
 from cluster.redaction import redacted
 from cluster.registry import (
+    Lease,
     PipelineRecord,
     SlotInfo,
     SourceStatus,
@@ -95,10 +96,13 @@ def stream_view(record: StreamRecord, state: StateView) -> StreamView:
     )
 
 
-def stats_view(record: StreamRecord, state: StateView, status: StreamStatus | None) -> StatsView:
-    """The counts of a stream; those of its last slot while it waits for another."""
+def stats_view(
+    record: StreamRecord, lease: Lease | None, state: StateView, status: StreamStatus | None
+) -> StatsView:
+    """The counts of a stream under its lease; a stream that is disabled keeps its last ones."""
     head = {"id": record.spec.id, "generation": record.generation, **state.model_dump()}
-    if status is None:
+    is_current = lease is not None and status is not None and status.token == lease.token
+    if status is None or (record.spec.enabled and not is_current):
         return StatsView.model_validate(head)
     counts = status.model_dump(include={"session", "fps", "source", "last_event", "updated_at"})
     return StatsView.model_validate(

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 PIPELINE = "default"
 
-# The last counts of a stream stay readable for a while after its slot has let it go.
+# The last counts of a stream that was disabled stay readable for a while.
 _STATUS_TTL_MS = 600_000
 
 
@@ -55,6 +55,7 @@ class StreamKeeper:
         self._max_streams = max_streams
         self._ttl_ms = ttl_ms
         self._closing: dict[str, Any] = {}
+        self._deleted: set[str] = set()
         self._last_seen: dict[str, CameraStatus] = {}
 
     def renew(self) -> None:
@@ -70,6 +71,7 @@ class StreamKeeper:
         leases = self._registry.leases.lookup(desired)
         claims = plan_claims(desired, leases, self._name, self._max_streams, (PIPELINE,))
         gone = {stream for stream, _ in self._holdings.items() if stream not in desired}
+        self._deleted |= gone
         self._close_all(gone.union(claims.release))
         self._claim(claims.claim, desired)
         self._apply_changes(desired)
@@ -129,10 +131,12 @@ class StreamKeeper:
         self._registry.leases.release(self._name, {stream: holding.token})
         row.clear()
         self._holdings.drop(stream)
+        self._deleted.discard(stream)
         self._last_seen.pop(stream, None)
 
     def _publish(self, streams: Iterable[str]) -> None:
-        statuses = self._statuses(streams)
+        """Not of deleted streams: the status would be that of a new one with the same id."""
+        statuses = self._statuses(stream for stream in streams if stream not in self._deleted)
         self._registry.leases.publish_statuses(statuses, _STATUS_TTL_MS)
 
     def _statuses(self, streams: Iterable[str]) -> dict[str, tuple[int, StreamStatus]]:

@@ -244,12 +244,21 @@ def test_stats_put_job_lease_and_counts_together(
     assert stats["generation"] > 1
 
 
-def test_counts_stay_visible_while_a_stream_waits_for_another_slot(
+def test_counts_of_an_earlier_lease_are_shown_only_while_the_stream_is_disabled(
     api: ServedApi, http: httpx.Client, stream: str
 ) -> None:
+    def stats() -> tuple[str, int]:
+        shown = http.get(f"/v1/streams/{stream}/stats").json()
+        return shown["state"], shown["decoded"]
+
     held = api.registry.leases.claim("s", [stream], TTL_MS)
     status = stream_status("s", held[stream], ledger=LedgerStatus(decoded=7))
     api.registry.leases.publish_status(stream, held[stream], status, TTL_MS)
+    assert stats() == ("running", 7)
     api.registry.leases.release("s", held)
-    stats = http.get(f"/v1/streams/{stream}/stats").json()
-    assert (stats["state"], stats["decoded"], stats["slot"]) == ("pending", 7, None)
+    assert stats() == ("pending", 0)
+    http.patch(f"/v1/streams/{stream}", json={"enabled": False})
+    assert stats() == ("disabled", 7)
+    http.patch(f"/v1/streams/{stream}", json={"enabled": True})
+    api.registry.leases.claim("s", [stream], TTL_MS)
+    assert stats() == ("connecting", 0)

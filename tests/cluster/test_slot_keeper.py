@@ -136,3 +136,28 @@ def test_a_stream_that_could_not_be_let_go_is_let_go_later(
 
 def failing(*_: object) -> None:
     raise ConnectionError("Redis is away")
+
+
+def test_a_deleted_stream_leaves_no_status_for_one_that_is_added_under_its_id(slot: Slot) -> None:
+    add(slot, "a", "b")
+    slot.keeper.sync()
+    slot.keeper.publish()
+    assert set(slot.registry.leases.statuses("ab")) == {"a", "b"}
+    slot.registry.streams.delete("a")
+    slot.keeper.sync()
+    add(slot, "a")
+    slot.keeper.publish()
+    slot.keeper.finish_closing()
+    assert set(slot.registry.leases.statuses("ab")) == {"b"}
+    slot.keeper.sync()
+    slot.keeper.publish()
+    assert set(slot.registry.leases.statuses("ab")) == {"a", "b"}
+
+
+def test_a_disabled_stream_keeps_its_last_status(slot: Slot) -> None:
+    add(slot, "a")
+    slot.keeper.sync()
+    add(slot, "a", enabled=False)
+    slot.keeper.sync()
+    slot.keeper.finish_closing()
+    assert set(slot.registry.leases.statuses("a")) == {"a"}
