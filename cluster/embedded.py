@@ -20,6 +20,7 @@ from typing import IO
 import redis
 
 from cluster.errors import UnavailableError
+from cluster.folders import make_private
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 5.0
@@ -179,7 +180,7 @@ def _storage(data_dir: Path | None) -> list[str]:
 
 def _locked(data_dir: Path) -> IO[bytes]:
     """Two servers that append to one file would destroy it."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(data_dir)
     lock = (data_dir / "lock").open("wb")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,6 +17,7 @@ import typer
 
 from cluster.cli.output import console, fail
 from cluster.config import SightlineConfig, load_config
+from cluster.folders import make_private, state_dir
 from cluster.local import LocalCluster
 from cluster.stopping import Stop
 
@@ -26,12 +27,6 @@ _STOP_TIMEOUT_S = 60.0
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file; the defaults without one.")
 ]
-
-
-def state_dir() -> Path:
-    """Where a local Sightline keeps its streams and says that it runs."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "sightline"
 
 
 def up(
@@ -74,8 +69,7 @@ def down() -> None:
 
 
 def _serve(settings: SightlineConfig) -> None:
-    data = state_dir() / "valkey"
-    data.mkdir(parents=True, exist_ok=True)
+    data = make_private(state_dir()) / "valkey"
     with Stop() as stop, console.status("starting") as status:
         cluster = LocalCluster(settings, data_dir=data, report=status.update)
         with cluster, _announced(cluster):
@@ -89,8 +83,7 @@ def _serve(settings: SightlineConfig) -> None:
 
 def _detach(config: Path | None, port: int | None) -> None:
     """Run ``up`` in a session of its own, and wait until it has said that it runs."""
-    state_dir().mkdir(parents=True, exist_ok=True)
-    log_path = state_dir() / "up.log"
+    log_path = make_private(state_dir()) / "up.log"
     command = [sys.executable, "-m", "cluster.cli", "up"]
     command += ["--config", str(config.resolve())] if config else []
     command += ["--port", str(port)] if port is not None else []
