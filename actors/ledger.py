@@ -11,7 +11,7 @@ import math
 import mmap
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
@@ -55,6 +55,8 @@ class LedgerEntry:
         decode_errors: Packets that the decoder refused.
         latency_ms: p50, p95, p99 from arrival to detections; empty before the first frame.
             Error at most 1.5 % (logarithmic buckets of 3 %).
+        latency_counts: Inferred frames by latency, each bucket by its middle in ms; empty ones
+            are left out.
     """
 
     decoded: int
@@ -65,6 +67,7 @@ class LedgerEntry:
     reconnects: int
     decode_errors: int
     latency_ms: dict[str, float]
+    latency_counts: dict[float, int] = field(default_factory=dict)
 
     @property
     def in_flight(self) -> int:
@@ -133,6 +136,10 @@ class LedgerRow:
             reconnects=int(cells[_Column.RECONNECTS]),
             decode_errors=int(cells[_Column.DECODE_ERRORS]),
             latency_ms=_percentiles_ms(cells[_NUM_COUNTERS:]),
+            latency_counts={
+                _bucket_middle_ms(int(bucket)): int(cells[_NUM_COUNTERS + bucket])
+                for bucket in np.flatnonzero(cells[_NUM_COUNTERS:])
+            },
         )
 
 

@@ -127,9 +127,15 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class SubmitReply:
-    """Slots that came free since the last call of the same ingest actor."""
+    """Slots that came free since the last call of the same ingest actor.
+
+    Attributes:
+        releases: The slots.
+        is_busy: Enough frames wait to fill the next batch: more of them are of no use yet.
+    """
 
     releases: tuple[Release, ...]
+    is_busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NO_TRACK = -1
+_BYTES_EACH = 4 * 4 + 4 + 4 + 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +62,21 @@ class Detections:
     def __len__(self) -> int:
         return len(self.confidence)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Cross a process as one string of bytes: four small arrays cost ten times as much."""
+        parts = (self.xyxy, self.confidence, self.class_id, self.track_id)
+        return _unpacked, (b"".join(part.tobytes() for part in parts),)
+
     def __getitem__(self, index: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Detections:
         """The detections that a mask, an index array or a slice selects."""
         return Detections(
             self.xyxy[index], self.confidence[index], self.class_id[index], self.track_id[index]
         )
+
+
+def _unpacked(packed: bytes) -> Detections:
+    num = len(packed) // _BYTES_EACH
+    xyxy = np.frombuffer(packed, np.float32, 4 * num).reshape(num, 4)
+    confidence = np.frombuffer(packed, np.float32, num, 16 * num)
+    class_id = np.frombuffer(packed, np.int32, num, 20 * num)
+    return Detections(xyxy, confidence, class_id, np.frombuffer(packed, np.int64, num, 24 * num))

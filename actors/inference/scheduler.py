@@ -140,6 +140,11 @@ class Scheduler:
         self._in_flight.pop(batch.number, None)
         self._cost.learn(len(batch.tickets), now - batch.taken_at)
 
+    @property
+    def is_backlogged(self) -> bool:
+        """Whether two full batches wait already."""
+        return len(self._queue) >= 2 * self._config.batch_sizes[-1]
+
     def snapshot(self) -> SchedulerSnapshot:
         """Counts and costs as they are now."""
         sizes = self._config.batch_sizes

@@ -108,7 +108,7 @@ class InferenceService:
             for stream in request.closed:
                 self._close_stream(stream)
             self._changed.notify_all()
-            return SubmitReply(self._leases.take(request.ingest))
+            return SubmitReply(self._leases.take(request.ingest), self._scheduler.is_backlogged)
 
     def run(self) -> None:
         """Serve batches until ``close``; a failure of the engine ends it and is kept."""

@@ -20,6 +20,7 @@ class IngestConfig:
         tick_s: How often cameras are looked after.
         submit_interval_s: Least time between two calls to the engine; what arrives meanwhile
             shares the next call.
+        busy_interval_s: The same while the engine has two full batches waiting.
         poll_interval_s: How often released slots are asked for while no frame arrives.
         attach_retry_s: Pause before the engine is tried again.
         close_timeout_s: So long do closing a stream and stopping wait for frames and threads.
@@ -31,6 +32,7 @@ class IngestConfig:
     max_stuck_sessions: int = 3
     tick_s: float = 0.05
     submit_interval_s: float = 0.004
+    busy_interval_s: float = 0.015
     poll_interval_s: float = 0.05
     attach_retry_s: float = 0.2
     close_timeout_s: float = 3.0

@@ -97,15 +97,20 @@ class Feeder:
             self._outbox.wait(_IDLE_S, self._config.poll_interval_s)
             is_last = self._stop.is_set()  # what streams were closed is still told
             began = time.monotonic()
-            self._exchange(lease)
-            self._stop.wait(max(0.0, began + self._config.submit_interval_s - time.monotonic()))
+            is_busy = self._exchange(lease)
+            config = self._config
+            pause_s = config.busy_interval_s if is_busy else config.submit_interval_s
+            self._stop.wait(max(0.0, began + pause_s - time.monotonic()))
 
-    def _exchange(self, lease: PoolLease) -> None:
+    def _exchange(self, lease: PoolLease) -> bool:
+        """Bring and fetch; tells whether the engine has enough to do."""
         batch = self._outbox.collect()
         request = SubmitRequest(
             self._name, lease.generation, batch.tickets, batch.opened, batch.closed
         )
-        self._outbox.settle(self._link.submit(request).releases)
+        reply = self._link.submit(request)
+        self._outbox.settle(reply.releases)
+        return reply.is_busy
 
     def _map(self, lease: PoolLease) -> FramePool:
         if self._pool is None or self._pool.layout != lease.layout:

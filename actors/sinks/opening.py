@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from pathlib import Path
 
 from actors.sinks.delivery import DeliveringSink
 from actors.sinks.file import FileSink
@@ -30,10 +29,11 @@ def open_sink(spec: SinkSpec) -> Sink:
 def _delivering(
     spec: RedisSinkSpec | MqttSinkSpec, transport: Transport, target: str
 ) -> DeliveringSink:
-    spool = Spool.claim(_spool_root(spec.spool_dir, spec.kind, target), spec.max_spool_bytes)
+    name = spec.spool_name or _name_for(spec.kind, target)
+    spool = Spool.claim(spec.spool_dir / name, spec.max_spool_bytes)
     return DeliveringSink(transport, spool, max_queue=spec.max_queue, max_batch=spec.max_batch)
 
 
-def _spool_root(spool_dir: Path, kind: str, target: str) -> Path:
+def _name_for(kind: str, target: str) -> str:
     """A folder for each server, so that events never go to another one than they were for."""
-    return spool_dir / f"{kind}-{blake2b(target.encode(), digest_size=6).hexdigest()}"
+    return f"{kind}-{blake2b(target.encode(), digest_size=6).hexdigest()}"

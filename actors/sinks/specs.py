@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 def default_spool_dir() -> Path:
     """Where undelivered events wait where the configuration does not say."""
-    return Path.home() / ".local" / "state" / "sightline" / "spool"
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "sightline" / "spool"
 
 
 class _SinkSpec(BaseModel):
@@ -25,6 +27,11 @@ class _SpooledSpec(_SinkSpec):
     spool_dir: Path = Field(
         default_factory=default_spool_dir,
         description="Folder for events that cannot be delivered yet; sinks may share it.",
+    )
+    spool_name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9{][A-Za-z0-9._{}-]*$",
+        description="The sink's own folder in spool_dir; null takes one for the server's address.",
     )
     max_spool_bytes: int = Field(
         256 * 2**20, ge=2**16, description="Bytes on disk; with more the oldest are dropped."

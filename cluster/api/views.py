@@ -58,6 +58,9 @@ class StatsView(StateView):
     reconnects: int = Field(0, description="Times that the camera was opened again.")
     decode_errors: int = Field(0, description="Packets that the decoder refused.")
     latency_ms: dict[str, float] = Field({}, description="p50, p95, p99, arrival to detections.")
+    latency_counts: dict[float, int] = Field(
+        {}, description="Inferred frames by latency, each bucket by its middle in ms."
+    )
     last_event: dict[str, Any] | None = None
     updated_at: float | None = Field(None, description="UTC, seconds since 1970, of these counts.")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from cluster.bench.plain import plain_loop
 from cluster.client import ApiClient
@@ -43,8 +46,8 @@ def measure_e2e(
         report: Told what is being measured.
 
     Returns:
-        ``realtime``, ``saturated`` and ``plain`` with frames a second, latency of the first in ms,
-        and ``saturated_over_plain``.
+        ``realtime`` and ``saturated`` with frames a second and latency in ms, ``plain`` with frames
+        a second, and ``saturated_over_plain``.
     """
     report("drawing the films")
     films = demo_clips(demo_scenarios(min(_NUM_FILMS, num_cameras), fps), lambda _done, _all: None)
@@ -76,7 +79,7 @@ def measure_e2e(
         "cameras": num_cameras,
         "fps": fps,
         "max_fps": max_fps,
-        "realtime": {**realtime, "latency_ms": _latencies(final)},
+        "realtime": realtime,
         "ledger_balanced": all(is_balanced(stats) for stats in final),
         "dropped": _sum_drops(final),
         "saturated": saturated,
@@ -100,12 +103,13 @@ def _await_all(api: ApiClient, feeds: Sequence[Feed]) -> None:
         time.sleep(0.2)
 
 
-def _span(api: ApiClient, feeds: Sequence[Feed], seconds: float) -> dict[str, float]:
-    """Frames a second over a span; counts carry their own time, so that polling adds no error."""
+def _span(api: ApiClient, feeds: Sequence[Feed], seconds: float) -> dict[str, Any]:
+    """Frames a second and latency over a span; counts carry their own time."""
     before = statistics(api, feeds)
     time.sleep(seconds)
     after = statistics(api, feeds)
-    return {f"{key}_fps": round(_rate(before, after, key), 2) for key in ("decoded", "inferred")}
+    rates = {f"{key}_fps": round(_rate(before, after, key), 2) for key in ("decoded", "inferred")}
+    return {**rates, "latency_ms": _percentiles(before, after)}
 
 
 def _rate(before: Sequence[Stats], after: Sequence[Stats], key: str) -> float:
@@ -117,7 +121,7 @@ def _rate(before: Sequence[Stats], after: Sequence[Stats], key: str) -> float:
     )
 
 
-def _saturate(api: ApiClient, feeds: Sequence[Feed], seconds: float) -> dict[str, float]:
+def _saturate(api: ApiClient, feeds: Sequence[Feed], seconds: float) -> dict[str, Any]:
     for feed in feeds:
         api.patch(f"/v1/streams/{feed.name}", {"enabled": True, "max_fps": None})
     _await_all(api, feeds)
@@ -125,14 +129,14 @@ def _saturate(api: ApiClient, feeds: Sequence[Feed], seconds: float) -> dict[str
     return _span(api, feeds, seconds)
 
 
-def _latencies(streams: Sequence[Stats]) -> dict[str, float]:
-    """Median over the cameras of p50, and the worst camera's p95 and p99."""
-    p50 = sorted(s["latency_ms"]["p50"] for s in streams)
-    return {
-        "p50": p50[len(p50) // 2],
-        "p95_worst": max(s["latency_ms"]["p95"] for s in streams),
-        "p99_worst": max(s["latency_ms"]["p99"] for s in streams),
-    }
+def _percentiles(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, float]:
+    """Of all frames of all cameras that were inferred in between."""
+    counts: Counter[float] = Counter()
+    for a, b in zip(before, after, strict=True):
+        counts.update({float(ms): n for ms, n in b["latency_counts"].items()})
+        counts.subtract({float(ms): n for ms, n in a["latency_counts"].items()})
+    latencies = np.repeat(list(counts), [max(0, n) for n in counts.values()])
+    return {f"p{p}": round(float(np.percentile(latencies, p)), 2) for p in (50, 95, 99)}
 
 
 def _sum_drops(streams: Sequence[Stats]) -> dict[str, int]:

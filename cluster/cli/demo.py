@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from actors.specs import SCHEMES
 from cluster.cli.output import console, fail
-from cluster.demo.clips import cache_dir, cached_clips, demo_clips, demo_scenarios
+from cluster.demo.clips import cache_dir, demo_clips, demo_scenarios
 from cluster.demo.feeds import Feed, source_feeds, world_feeds
 from cluster.demo.session import DemoOptions, run_demo
 from engines.inspection import load_spec
@@ -70,9 +70,6 @@ def _feeds(source: str | None, cameras: int | None) -> list[Feed]:
 
 def _world_clips(num_cameras: int) -> Any:
     wanted = demo_scenarios(num_cameras)
-    cached = cached_clips(wanted)
-    if cached is not None:
-        return cached
     with _progress() as progress:
         task = progress.add_task("drawing the cameras' films (once)", total=None)
         return demo_clips(

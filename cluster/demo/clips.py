@@ -46,6 +46,9 @@ def demo_clips(wanted: Sequence[Scenario], progress: Progress) -> list[tuple[Pat
     Returns:
         Clip and truth of each world, in order.
     """
+    cached = _cached(wanted)
+    if cached is not None:
+        return cached
     folder = cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
@@ -59,8 +62,7 @@ def demo_clips(wanted: Sequence[Scenario], progress: Progress) -> list[tuple[Pat
         return [job.result() for job in jobs]
 
 
-def cached_clips(wanted: Sequence[Scenario]) -> list[tuple[Path, Truth]] | None:
-    """Clip and truth of each world where the cache holds all of them; None where one is missing."""
+def _cached(wanted: Sequence[Scenario]) -> list[tuple[Path, Truth]] | None:
     paths = [clip_path(scenario, cache_dir()) for scenario in wanted]
     if not all(path.exists() and truth_path(path).exists() for path in paths):
         return None

@@ -102,6 +102,9 @@ class LedgerStatus(_Record):
     latency_ms: dict[str, float] = Field(
         {}, description="p50, p95, p99 from arrival to detections; empty before the first frame."
     )
+    latency_counts: dict[float, int] = Field(
+        {}, description="Inferred frames by latency, each bucket of 3 % by its middle in ms."
+    )
 
     @classmethod
     def from_entry(cls, entry: LedgerEntry) -> LedgerStatus:
@@ -116,6 +119,7 @@ class LedgerStatus(_Record):
             decode_errors=entry.decode_errors,
             in_flight=entry.in_flight,
             latency_ms=entry.latency_ms,
+            latency_counts=entry.latency_counts,
         )
 
 

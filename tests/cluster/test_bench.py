@@ -12,7 +12,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from cluster.bench import scheduler
-from cluster.bench.e2e import _latencies, _rate, _sum_drops
+from cluster.bench.e2e import _percentiles, _rate, _sum_drops
 from cluster.bench.plain import _Preparation, plain_loop
 from cluster.config import PipelineSpec
 from cluster.demo.world import Scenario, render_clip
@@ -68,12 +68,10 @@ def test_rates_of_cameras_add_up_by_their_own_clocks() -> None:
     assert _rate(before, after, "decoded") == pytest.approx(25 + 25)
 
 
-def test_latencies_are_the_median_and_the_worst() -> None:
-    streams = [
-        {"latency_ms": {"p50": p50, "p95": p95, "p99": p95 + 1}}
-        for p50, p95 in ((5.0, 9.0), (30.0, 40.0), (6.0, 50.0))
-    ]
-    assert _latencies(streams) == {"p50": 6.0, "p95_worst": 50.0, "p99_worst": 51.0}
+def test_latencies_are_those_of_all_cameras_in_the_span_alone() -> None:
+    before = [{"latency_counts": {"900.0": 50}}, {"latency_counts": {}}]
+    after = [{"latency_counts": {"900.0": 50, "5.0": 60}}, {"latency_counts": {"30.0": 40}}]
+    assert _percentiles(before, after) == {"p50": 5.0, "p95": 30.0, "p99": 30.0}
 
 
 def test_drops_of_cameras_add_up_by_reason() -> None:
