@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +29,8 @@ class LocalCluster:
 
     Args:
         config: What to run; without ``redis.url`` a server of our own is started.
-        data_dir: Where that server keeps the streams; None forgets them at the end.
+        data_dir: Where that server keeps the streams, and beside it, in ``spool``, the events that
+            it could not take; None forgets them at the end.
         report: Told in a few words what is being started.
     """
 
@@ -46,7 +48,7 @@ class LocalCluster:
 
     @property
     def config(self) -> SightlineConfig:
-        """The configuration as it runs, with ``redis.url`` and ``api.port`` filled in."""
+        """The configuration as it runs, with ``redis`` and ``api.port`` filled in."""
         return self._config
 
     @property
@@ -95,8 +97,7 @@ class LocalCluster:
         stack.callback(remove_leftovers)
         if self._config.redis.url is None:
             self._report("starting Valkey")
-            server = stack.enter_context(EmbeddedRedis(data_dir=self._data_dir))
-            self._config = _with_redis(self._config, server.url)
+            self._start_redis(stack)
         self._seed()
         self._report("starting Ray")
         stack.enter_context(local_ray(preload=("ray.serve", "cluster.app")))
@@ -104,6 +105,14 @@ class LocalCluster:
         stack.enter_context(_serving(self._config))
         self._report("loading the model")
         self.wait_ready()
+
+    def _start_redis(self, stack: contextlib.ExitStack) -> None:
+        """What the server cannot take yet lasts as long as its streams, whatever its port is."""
+        redis = self._config.redis
+        spool = redis.spool_dir or stack.enter_context(_spool_beside(self._data_dir))
+        server = stack.enter_context(EmbeddedRedis(data_dir=self._data_dir))
+        found = redis.model_copy(update={"url": server.url, "spool_dir": spool})
+        self._config = self._config.model_copy(update={"redis": found})
 
     def _seed(self) -> None:
         """Bring the streams and pipelines of the configuration into the registry."""
@@ -136,8 +145,14 @@ def _serving(config: SightlineConfig) -> Iterator[None]:
             serve.shutdown()  # type: ignore[no-untyped-call]
 
 
-def _with_redis(config: SightlineConfig, url: str) -> SightlineConfig:
-    return config.model_copy(update={"redis": config.redis.model_copy(update={"url": url})})
+@contextlib.contextmanager
+def _spool_beside(data_dir: Path | None) -> Iterator[Path]:
+    """A folder that stays if the server's own does."""
+    if data_dir is not None:
+        yield data_dir.parent / "spool"
+        return
+    with tempfile.TemporaryDirectory(prefix="sightline-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _with_port(config: SightlineConfig) -> SightlineConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -29,6 +30,11 @@ class RedisConfig(_Section):
     )
     max_events: int = Field(
         100_000, ge=1, description="Events kept, about; the oldest go first (650 bytes each)."
+    )
+    spool_dir: Path | None = Field(
+        None,
+        description="Folder for events that this Redis cannot take yet; null takes one for its "
+        "address in ~/.local/state/sightline/spool.",
     )
 
     @field_validator("url")
@@ -86,7 +92,9 @@ class CamerasConfig(_Section):
     """How patient ingest is with cameras."""
 
     open_timeout_s: float = Field(3.5, gt=0, le=300, description="Longest wait for a connection.")
-    read_timeout_s: float = Field(3.0, gt=0, le=300, description="Longest wait for a picture.")
+    read_timeout_s: float = Field(
+        3.0, gt=0, le=300, description="Longest silence between two packets."
+    )
 
 
 class SightlineConfig(_Section):

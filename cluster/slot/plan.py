@@ -6,7 +6,7 @@ import os
 
 from actors.inference.service import PoolConfig
 from actors.ingest.config import IngestConfig
-from actors.sinks.specs import RedisSinkSpec
+from actors.sinks.specs import RedisSinkSpec, default_spool_dir
 from cluster.config import SightlineConfig
 from cluster.slot.crew import CrewConfig
 from engines.frames import Picture
@@ -41,10 +41,13 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
 
 def redis_sink(config: SightlineConfig) -> RedisSinkSpec:
     """Where every slot writes its events."""
+    redis = config.redis
     return RedisSinkSpec(
-        url=str(config.redis.url),
-        stream=f"{config.redis.prefix}:events",
-        max_len=config.redis.max_events,
+        url=str(redis.url),
+        stream=f"{redis.prefix}:events",
+        max_len=redis.max_events,
+        spool_dir=redis.spool_dir or default_spool_dir(),
+        spool_name=f"redis-{redis.prefix}" if redis.spool_dir else None,
     )
 
 

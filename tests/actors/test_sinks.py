@@ -227,3 +227,22 @@ def test_sinks_are_told_apart_by_kind_and_unknown_keys_are_refused():
     for wrong in ({"kind": "redis", "url": "http://h"}, {"kind": "file", "path": "x", "pth": 1}):
         with pytest.raises(ValidationError):
             adapter.validate_python(wrong)
+
+
+def test_a_named_spool_is_found_again_when_the_server_has_another_port(valkey, tmp_path):
+    away = redis_spec(valkey, tmp_path, url="redis://127.0.0.1:1/0", spool_name="own")
+    sink = open_sink(away)
+    sink.write([event(n) for n in range(3)])
+    sink.close()
+    assert [path.name for path in (tmp_path / "spool").iterdir()] == ["own"]
+    heir = open_sink(redis_spec(valkey, tmp_path, spool_name="own"))
+    assert heir.flush(10)
+    heir.close()
+    assert numbers(valkey.events()) == [0, 1, 2]
+
+
+def test_spools_lie_in_the_state_folder_where_nobody_says_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert MqttSinkSpec(host="h").spool_dir == tmp_path / "sightline" / "spool"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    assert MqttSinkSpec(host="h").spool_dir == Path.home() / ".local/state/sightline/spool"

@@ -46,6 +46,13 @@ def test_events_go_to_the_own_redis_first_and_to_all_other_sinks(tmp_path: Path)
     assert file == FileSinkSpec(path=tmp_path / "events.jsonl")
 
 
+def test_events_wait_where_the_configuration_says_whatever_the_port_is(tmp_path: Path) -> None:
+    redis = {"prefix": "north{1}", "spool_dir": tmp_path}
+    sinks = [redis_sink(config(redis={"url": f"{URL}{n}", **redis})) for n in range(2)]
+    assert {(sink.spool_dir, sink.spool_name) for sink in sinks} == {(tmp_path, "redis-north{1}")}
+    assert redis_sink(config()).spool_name is None
+
+
 @pytest.mark.parametrize("prefix", ["sightline", "north{1}"])
 def test_events_lie_under_the_prefix_and_are_bounded(prefix: str) -> None:
     sink = redis_sink(config(redis={"url": URL, "prefix": prefix, "max_events": 123}))
