@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 BUILTIN_MODEL = "builtin"
@@ -24,16 +24,23 @@ class PipelineSpec(BaseModel):
         description="'builtin' for the detector that ships, or the path of an ONNX file or of a "
         "ModelSpec in YAML; in a file, relative to that file's folder.",
     )
-    device: Literal["auto", "cpu", "gpu"] = Field(
-        "auto", description="auto takes the GPU where there is one."
+    device: Literal["auto", "cpu"] = Field(
+        "auto", description="What runs the model: the CPU; this version has no engine for a GPU."
     )
     max_batch_size: int = Field(8, ge=1, le=256, description="Pictures in one call of the model.")
     max_queue_delay_ms: float = Field(
         5.0, ge=0, le=1000, description="Longest wait for a batch to fill, milliseconds."
     )
     num_threads: int | None = Field(
-        None, ge=1, le=256, description="Threads of a CPU engine; null leaves it to the engine."
+        None, ge=1, le=256, description="Threads of a CPU engine; null takes half the cores."
     )
     confidence: float | None = Field(
         None, gt=0, lt=1, description="Report detections from here up; null keeps the model's own."
     )
+
+    @field_validator("device", mode="before")
+    @classmethod
+    def _has_an_engine(cls, device: object) -> object:
+        if device == "gpu":
+            raise ValueError("this version runs models on the CPU only: choose auto or cpu")
+        return device

@@ -68,6 +68,7 @@ def test_a_pipeline_with_an_old_etag_is_not_changed(http: httpx.Client) -> None:
         ({"model": "/m/bad.onnx"}, "model"),
         ({"modell": "x"}, "modell"),
         ({"device": "tpu"}, "device"),
+        ({"device": "gpu"}, "device"),
         ({"max_batch_size": 2.5}, "max_batch_size"),
         ({"max_queue_delay_ms": -1}, "max_queue_delay_ms"),
         ({"confidence": 1}, "confidence"),

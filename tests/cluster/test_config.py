@@ -209,6 +209,14 @@ def test_pipelines_need_a_valid_name(tmp_path: Path, text: str) -> None:
     assert faults(tmp_path, text)[0].field == "pipelines"
 
 
+def test_a_pipeline_on_a_gpu_is_refused_and_told_what_there_is(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, "pipelines:\n  default:\n    device: gpu\n")
+    assert (fault.field, fault.line, fault.value) == ("pipelines.default.device", 3, "gpu")
+    assert fault.message == "this version runs models on the CPU only"
+    assert fault.remedy == "choose auto or cpu"
+    assert "gpu" not in str(PipelineSpec.model_json_schema()["properties"]["device"]["enum"])
+
+
 def test_numbers_must_be_finite(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path, "lease: {ttl_s: .nan}")
     assert fault.field == "lease.ttl_s"
