@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -179,3 +180,12 @@ def test_files_that_a_document_names_are_there(document: Path) -> None:
     text = document.read_text()
     named = set(re.findall(r"`((?:engines|actors|cluster|configs|scripts|tests)/[\w/.-]+)`", text))
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_package_data_names_files_that_exist() -> None:
+    table = (ROOT / "pyproject.toml").read_text().partition("[tool.setuptools.package-data]\n")[2]
+    lines = table.partition("\n\n")[0].splitlines()
+    data = {floor: json.loads(names) for floor, names in (line.split(" = ") for line in lines)}
+    assert set(data) == set(FLOORS)
+    for floor, names in data.items():
+        assert all(any((ROOT / floor).glob(name)) for name in names)
