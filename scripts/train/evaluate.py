@@ -41,8 +41,14 @@ def detected(spec: ModelSpec, folder: Path) -> Pictures:
     return _pictures(_judged_clips(spec, folder, []))
 
 
-def figures(spec: ModelSpec, folder: Path) -> dict[str, Any]:
-    """Average precision at IoU 0.5 and speed of a model on all clips of a folder."""
+def figures(spec: ModelSpec, folder: Path, confidence: float) -> dict[str, Any]:
+    """Average precision at IoU 0.5 and speed of a model on all clips of a folder.
+
+    Args:
+        spec: The model.
+        folder: The clips.
+        confidence: Where precision and recall are given, whatever the spec's own is.
+    """
     times_ms: list[float] = []
     clips = _judged_clips(spec, folder, times_ms)
     whole = evaluate(_pictures(clips))
@@ -54,8 +60,9 @@ def figures(spec: ModelSpec, folder: Path) -> dict[str, Any]:
         "objects": sum(curve.num_truth for curve in whole.curves.values()),
         "map50": _rounded(whole.mean_average_precision),
         "map75": _rounded(evaluate(_pictures(clips), iou=0.75).mean_average_precision),
-        "classes": _by_class(whole, spec.confidence),
-        "confidence": spec.confidence,
+        "classes": _by_class(whole, confidence),
+        "confidence": confidence,
+        "spec_confidence": spec.confidence,
         "iou": spec.iou,
         "views": _by(clips, "view"),
         "times_of_day": _by(clips, "time_of_day"),

@@ -108,7 +108,8 @@ def quantize(options: argparse.Namespace) -> None:
     from quantization import choose_thresholds, write_int8
 
     clips = options.work / "clips"
-    choose_thresholds(options.out, clips / "validation")
+    best = choose_thresholds(options.out, clips / "validation")
+    (options.work / "best_confidence.json").write_text(json.dumps(best))
     write_int8(options.out, clips, options.calibration_frames)
 
 
@@ -123,13 +124,14 @@ def evaluate(options: argparse.Namespace) -> None:
     from engines.spec import Precision
 
     network = Detector(len(CLASSES))
+    best = json.loads((options.work / "best_confidence.json").read_text())
     values: dict[str, object] = {
         "parameters": num_parameters(network),
         "gflops": round(2e-9 * num_macs(network, 192, 320), 3),
     }
     for precision in (Precision.FP32, Precision.INT8):
         spec = read_spec(precision, options.out)
-        values[precision.value] = figures(spec, options.work / "clips" / "test")
+        values[precision.value] = figures(spec, options.work / "clips" / "test", best)
         print(json.dumps(values[precision.value], indent=1), flush=True)
     (options.out / "figures.json").write_text(json.dumps(values, indent=1) + "\n")
     command = (

@@ -22,8 +22,11 @@ OVERLAPS = (0.45, 0.55, 0.65)
 CONFIDENCES = tuple(round(0.2 + 0.05 * i, 2) for i in range(9))
 
 
-def choose_thresholds(out: Path, validation: Path) -> None:
-    """Set the spec's suppression overlap by average precision and its confidence by F1."""
+def choose_thresholds(out: Path, validation: Path) -> float:
+    """Set the spec's suppression overlap by average precision; returns the confidence of best F1.
+
+    The spec's own confidence stays below that, for the tracker.
+    """
     spec = read_spec(Precision.FP32, out)
     judged = {
         iou: evaluate(detected(spec.model_copy(update={"iou": iou}), validation))
@@ -33,7 +36,8 @@ def choose_thresholds(out: Path, validation: Path) -> None:
     confidence = max(CONFIDENCES, key=lambda value: mean_f1(judged[iou], value))
     found = {key: round(value.mean_average_precision, 4) for key, value in judged.items()}
     print(f"validation mAP50 by overlap {found}; confidence {confidence}", flush=True)
-    write_spec(spec.model_copy(update={"iou": iou, "confidence": confidence}))
+    write_spec(spec_of(Precision.FP32, out, iou))
+    return confidence
 
 
 def mean_f1(judged: Evaluation, confidence: float) -> float:
@@ -53,7 +57,7 @@ def write_int8(out: Path, clips: Path, num_frames: int) -> None:
     source = read_spec(Precision.FP32, out)
     model = onnx.load(source.path)
     images = list(calibration_images(source, clips / "train", num_frames))
-    spec = spec_of(Precision.INT8, out, source.confidence, source.iou)
+    spec = spec_of(Precision.INT8, out, source.iou)
     scores: dict[str, float] = {}
     for method in Calibration:
         trial = spec.model_copy(update={"path": out / f"{method.value}.part.onnx"})

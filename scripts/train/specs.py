@@ -12,12 +12,14 @@ from cluster.demo.world import CLASSES
 from engines.graph import describe
 from engines.spec import Family, InputSpec, ModelSpec, Precision
 
+# Below the best F1: the tracker keeps tracks alive with unsure detections, and begins new ones
+# with sure ones only.
+TRACKED_CONFIDENCE = 0.3
+
 SPEC_NAMES = {Precision.FP32: "traffic-yolox-fp32.yaml", Precision.INT8: "traffic-yolox.yaml"}
 
 
-def spec_of(
-    precision: Precision, out: Path, confidence: float = 0.3, iou: float = 0.45
-) -> ModelSpec:
+def spec_of(precision: Precision, out: Path, iou: float = 0.45) -> ModelSpec:
     """The spec of the model of a precision, with its full path."""
     name = f"traffic-yolox-{precision.value}"
     return ModelSpec(
@@ -27,7 +29,7 @@ def spec_of(
         input=InputSpec(width=INPUT_WIDTH, height=INPUT_HEIGHT, pad_value=PAD_VALUE),
         labels=CLASSES,
         precision=precision,
-        confidence=confidence,
+        confidence=TRACKED_CONFIDENCE,
         iou=iou,
     )
 
