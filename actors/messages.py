@@ -56,7 +56,8 @@ class Ticket:
 
     Attributes:
         stream: Stream id.
-        session: Source session: counts up with each successful open of the camera.
+        session: Source session: counts up with each open of the camera, from the UTC second of
+            the first, so that it differs across restarts.
         index: Number of the decoded frame within the session, from 0.
         slot: Where the picture lies in the pool.
         picture: Its layout.

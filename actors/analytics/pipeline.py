@@ -100,7 +100,7 @@ class StreamPipeline:
     def _is_late(self, result: FrameResult) -> bool:
         """A frame of the session that is not newer, or of another one that arrived before.
 
-        Session numbers are not ordered by age: they start again when ingest does.
+        Arrival tells which session is older; their numbers come from a clock that can be set back.
         """
         if self._session is None:
             return False
@@ -116,7 +116,7 @@ class StreamPipeline:
         return (result.session, result.source_size) != (last.session, last.source_size)
 
     def _begin_session(self, result: FrameResult) -> _Session:
-        """The first frame's time is part of the name: numbers start again, time does not."""
+        """The first frame's time is part of the name: a clock set back could repeat a number."""
         name = f"{result.session}@{round(result.ts * 1000)}"
         self._session = _Session(EventLifeCycle(name), result)
         return self._session

@@ -46,7 +46,11 @@ class StatsView(StateView):
     id: str
     generation: int = Field(description="Version of the job that is asked for.")
     running_generation: int | None = Field(None, description="Version that runs.")
-    session: int = Field(0, description="Counts the successful opens of the camera.")
+    session: int = Field(
+        0,
+        description="Names the last open of the camera: counts up from its UTC second, so that it "
+        "differs across restarts, too.",
+    )
     fps: float = Field(0.0, description="Decoded frames a second, lately.")
     source: SourceStatus | None = Field(None, description="The camera's picture.")
     decoded: int = Field(0, description="Frames that came out of the decoder.")

@@ -135,7 +135,11 @@ class StreamStatus(_Record):
     generation: int = Field(0, description="Version of the spec that runs.")
     fps: float = Field(0.0, description="Decoded frames a second, lately.")
     source: SourceStatus | None = None
-    session: int = Field(0, description="Counts the successful opens of the camera.")
+    session: int = Field(
+        0,
+        description="Names the last open of the camera: counts up from its UTC second, so that it "
+        "differs across restarts, too.",
+    )
     ledger: LedgerStatus = LedgerStatus()
     last_event: dict[str, Any] | None = None
     updated_at: float = Field(0.0, description="UTC, seconds since 1970.")
