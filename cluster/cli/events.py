@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.cli.output import DEFAULT_API, ApiOption, JsonFlag, console
+from cluster.cli.output import ApiOption, JsonFlag, console
 from cluster.client import ApiClient
 from cluster.wording import describe_event
 
@@ -27,7 +27,8 @@ def tail(
     kind: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
     count: Annotated[int, typer.Option("-n", help="End after so many; 0 goes on.")] = 0,
     as_json: JsonFlag = False,
-    api: ApiOption = DEFAULT_API,
+    *,
+    api: ApiOption,
 ) -> None:
     """Print events until Ctrl-C; with --json one object a line."""
     wanted = {k: v for k, v in (("stream", stream), ("type", kind)) if v is not None}

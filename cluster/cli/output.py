@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from cluster.cli.running import local_api
+
 _PLAIN_WIDTH = 120  # of a pipe or a file, which have no width of their own
 
 console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
@@ -18,9 +20,14 @@ errors = Console(stderr=True)
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 ApiOption = Annotated[
     str,
-    typer.Option("--api", envvar="SIGHTLINE_API", help="Address of the API."),
+    typer.Option(
+        "--api",
+        envvar="SIGHTLINE_API",
+        default_factory=local_api,
+        show_default="that of `sightline up`",
+        help="Address of the API.",
+    ),
 ]
-DEFAULT_API = "http://127.0.0.1:8000"
 
 
 def print_json(value: Any) -> None:

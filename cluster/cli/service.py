@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.output import console, fail
+from cluster.cli.running import announcement, running
 from cluster.config import SightlineConfig, load_config
 from cluster.folders import make_private, state_dir
 from cluster.local import LocalCluster
@@ -43,9 +44,9 @@ def up(
         settings = settings.model_copy(
             update={"api": settings.api.model_copy(update={"port": port})}
         )
-    running = _running()
-    if running is not None:
-        fail(f"it runs already (pid {running['pid']}, {running['api']}): `sightline down` first")
+    found = running()
+    if found is not None:
+        fail(f"it runs already (pid {found['pid']}, {found['api']}): `sightline down` first")
     if detach:
         _detach(config, port)
     else:
@@ -54,16 +55,16 @@ def up(
 
 def down() -> None:
     """End the Sightline that `up` started on this machine; its stream jobs are kept."""
-    running = _running()
-    if running is None:
+    found = running()
+    if found is None:
         console.print("nothing runs here")
         return
-    os.kill(int(running["pid"]), signal.SIGTERM)
+    os.kill(int(found["pid"]), signal.SIGTERM)
     deadline = time.monotonic() + _STOP_TIMEOUT_S
     with console.status("stopping"):
-        while _running() is not None:
+        while running() is not None:
             if time.monotonic() > deadline:
-                fail(f"pid {running['pid']} has not ended after {_STOP_TIMEOUT_S:.0f} s")
+                fail(f"pid {found['pid']} has not ended after {_STOP_TIMEOUT_S:.0f} s")
             time.sleep(0.1)
     console.print("stopped")
 
@@ -93,16 +94,16 @@ def _detach(config: Path | None, port: int | None) -> None:
         )
     deadline = time.monotonic() + _START_TIMEOUT_S
     with console.status("starting"):
-        while (running := _running()) is None:
+        while (found := running()) is None:
             if process.poll() is not None or time.monotonic() > deadline:
                 fail(f"it did not start:\n{log_path.read_text()[-2000:]}")
             time.sleep(0.1)
-    console.print(f"API   {running['api']}\nRedis {running['redis']}\nlog   {log_path}")
+    console.print(f"API   {found['api']}\nRedis {found['redis']}\nlog   {log_path}")
 
 
 @contextmanager
 def _announced(cluster: LocalCluster) -> Iterator[None]:
-    file = state_dir() / "up.json"
+    file = announcement()
     temporary = file.with_suffix(".new")
     says = {"pid": os.getpid(), "api": cluster.api_url, "redis": cluster.redis_url}
     temporary.write_text(json.dumps(says))
@@ -111,14 +112,3 @@ def _announced(cluster: LocalCluster) -> Iterator[None]:
         yield
     finally:
         file.unlink(missing_ok=True)
-
-
-def _running() -> dict[str, str] | None:
-    """What the running ``up`` said of itself; None where there is none."""
-    file = state_dir() / "up.json"
-    try:
-        says: dict[str, str] = json.loads(file.read_text())
-        os.kill(int(says["pid"]), 0)
-    except (OSError, ValueError, KeyError):
-        return None
-    return says

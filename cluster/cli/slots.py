@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from cluster.cli.output import DEFAULT_API, ApiOption, JsonFlag, console, print_json
+from cluster.cli.output import ApiOption, JsonFlag, console, print_json
 from cluster.client import ApiClient
 
 
-def slots(as_json: JsonFlag = False, api: ApiOption = DEFAULT_API) -> None:
+def slots(as_json: JsonFlag = False, *, api: ApiOption) -> None:
     """Show the slots, what they run and how busy they are."""
     with ApiClient(api) as client:
         answer = client.get("/v1/slots")

@@ -13,13 +13,13 @@ from rich.table import Table
 
 from actors.specs import QosClass
 from cluster.cli.output import (
-    DEFAULT_API,
     ApiOption,
     JsonFlag,
     console,
     fail,
     print_json,
 )
+from cluster.cli.running import local_api
 from cluster.client import ApiClient
 from cluster.errors import ClusterError
 from cluster.wording import state_style
@@ -28,7 +28,7 @@ app = typer.Typer(help="Submit, list, change and remove stream jobs.", no_args_i
 
 
 def _complete_id(ctx: typer.Context, incomplete: str) -> list[str]:
-    url = str((ctx.params or {}).get("api") or DEFAULT_API)
+    url = str((ctx.params or {}).get("api") or local_api())
     try:
         with ApiClient(url) as api:
             found = api.get("/v1/streams")["streams"]
@@ -44,6 +44,10 @@ Transport = Annotated[str | None, typer.Option("--transport", help="auto, tcp or
 RulesFile = Annotated[
     Path | None, typer.Option("--rules", help="YAML or JSON file with a list of rules.")
 ]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="KEY=VALUE", help="Copied into every event; may be repeated."),
+]
 Enabled = Annotated[
     bool | None, typer.Option("--enabled/--disabled", help="Open or close the camera.")
 ]
@@ -58,21 +62,24 @@ def add(
     max_fps: MaxFps = None,
     transport: Transport = None,
     rules: RulesFile = None,
+    pipeline: Annotated[str | None, typer.Option(help="Pipeline whose model sees it.")] = None,
+    labels: Labels = None,
     loop: Annotated[bool, typer.Option("--loop", help="Play a file again and again.")] = False,
     as_json: JsonFlag = False,
-    api: ApiOption = DEFAULT_API,
+    *,
+    api: ApiOption,
 ) -> None:
     """Submit a stream job."""
     body = {"id": stream, "url": url, **_changes(name, qos_class, max_fps, transport, rules)}
-    if loop:
-        body["loop"] = True
+    more = {"pipeline": pipeline, "labels": _read_labels(labels or []), "loop": loop}
+    body |= {key: value for key, value in more.items() if value}
     with ApiClient(api) as client:
         made = client.post("/v1/streams", body)
     print_json(made) if as_json else console.print(f"added [bold]{made['id']}[/]")
 
 
 @app.command("list")
-def list_streams(as_json: JsonFlag = False, api: ApiOption = DEFAULT_API) -> None:
+def list_streams(as_json: JsonFlag = False, *, api: ApiOption) -> None:
     """List all stream jobs with what they are doing."""
     with ApiClient(api) as client:
         answer = client.get("/v1/streams")
@@ -94,7 +101,7 @@ def list_streams(as_json: JsonFlag = False, api: ApiOption = DEFAULT_API) -> Non
 
 
 @app.command()
-def show(stream: StreamId, as_json: JsonFlag = False, api: ApiOption = DEFAULT_API) -> None:
+def show(stream: StreamId, as_json: JsonFlag = False, *, api: ApiOption) -> None:
     """Show one stream job, its state and its counts."""
     with ApiClient(api) as client:
         answer = {**client.get(_path(stream))}
@@ -116,7 +123,8 @@ def update(
     rules: RulesFile = None,
     enabled: Enabled = None,
     as_json: JsonFlag = False,
-    api: ApiOption = DEFAULT_API,
+    *,
+    api: ApiOption,
 ) -> None:
     """Change a stream job; what is not named stays."""
     changes = _changes(name, qos_class, max_fps, transport, rules)
@@ -129,7 +137,7 @@ def update(
 
 
 @app.command()
-def remove(stream: StreamId, api: ApiOption = DEFAULT_API) -> None:
+def remove(stream: StreamId, api: ApiOption) -> None:
     """Remove a stream job."""
     with ApiClient(api) as client:
         client.delete(_path(stream))
@@ -154,6 +162,13 @@ def _changes(
     if rules is not None:
         values["rules"] = _read_rules(rules)
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _read_labels(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        if not pair.partition("=")[0] or "=" not in pair:
+            fail(f"--label {pair}: names no value: write it as KEY=VALUE", 2)
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _read_rules(path: Path) -> Any:

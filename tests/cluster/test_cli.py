@@ -17,6 +17,7 @@ import redis
 from typer.testing import CliRunner, Result
 
 from cluster.cli.main import app, main
+from cluster.cli.running import local_api
 from cluster.cli.streams import _complete_id
 from cluster.embedded import free_port
 from cluster.errors import ClusterError
@@ -101,6 +102,44 @@ def test_adding_and_changing_can_answer_with_the_job_as_json(stream: str) -> Non
     assert (made["id"], made["spec"]["name"]) == (name, "North gate")
     changed = values("stream", "update", stream, "--transport", "udp", "--enabled")
     assert (changed["spec"]["transport"], changed["spec"]["enabled"]) == ("udp", True)
+
+
+def test_a_stream_is_added_with_its_labels_and_pipeline() -> None:
+    name = next(NAMES)
+    labels = ("--label", "site=north", "--label", "note=a=b")
+    spec = values("stream", "add", name, URL, "--pipeline", "default", *labels)["spec"]
+    assert spec["labels"] == {"site": "north", "note": "a=b"}
+    assert spec["pipeline"] == "default"
+
+
+def test_a_pipeline_that_is_not_there_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no such pipeline: choose one of default" in failed(
+        capsys, monkeypatch, "stream", "add", "x", URL, "--pipeline", "nowhere"
+    )
+
+
+@pytest.mark.parametrize("label", ["site", "=north", ""])
+def test_a_label_needs_a_name_and_a_value(label: str) -> None:
+    result = sightline("stream", "add", "x", URL, "--label", label)
+    assert result.exit_code == 2
+    assert "KEY=VALUE" in result.stderr
+
+
+def test_the_address_is_that_of_the_sightline_that_runs_here(
+    api: ServedApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SIGHTLINE_API")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "sightline").mkdir()
+    says = {"pid": os.getpid(), "api": api.url, "redis": "redis://x"}
+    (tmp_path / "sightline" / "up.json").write_text(json.dumps(says))
+    assert "streams" in values("stream", "list")
+    assert "slots" in values("slots")
+    assert local_api() == api.url
+    (tmp_path / "sightline" / "up.json").unlink()
+    assert local_api() == "http://127.0.0.1:8000"
 
 
 def test_a_change_leaves_the_rest_as_it_was(stream: str) -> None:
