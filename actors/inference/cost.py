@@ -7,6 +7,7 @@ from collections.abc import Sequence
 _SMOOTHING = 0.2
 _FIRST_GUESS_S = 0.01
 _GAIN_WORTH_WAITING = 0.9
+_TRY_AGAIN_AFTER = 100
 
 
 class CostEstimate:
@@ -15,9 +16,24 @@ class CostEstimate:
     def __init__(self, batch_sizes: Sequence[int]) -> None:
         self._sizes = tuple(batch_sizes)
         self._seconds: dict[int, float] = {}
+        self._num_learned = 0
+
+    def best_size(self, limit: int) -> int:
+        """How many of ``limit`` waiting frames to take: all where that is cheaper, else one.
+
+        Where a frame costs the same in any batch, as on a CPU, a larger one only delays its first.
+        One is tried first, and the largest now and then again, since costs change.
+        """
+        fitting = [size for size in self._sizes if size <= limit]
+        if fitting[0] not in self._seconds:
+            return fitting[0]
+        if self.batching_pays() or self._num_learned % _TRY_AGAIN_AFTER == 0:
+            return fitting[-1]
+        return fitting[0]
 
     def learn(self, size: int, seconds: float) -> None:
         """A batch of ``size`` frames took so long."""
+        self._num_learned += 1
         before = self._seconds.get(size)
         self._seconds[size] = (
             seconds if before is None else before + _SMOOTHING * (seconds - before)

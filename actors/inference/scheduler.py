@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.inference.cost import CostEstimate
@@ -126,7 +126,7 @@ class Scheduler:
         num_waiting = len(self._queue)
         if num_waiting == 0 or now < self._closes_at(num_waiting, now):
             return Decision(None, drops)
-        return Decision(self._fill(_largest(self._config.batch_sizes, num_waiting), now), drops)
+        return Decision(self._fill(self._cost.best_size(num_waiting), now), drops)
 
     def next_wakeup(self) -> float | None:
         """When ``next_batch`` could decide otherwise by itself; None where nothing waits."""
@@ -233,7 +233,3 @@ def _take_ticket(stream: WaitingStream) -> Ticket:
         raise AssertionError(f"{stream.stream} was queued without a ticket")
     stream.ticket, stream.ticket_number = None, 0
     return ticket
-
-
-def _largest(sizes: Sequence[int], limit: int) -> int:
-    return max(size for size in sizes if size <= limit)

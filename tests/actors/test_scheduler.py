@@ -66,11 +66,15 @@ def test_a_newer_frame_replaces_the_waiting_one_of_its_stream() -> None:
 
 def test_a_full_batch_closes_at_once_and_a_lonely_camera_is_not_kept_waiting() -> None:
     scheduler = make_scheduler({s: QosSpec() for s in "abcd"})
-    scheduler.submit([make_ticket(s, 0, 0.0) for s in "abcd"], 0.0)
-    batch = scheduler.next_batch(0.0).batch
+    scheduler.submit([make_ticket("a", 0, 0.0)], 0.0)
+    alone = scheduler.next_batch(0.0).batch
+    assert alone is not None
+    scheduler.complete(alone, 0.004)
+    scheduler.submit([make_ticket(s, 1, 1.0) for s in "abcd"], 1.0)
+    batch = scheduler.next_batch(1.0).batch
     assert batch is not None
     assert len(batch.tickets) == 4
-    scheduler.submit([make_ticket("a", 1, 5.0)], 5.0)
+    scheduler.submit([make_ticket("a", 2, 5.0)], 5.0)
     assert scheduler.next_batch(5.0).batch is not None
 
 
@@ -99,6 +103,31 @@ def test_a_frame_that_cannot_be_on_time_is_dropped_before_inference() -> None:
     assert [(d.ticket.stream, d.reason) for d in decision.drops] == [("a", DropReason.DEADLINE)]
     assert decision.batch is not None
     assert [t.stream for t in decision.batch.tickets] == ["b"]
+
+
+def test_frames_go_one_by_one_where_a_batch_costs_as_much_for_each() -> None:
+    scheduler = make_scheduler({s: QosSpec() for s in "abcd"})
+    sizes, now = [], 0.0
+    for index in range(20):
+        scheduler.submit([make_ticket(s, index, now) for s in "abcd"], now)
+        while (batch := scheduler.next_batch(now).batch) is not None:
+            sizes.append(len(batch.tickets))
+            now += 0.005 * len(batch.tickets)
+            scheduler.complete(batch, now)
+    assert sizes.count(1) >= 60
+
+
+def test_frames_go_together_where_that_is_cheaper() -> None:
+    scheduler = make_scheduler({s: QosSpec() for s in "abcd"})
+    sizes, now = [], 0.0
+    for index in range(20):
+        scheduler.submit([make_ticket(s, index, now) for s in "abcd"], now)
+        batch = scheduler.next_batch(now).batch
+        assert batch is not None
+        sizes.append(len(batch.tickets))
+        now += 0.005 + 0.001 * len(batch.tickets)
+        scheduler.complete(batch, now)
+    assert sizes == [1, *[4] * 19]
 
 
 def test_closing_a_stream_drops_its_waiting_frame_and_refuses_later_ones() -> None:
