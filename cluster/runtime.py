@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -37,10 +38,9 @@ def local_ray(preload: Sequence[str] = ()) -> Iterator[None]:
     Args:
         preload: Modules to import meanwhile; starting Ray is mostly waiting.
     """
-    for key, value in (*_ENVIRONMENT.items(), ("RAY_AUTH_TOKEN", secrets.token_hex(32))):
-        os.environ.setdefault(key, value)
+    prepare_environment()
     threading.Thread(target=_import_all, args=(preload,), name="preload", daemon=True).start()
-    import ray  # reads the environment when it is imported
+    import ray
 
     folder = tempfile.mkdtemp(prefix="sightline-ray-")
     try:
@@ -60,6 +60,17 @@ def local_ray(preload: Sequence[str] = ()) -> Iterator[None]:
         with quiet():
             ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def prepare_environment() -> None:
+    """Set what Ray reads when it is imported; call it before anything imports Ray.
+
+    What the user has set stays. Once Ray is loaded it is too late: nothing is changed then.
+    """
+    if "ray" in sys.modules:
+        return
+    for key, value in (*_ENVIRONMENT.items(), ("RAY_AUTH_TOKEN", secrets.token_hex(32))):
+        os.environ.setdefault(key, value)
 
 
 def quiet() -> contextlib.AbstractContextManager[object]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 from cluster.client import ApiClient
 from cluster.config import SightlineConfig
@@ -16,7 +13,10 @@ from cluster.demo.rtsp import Camera, Clip, RunningCameraServer
 from cluster.demo.world import Scenario, render_clip
 from cluster.embedded import free_port
 from cluster.local import LocalCluster
+from cluster.runtime import prepare_environment
 from tests.cluster.system import CAMERAS, System, stream_job
+
+prepare_environment()  # some tests import Ray long before the first one starts it
 
 CONFIG = {
     "cameras": {"open_timeout_s": 2.0, "read_timeout_s": 1.5},
