@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from actors.specs import SCHEMES
+from actors.specs import SCHEMES, StreamSpec
 from cluster.cli.output import console, fail
 from cluster.demo.clips import cache_dir, demo_clips, demo_scenarios
 from cluster.demo.feeds import Feed, source_feeds, world_feeds
@@ -58,6 +59,7 @@ def _feeds(source: str | None, cameras: int | None) -> list[Feed]:
     if source is None:
         return world_feeds(_world_clips(cameras or _NUM_CAMERAS))
     if source.partition("://")[0] in SCHEMES and not source.startswith("file://"):
+        _check_url(source)
         return source_feeds(source, None, cameras or 1)
     path = Path(source.removeprefix("file://"))
     if not path.is_file():
@@ -75,6 +77,14 @@ def _world_clips(num_cameras: int) -> Any:
         return demo_clips(
             wanted, lambda done, total: progress.update(task, completed=done, total=total)
         )
+
+
+def _check_url(source: str) -> None:
+    """Refuse what the API would refuse, before anything is started."""
+    try:
+        StreamSpec(id="camera", url=source)
+    except ValidationError as error:
+        fail(f"--source: {error.errors()[0]['msg'].removeprefix('Value error, ')}", 2)
 
 
 def _check_playable(path: Path) -> None:
