@@ -114,6 +114,8 @@ def _progress() -> Progress:
 
 
 def _summarise(report: dict[str, Any]) -> None:
+    if not console.is_terminal:
+        console.print()  # a live table leaves a pipe on its last line
     first = report["first_event_s"]
     console.print(f"first event after {first} s" if first is not None else "no event")
     balanced = "balanced" if report["ledger_balanced"] else "NOT balanced"

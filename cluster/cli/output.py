@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from cluster.cli.running import local_api
 
-_PLAIN_WIDTH = 120  # of a pipe or a file, which have no width of their own
+_PLAIN_WIDTH = 132  # of a pipe or a file, which have no width of their own
 
 console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
 errors = Console(stderr=True)

@@ -32,14 +32,14 @@ def render(
     """
     table = Table(title="Sightline", title_justify="left", title_style="bold", expand=False)
     table.add_column("camera", no_wrap=True)
-    table.add_column("class")
-    table.add_column("state")
+    table.add_column("class", no_wrap=True)
+    table.add_column("state", min_width=7)
     for heading in ("fps in", "inferred"):
-        table.add_column(heading, justify="right")
-    table.add_column("dropped")
-    table.add_column("p50 ms", justify="right")
-    table.add_column("p95 ms", justify="right")
-    table.add_column("last event", min_width=34, no_wrap=True)
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("dropped", min_width=11)
+    for heading in ("p50 ms", "p95 ms"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("last event", min_width=24, max_width=44, no_wrap=True)
     classes = {feed.name: feed.qos_class for feed in feeds}
     for stream in streams:
         table.add_row(*_row(stream, classes[stream["id"]], watch))
