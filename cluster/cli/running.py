@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from cluster.folders import state_dir
@@ -20,10 +19,18 @@ def running() -> dict[str, str] | None:
     """What the running ``up`` said of itself; None where there is none."""
     try:
         says: dict[str, str] = json.loads(announcement().read_text())
-        os.kill(int(says["pid"]), 0)
+        return says if is_alive(int(says["pid"])) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return says
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and is not yet collected does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def local_api() -> str:

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.output import console, fail
-from cluster.cli.running import announcement, running
+from cluster.cli.running import announcement, is_alive, running
 from cluster.config import SightlineConfig, load_config
 from cluster.folders import make_private, state_dir
 from cluster.local import LocalCluster
@@ -59,12 +59,13 @@ def down() -> None:
     if found is None:
         console.print("nothing runs here")
         return
-    os.kill(int(found["pid"]), signal.SIGTERM)
+    pid = int(found["pid"])
+    os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_TIMEOUT_S
     with console.status("stopping"):
-        while running() is not None:
+        while is_alive(pid):  # it stops to answer long before it has ended
             if time.monotonic() > deadline:
-                fail(f"pid {found['pid']} has not ended after {_STOP_TIMEOUT_S:.0f} s")
+                fail(f"pid {pid} has not ended after {_STOP_TIMEOUT_S:.0f} s")
             time.sleep(0.1)
     console.print("stopped")
 
