@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from actors.analytics.rules.scene import Moment
 
-MARGIN = 0.08  # of the box's size: nearer to the border, the side is not certain
-SETTLE_S = 0.5  # a side kept for so long is certain also within the margin
+# How far from the border, in sizes of the box, and for how long there, until a side is certain. A
+# foot that something hides for a moment jumps by a quarter of the box and comes back.
+CERTAINTY = ((0.5, 0.0), (0.08, 0.25), (0.0, 0.5))
 
 
 @dataclass(slots=True)
@@ -47,10 +48,10 @@ class Side:
         if self.since is None or self._at is None:
             return False
         positive = self._distance_px >= 0
-        is_clear = abs(self._distance_px) >= MARGIN * size_px
         if positive is self.settled:
             return False
-        if not is_clear and self._at.t_s - self.since.t_s < SETTLE_S:
+        sizes, stay_s = abs(self._distance_px) / max(size_px, 1.0), self._at.t_s - self.since.t_s
+        if not any(sizes >= far and stay_s >= long for far, long in CERTAINTY):
             return False
         self.settled = positive
         return True
