@@ -23,8 +23,8 @@ from tests.cluster.system import CAMERAS, FAULTY, OTHERS, Stats, System
 
 pytestmark = pytest.mark.ray
 
-# Five seconds are promised; it takes up to three more until further frames of a stream at 4 fps have
-# been analysed, its status was published and somebody asked for it, on a machine that is busy.
+# Five seconds are promised; on a busy machine it takes up to three more until further frames of a
+# stream at 4 fps have been analysed, its status was published and somebody asked for it.
 BACK_WITHIN_S = 8.0
 
 # What another camera's fault must never cause.
