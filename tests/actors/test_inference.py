@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ from engines.detections import Detections
 from engines.errors import FramePoolError
 from engines.fake import FAKE_SPEC, CostModel, FakeEngine
 from engines.frames import FramePool, Picture, PoolLayout
+from tests.actors.builders import eventually
 
 PICTURE = Picture(64, 36)
 POOL = PoolConfig(num_slots=8, slot_bytes=PICTURE.size_bytes, max_ingests=2, name="test-pool")
@@ -40,13 +41,6 @@ class Collector:
 
     def __call__(self, results: Sequence[FrameResult]) -> None:
         self.results.extend(results)
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -93,7 +87,7 @@ def drain(service: InferenceService, lease: PoolLease, ingest: str, count: int) 
         releases.extend(service.submit(SubmitRequest(ingest, lease.generation)).releases)
         return len(releases) >= count
 
-    wait_until(collected)
+    eventually(collected)
     return releases
 
 
@@ -110,7 +104,7 @@ def test_frames_come_back_as_results_and_their_slots_as_releases(
     releases = drain(service, lease, "ingest-0", 2)
     assert {r.slot for r in releases} == {t.slot for t in tickets}
     assert all(r.drop is None and r.finished_at > tickets[0].arrival for r in releases)
-    wait_until(lambda: len(results.results) == 2)
+    eventually(lambda: len(results.results) == 2)
     assert {(r.stream, r.source_size) for r in results.results} == {
         ("a", (128, 72)),
         ("b", (128, 72)),
@@ -165,7 +159,7 @@ def test_a_swapped_engine_serves_from_the_next_batch_on(
     service.submit(
         SubmitRequest("ingest-0", lease.generation, (make_ticket(lease, "a", 0),), opened("a"))
     )
-    wait_until(lambda: len(results.results) == 1)
+    eventually(lambda: len(results.results) == 1)
     assert results.results[0].model == "other" == service.model
     assert before.spec.name != "other"
 
@@ -186,7 +180,7 @@ def test_results_reach_a_slow_shard_in_order_and_in_few_calls() -> None:
     for index in range(50):
         outlet.put([make_result(index)])
     gate.set()
-    wait_until(lambda: sum(map(len, calls)) == 50)
+    eventually(lambda: sum(map(len, calls)) == 50)
     outlet.close()
     assert [r.index for call in calls for r in call] == list(range(50))
     assert len(calls) <= 3
@@ -203,7 +197,7 @@ def test_a_shard_that_is_away_costs_its_results_and_nothing_else() -> None:
 
     outlet = ResultOutlet(deliver)
     outlet.put([make_result(0)])
-    wait_until(lambda: not away)
+    eventually(lambda: not away)
     outlet.put([make_result(1)])
-    wait_until(lambda: [r.index for r in arrived] == [1])
+    eventually(lambda: [r.index for r in arrived] == [1])
     outlet.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -23,9 +24,9 @@ from tests.cluster.system import CAMERAS, FAULTY, OTHERS, Stats, System
 
 pytestmark = pytest.mark.ray
 
-# Five seconds are promised; on a busy machine it takes up to three more until further frames of a
-# stream at 4 fps have been analysed, its status was published and somebody asked for it.
-BACK_WITHIN_S = 8.0
+# Promised from the end of a fault to the camera's first picture, by the slot's own clock; how long
+# it takes until a busy machine has told us is another matter.
+BACK_WITHIN_S = 5.0
 
 # What another camera's fault must never cause.
 FOREIGN_DROPS = ("overload", "corrupt", "closed", "lost")
@@ -43,6 +44,14 @@ def untouched(before: Stats, after: Stats) -> bool:
     return before["session"] == after["session"] and all(
         before["dropped"][reason] == after["dropped"][reason] for reason in FOREIGN_DROPS
     )
+
+
+def await_back(system: System) -> None:
+    """End the fault; the camera runs since long before, or again within what is promised."""
+    ended_at = time.time()
+    system.server.clear(FAULTY)
+    stats = system.await_more_frames(FAULTY)
+    assert stats["since"] - ended_at <= BACK_WITHIN_S, stats
 
 
 def check_others(system: System, before: dict[str, Stats]) -> None:
@@ -76,19 +85,18 @@ def test_an_outage_is_shown_with_its_reason_and_ends_with_the_fault(
         FAULTY, lambda s: s["state"] in ("reconnecting", "connecting") and s["reason"] in reasons
     )
     assert away["message"]
-    system.server.clear(FAULTY)
-    system.await_more_frames(FAULTY, BACK_WITHIN_S)
+    await_back(system)
     check_others(system, before)
 
 
 def test_a_reset_connection_is_opened_again(system: System) -> None:
     before = stats_of(system, CAMERAS)
+    reset_at = time.time()
     system.server.inject(FAULTY, Reset())
     after = system.await_stats(
-        FAULTY,
-        lambda s: s["session"] > before[FAULTY]["session"] and s["state"] == "running",
-        BACK_WITHIN_S,
+        FAULTY, lambda s: s["session"] > before[FAULTY]["session"] and s["state"] == "running"
     )
+    assert after["since"] - reset_at <= BACK_WITHIN_S
     assert after["reconnects"] > before[FAULTY]["reconnects"]
     check_others(system, before)
 
@@ -110,8 +118,7 @@ def test_a_camera_that_behaves_badly_goes_on_being_watched(
     before = stats_of(system, OTHERS)
     system.server.inject(FAULTY, make(system))
     system.await_more_frames(FAULTY)
-    system.server.clear(FAULTY)
-    system.await_more_frames(FAULTY, BACK_WITHIN_S)
+    await_back(system)
     check_others(system, before)
 
 
@@ -123,8 +130,7 @@ def test_lost_packets_cost_pictures_and_not_the_camera(system: System) -> None:
         return int(stats["decode_errors"] + stats["dropped"]["corrupt"])
 
     system.await_stats(FAULTY, lambda s: damage(s) > damage(before[FAULTY]))
-    system.server.clear(FAULTY)
-    system.await_more_frames(FAULTY, BACK_WITHIN_S)
+    await_back(system)
     check_others(system, before)
 
 
