@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from types import TracebackType
 import httpx
 
 from cluster.config import SightlineConfig
-from cluster.embedded import EmbeddedRedis, free_port
+from cluster.embedded import EmbeddedRedis, free_port, is_free
 from cluster.errors import UnavailableError
 from cluster.registry import Registry
 from cluster.runtime import local_ray, quiet
@@ -164,13 +163,9 @@ def _with_port(config: SightlineConfig) -> SightlineConfig:
     api = config.api
     if api.port == 0:
         return config.model_copy(update={"api": api.model_copy(update={"port": free_port()})})
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((api.host, api.port))
-        except OSError as error:
-            raise UnavailableError(
-                f"api.port: {api.host}:{api.port} cannot be used ({error.strerror}): end what "
-                "listens there, or choose another port (0 takes a free one)"
-            ) from None
+    if not is_free(api.port, api.host):
+        raise UnavailableError(
+            f"api.port: {api.host}:{api.port} cannot be used: end what listens there, or choose "
+            "another port (0 takes a free one)"
+        )
     return config

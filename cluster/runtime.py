@@ -24,7 +24,6 @@ _ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Others on this machine must not run code in our processes.
     "RAY_AUTH_MODE": "token",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # Ray gives its workers 15, which lets anything else on the machine delay frames.
     "RAY_worker_niceness": "0",
     "OMP_NUM_THREADS": "1",
