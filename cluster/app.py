@@ -13,7 +13,7 @@ from ray.serve import Application
 
 from cluster.api.app import create_app
 from cluster.config import SightlineConfig
-from cluster.slot.plan import num_cores
+from cluster.machine import num_cores
 from cluster.slot.replica import Slot
 
 NAME = "sightline"

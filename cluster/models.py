@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import engines
 from actors.inference.service import EngineOptions
 from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
+from cluster.machine import num_cores
 from engines.spec import ModelSpec
 from engines.spec_file import read_spec
 
@@ -32,7 +32,7 @@ def engine_options(pipeline: PipelineSpec) -> EngineOptions:
     The other half decodes: on a CPU that costs about as much as inference does.
     """
     return EngineOptions(
-        num_threads=pipeline.num_threads or max(1, len(os.sched_getaffinity(0)) // 2),
+        num_threads=pipeline.num_threads or max(1, num_cores() // 2),
         max_batch_size=pipeline.max_batch_size,
         max_queue_delay_s=pipeline.max_queue_delay_ms / 1e3,
     )

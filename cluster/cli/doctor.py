@@ -14,6 +14,7 @@ from rich.table import Table
 from cluster.cli.output import JsonFlag, console, print_json
 from cluster.embedded import find_server
 from cluster.errors import UnavailableError
+from cluster.machine import num_cores
 from engines.errors import EngineError
 from engines.frames import shared_memory_dir
 
@@ -48,7 +49,7 @@ def doctor(as_json: JsonFlag = False) -> None:
 def examine() -> Iterator[Finding]:
     """Look at everything; never raises."""
     yield Finding("Python", True, f"{platform.python_version()} on {platform.platform()}")
-    yield Finding("CPU", True, f"{len(os.sched_getaffinity(0))} cores")
+    yield Finding("CPU", True, f"{num_cores()} cores")
     yield from map(_package, _PACKAGES)
     for look in (_redis, _shared_memory, _decoder, _model, _gpu):
         yield look()

@@ -12,6 +12,7 @@ from typing import Any
 
 from cluster.demo.world import Scenario, Truth, cached_clip, scenarios
 from cluster.demo.world.clip import clip_path, truth_path
+from cluster.machine import num_cores
 
 CLIP_DURATION_S = 40.0
 DEMO_SEED = 7
@@ -53,7 +54,7 @@ def demo_clips(wanted: Sequence[Scenario], progress: Progress) -> list[tuple[Pat
     folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()
-    num_workers = min(len(os.sched_getaffinity(0)), len(wanted))
+    num_workers = min(num_cores(), len(wanted))
     with ProcessPoolExecutor(
         num_workers, mp_context=context, initializer=_set_queue, initargs=(queue,)
     ) as workers:

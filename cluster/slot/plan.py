@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from actors.inference.service import PoolConfig
 from actors.ingest.config import IngestConfig
 from actors.sinks.specs import RedisSinkSpec, default_spool_dir
 from cluster.config import SightlineConfig
+from cluster.machine import num_cores
 from cluster.slot.crew import CrewConfig
 from engines.frames import Picture
 
@@ -49,8 +48,3 @@ def redis_sink(config: SightlineConfig) -> RedisSinkSpec:
         spool_dir=redis.spool_dir or default_spool_dir(),
         spool_name=f"redis-{redis.prefix}" if redis.spool_dir else None,
     )
-
-
-def num_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))

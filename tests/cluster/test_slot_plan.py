@@ -8,7 +8,8 @@ import pytest
 
 from actors.sinks.specs import FileSinkSpec, RedisSinkSpec
 from cluster.config import SightlineConfig
-from cluster.slot.plan import crew_config, num_cores, redis_sink
+from cluster.machine import num_cores
+from cluster.slot.plan import crew_config, redis_sink
 from engines.frames import Picture
 
 URL = "redis://127.0.0.1:6379/0"
