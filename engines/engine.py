@@ -16,10 +16,13 @@ class Engine(Protocol):
     Attributes:
         spec: What the model is.
         batch_sizes: Batch sizes that it was built for, ascending.
+        max_in_flight: How many threads may be in ``infer`` at once, so that one batch computes
+            while the next is prepared.
     """
 
     spec: ModelSpec
     batch_sizes: tuple[int, ...]
+    max_in_flight: int
 
     def load(self) -> None:
         """Bring the model onto its device and run it once, so that the first batch is not slow.

@@ -99,6 +99,7 @@ class FakeEngine:
     ) -> None:
         self.spec = spec
         self.batch_sizes = batch_sizes
+        self.max_in_flight = 1
         self.num_batches = 0
         self.num_frames = 0
         self.loaded = False

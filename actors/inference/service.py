@@ -18,6 +18,8 @@ from engines.frames import Frame, FramePool
 logger = logging.getLogger(__name__)
 
 _IDLE_WAIT_S = 0.5
+_MAX_WORKERS = 2
+"""One batch computes while the next is prepared; an engine may allow fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class InferenceService:
         self._leases = PoolLeases(self._pool.layout, pool.max_ingests)
         self._scheduler = Scheduler(SchedulerConfig(engine.batch_sizes, max_queue_delay_s))
         self._streams: dict[str, str] = {}
-        self._running: Batch | None = None
+        self._num_running = 0
+        self._num_pausing = 0
         self._changed = threading.Condition()
         self._closed = False
         self.failure: Exception | None = None
@@ -89,7 +92,7 @@ class InferenceService:
         with self._changed:
             for stream in [s for s, owner in self._streams.items() if owner == ingest]:
                 self._close_stream(stream)
-            self._changed.wait_for(lambda: self._running is None or self._closed)
+            self._pause()
             return self._leases.attach(ingest)
 
     def submit(self, request: SubmitRequest) -> SubmitReply:
@@ -112,6 +115,32 @@ class InferenceService:
 
     def run(self) -> None:
         """Serve batches until ``close``; a failure of the engine ends it and is kept."""
+        names = [f"inference-{number}" for number in range(_MAX_WORKERS)]
+        workers = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+
+    def swap(self, engine: Engine) -> Engine:
+        """Serve with another loaded engine from the next batch on; returns the one before."""
+        with self._changed:
+            self._pause()
+            before, self._engine = self._engine, engine
+            self._scheduler.configure(SchedulerConfig(engine.batch_sizes, self._max_queue_delay_s))
+            return before
+
+    def close(self) -> None:
+        """End the loop and remove the pool."""
+        self._end()
+        self._pool.unlink()
+
+    def snapshot(self) -> SchedulerSnapshot:
+        """The scheduler's counts and costs."""
+        with self._changed:
+            return self._scheduler.snapshot()
+
+    def _work(self) -> None:
         try:
             while not self._closed:
                 batch = self._next_batch()
@@ -120,49 +149,47 @@ class InferenceService:
         except Exception as error:
             logger.exception("the engine failed")
             self.failure = error
-
-    def swap(self, engine: Engine) -> Engine:
-        """Serve with another loaded engine from the next batch on; returns the one before."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._running is None)
-            before, self._engine = self._engine, engine
-            self._scheduler.configure(SchedulerConfig(engine.batch_sizes, self._max_queue_delay_s))
-            return before
-
-    def close(self) -> None:
-        """End the loop and remove the pool."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        self._pool.unlink()
-
-    def snapshot(self) -> SchedulerSnapshot:
-        """The scheduler's counts and costs."""
-        with self._changed:
-            return self._scheduler.snapshot()
+            self._end()
 
     def _next_batch(self) -> Batch | None:
         with self._changed:
+            if self._num_pausing or self._num_running >= self._engine.max_in_flight:
+                self._changed.wait(_IDLE_WAIT_S)
+                return None
             now = self._clock()
             decision = self._scheduler.next_batch(now)
             self._release(decision.drops, now)
-            self._running = decision.batch
             if decision.batch is None:
                 wakeup = self._scheduler.next_wakeup()
                 self._changed.wait(_IDLE_WAIT_S if wakeup is None else max(0.0, wakeup - now))
+            else:
+                self._num_running += 1
             return decision.batch
 
     def _serve(self, batch: Batch) -> None:
         engine = self._engine
         found = engine.infer([self._frame(ticket) for ticket in batch.tickets])
+        results = zip(batch.tickets, found, strict=True)
+        # Before the batch completes, so that no later frame of its streams can overtake it.
+        self._publish([_result(ticket, each, engine.spec.name) for ticket, each in results])
         with self._changed:
             now = self._clock()
             self._scheduler.complete(batch, now)
             self._leases.release((ticket.slot for ticket in batch.tickets), None, now)
-            self._running = None
+            self._num_running -= 1
             self._changed.notify_all()
-        results = zip(batch.tickets, found, strict=True)
-        self._publish([_result(ticket, each, engine.spec.name) for ticket, each in results])
+
+    def _pause(self) -> None:
+        """Wait until no batch is in flight; until then none begins."""
+        self._num_pausing += 1
+        self._changed.wait_for(lambda: self._num_running == 0 or self._closed)
+        self._num_pausing -= 1
+        self._changed.notify_all()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def _frame(self, ticket: Ticket) -> Frame:
         return self._pool.read(ticket.slot, ticket.picture, source_size=ticket.source_size)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from queue import LifoQueue
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from engines.detections import Detections
 from engines.errors import EngineFailedError, ModelError
 from engines.families import adapter_for
+from engines.families.adapter import FamilyAdapter
 from engines.frames import Frame
 from engines.onnxruntime.session import SESSION_ERRORS, open_session, signature_of
 from engines.signature import Signature
@@ -18,39 +21,57 @@ from engines.spec import ModelSpec
 
 Array = NDArray[np.float32]
 
+MAX_IN_FLIGHT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """What one ``infer`` needs to itself."""
+
+    family: FamilyAdapter
+    input: Array
+
 
 class OnnxRuntimeEngine:
-    """An ``Engine`` on ONNX Runtime's CPU provider; for one thread at a time.
+    """An ``Engine`` on ONNX Runtime's CPU provider; up to ``max_in_flight`` threads at once.
+
+    Two batches of one thread each do more than one batch of two threads: preparing the input and
+    reading the output are as long as a small model, and a network this small divides badly.
 
     A CPU gains nothing from a batch, so every size up to the limit is offered and the caller need
     not wait to fill one. A model whose batch axis is fixed at 1 has ``batch_sizes`` (1,).
 
     Args:
         spec: The model.
-        num_threads: Threads that compute; cores divided by the engines that share them.
+        num_threads: Threads that compute a batch; cores divided by the batches in flight.
         max_batch_size: Most frames of one ``infer``.
     """
 
     def __init__(self, spec: ModelSpec, *, num_threads: int = 1, max_batch_size: int = 4) -> None:
         self.spec = spec
         self.batch_sizes = tuple(range(1, max_batch_size + 1))
+        self.max_in_flight = MAX_IN_FLIGHT
         self._num_threads = num_threads
-        self._family = adapter_for(spec)
         self._session: Any = None
         self._input_name = ""
-        self._input: Array = np.empty(0, np.float32)
+        self._lanes: LifoQueue[_Lane] = LifoQueue()
 
     def load(self) -> None:
         """See ``Engine.load``; the model's file, tensors and values are compared with the spec."""
         session = open_session(self.spec.path, num_threads=self._num_threads)
         signature = signature_of(session)
-        self._family.check_signature(signature)
+        families = [adapter_for(self.spec) for _ in range(self.max_in_flight)]
+        families[0].check_signature(signature)
         self.batch_sizes = _batch_sizes(signature, self.batch_sizes)
         self._input_name = signature.inputs[0].name
-        image = self.spec.input
-        self._input = np.empty((self.batch_sizes[-1], 3, image.height, image.width), np.float32)
         self._session = session
-        self._warm_up()
+        image = self.spec.input
+        shape = (self.batch_sizes[-1], 3, image.height, image.width)
+        lanes = [_Lane(family, np.full(shape, image.pad_value, np.float32)) for family in families]
+        self._warm_up(lanes[0])
+        self._lanes = LifoQueue()
+        for lane in lanes:
+            self._lanes.put(lane)
 
     def infer(self, frames: Sequence[Frame]) -> list[Detections]:
         """See ``Engine.infer``."""
@@ -58,25 +79,30 @@ class OnnxRuntimeEngine:
             raise ValueError(f"{len(frames)} frames in a batch, at most {self.batch_sizes[-1]}")
         if not frames:
             return []
-        for frame, out in zip(frames, self._input, strict=False):
-            self._family.prepare(frame, out)
+        if self._session is None:
+            raise EngineFailedError(f"{self.spec.name} is not loaded: call load() first")
+        lanes = self._lanes
+        lane = lanes.get()
         try:
-            return self._family.read(self._run(len(frames)), frames)
+            for frame, out in zip(frames, lane.input, strict=False):
+                lane.family.prepare(frame, out)
+            return lane.family.read(self._run(lane.input[: len(frames)]), frames)
         except SESSION_ERRORS as error:
             raise EngineFailedError(f"{self.spec.name} failed on the CPU: {error}") from error
+        finally:
+            lanes.put(lane)
 
     def close(self) -> None:
         """See ``Engine.close``."""
         self._session = None
-        self._input = np.empty(0, np.float32)
+        self._lanes = LifoQueue()
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, lane: _Lane) -> None:
         """Run the smallest batch, which is looked at, and the largest, which reserves memory."""
-        self._input.fill(self.spec.input.pad_value)
         largest = self.batch_sizes[-1]
         try:
-            self._family.check_outputs(self._run(1))
-            num_results = len(self._run(largest)[0])
+            lane.family.check_outputs(self._run(lane.input[:1]))
+            num_results = len(self._run(lane.input)[0])
         except SESSION_ERRORS as error:
             self.close()
             raise self._does_not_run(str(error)) from error
@@ -96,10 +122,8 @@ class OnnxRuntimeEngine:
             remedy="Export it with a free batch axis, or at the input size of the spec.",
         )
 
-    def _run(self, num_frames: int) -> list[Array]:
-        if self._session is None:
-            raise EngineFailedError(f"{self.spec.name} is not loaded: call load() first")
-        outputs: list[Array] = self._session.run(None, {self._input_name: self._input[:num_frames]})
+    def _run(self, batch: Array) -> list[Array]:
+        outputs: list[Array] = self._session.run(None, {self._input_name: batch})
         return outputs
 
 

@@ -26,7 +26,7 @@ from actors.specs import QosSpec
 from engines.detections import Detections
 from engines.errors import FramePoolError
 from engines.fake import FAKE_SPEC, CostModel, FakeEngine
-from engines.frames import FramePool, Picture, PoolLayout
+from engines.frames import Frame, FramePool, Picture, PoolLayout
 from tests.actors.builders import eventually
 
 PICTURE = Picture(64, 36)
@@ -166,6 +166,38 @@ def test_a_swapped_engine_serves_from_the_next_batch_on(
 
 def make_result(index: int) -> FrameResult:
     return FrameResult("a", 1, index, 0.0, 0.0, 0.0, (1, 1), "m", Detections.empty())
+
+
+class MeetingEngine(FakeEngine):
+    """Two batches at once, and each waits for the other."""
+
+    def __init__(self) -> None:
+        super().__init__(batch_sizes=(1,), detect=self._meet)
+        self.max_in_flight = 2
+        self.meeting = threading.Barrier(2)
+
+    def _meet(self, _frame: Frame, _index: int) -> Detections:
+        self.meeting.wait(timeout=5.0)
+        return Detections.empty()
+
+
+def test_one_batch_is_served_while_another_computes(results: Collector) -> None:
+    engine = MeetingEngine()
+    engine.load()
+    service = InferenceService(engine, POOL, results)
+    thread = threading.Thread(target=service.run)
+    thread.start()
+    lease = service.attach("ingest-0")
+    tickets = tuple(make_ticket(lease, s, i) for i, s in enumerate(("a", "b")))
+    service.submit(SubmitRequest("ingest-0", lease.generation, tickets, opened("a", "b")))
+    drain(service, lease, "ingest-0", 2)
+    swapped = FakeEngine()
+    swapped.load()
+    assert service.swap(swapped) is engine
+    service.close()
+    thread.join()
+    assert service.failure is None
+    assert {r.stream for r in results.results} == {"a", "b"}
 
 
 def test_results_reach_a_slow_shard_in_order_and_in_few_calls() -> None:

@@ -1,5 +1,6 @@
 """The CPU backend on tiny networks that find bright cells."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,19 @@ def test_detections_outlive_the_next_batch_and_the_frames(model: Path) -> None:
     frame.planes[0][:] = 0
     engine.infer([grey_frame(64, 64, bright=[(32, 32, 64, 64)])])
     np.testing.assert_array_equal(first.xyxy, kept)
+
+
+def test_batches_in_flight_together_give_what_they_give_alone(model: Path) -> None:
+    engine = loaded(model)
+    frames = [grey_frame(96, 96, bright=[(8 * i, 16, 8 * i + 24, 64)]) for i in range(8)]
+    alone = [engine.infer([frame])[0] for frame in frames]
+    with ThreadPoolExecutor(engine.max_in_flight) as threads:
+        for _ in range(20):
+            for found, wanted in zip(
+                threads.map(engine.infer, [[f] for f in frames]), alone, strict=True
+            ):
+                assert len(wanted)
+                np.testing.assert_array_equal(found[0].xyxy, wanted.xyxy)
 
 
 def test_more_frames_than_the_largest_batch_are_refused(model: Path) -> None:
