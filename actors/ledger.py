@@ -35,9 +35,10 @@ class _Column(IntEnum):
     EVENTS = 3
     RECONNECTS = 4
     DECODE_ERRORS = 5
+    ON_TIME = 6
 
 
-_FIRST_REASON = 6
+_FIRST_REASON = 7
 _DROP_COLUMN = {reason: _FIRST_REASON + i for i, reason in enumerate(_REASONS)}
 
 
@@ -57,6 +58,7 @@ class LedgerEntry:
             Error at most 1.5 % (logarithmic buckets of 3 %).
         latency_counts: Inferred frames by latency, each bucket by its middle in ms; empty ones
             are left out.
+        on_time: Of the inferred, how many were so before their deadline.
     """
 
     decoded: int
@@ -68,6 +70,7 @@ class LedgerEntry:
     decode_errors: int
     latency_ms: dict[str, float]
     latency_counts: dict[float, int] = field(default_factory=dict)
+    on_time: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -87,9 +90,10 @@ class LedgerRow:
         """A picture came out of the decoder."""
         self._cells[_Column.DECODED] += 1
 
-    def count_inferred(self, latency_s: float) -> None:
+    def count_inferred(self, latency_s: float, *, is_on_time: bool) -> None:
         """A frame went through the model, ``latency_s`` after its arrival."""
         self._cells[_Column.INFERRED] += 1
+        self._cells[_Column.ON_TIME] += is_on_time
         self._cells[_NUM_COUNTERS + _bucket(latency_s)] += 1
 
     def count_dropped(self, reason: DropReason, num: int = 1) -> None:
@@ -125,6 +129,7 @@ class LedgerRow:
     def read(self) -> LedgerEntry:
         """A copy of the counts, outcomes first, so that nothing seems to have ended twice."""
         cells = self._cells
+        on_time = int(cells[_Column.ON_TIME])  # read first: never more than inferred
         dropped = {reason: int(cells[column]) for reason, column in _DROP_COLUMN.items()}
         inferred = int(cells[_Column.INFERRED])
         return LedgerEntry(
@@ -140,6 +145,7 @@ class LedgerRow:
                 _bucket_middle_ms(int(bucket)): int(cells[_NUM_COUNTERS + bucket])
                 for bucket in np.flatnonzero(cells[_NUM_COUNTERS:])
             },
+            on_time=on_time,
         )
 
 

@@ -16,7 +16,7 @@ class DropReason(str, Enum):
     SUPERSEDED = "superseded"  # a newer frame of the stream took its place while it waited
     DEADLINE = "deadline"  # it could not be inferred before its deadline
     SAMPLED = "sampled"  # above the stream's max_fps
-    OVERLOAD = "overload"  # no free slot in the pool
+    OVERLOAD = "overload"  # no free slot in the pool, or held back by the degrade ladder
     CORRUPT = "corrupt"  # the decoder marked it as damaged
     CLOSED = "closed"  # the stream was removed or its session ended
     LOST = "lost"  # the process that held it died
@@ -31,6 +31,15 @@ class StreamState(str, Enum):
     RECONNECTING = "reconnecting"
     ENDED = "ended"  # a file was played to its end
     FAILED = "failed"  # trying again cannot help
+
+
+class DegradeStep(str, Enum):
+    """What long overload takes from a stream, the mildest first."""
+
+    NONE = "none"
+    FLOOR_RATE = "floor_rate"  # no more pictures than its floor asks for
+    KEY_FRAMES = "key_frames"  # of these, only what is decoded without others
+    PAUSED = "paused"  # the camera stays open, nothing is decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +103,57 @@ class PoolLease:
 
 @dataclass(frozen=True, slots=True)
 class StreamQos:
-    """A stream that enters or changes in the scheduler."""
+    """A stream that enters or changes in the scheduler.
+
+    Attributes:
+        stream: Stream id.
+        qos: Its quality of service.
+        max_fps: What its user limits it to; None for all pictures.
+    """
 
     stream: str
     qos: QosSpec
+    max_fps: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStep:
+    """What the degrade ladder takes from one stream.
+
+    Attributes:
+        stream: Stream id.
+        step: From now on.
+        max_fps: At most so many pictures a second meanwhile; None for no limit.
+    """
+
+    stream: str
+    step: DegradeStep
+    max_fps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitRequest:
-    """One call from an ingest actor to the engine: all that came since the last."""
+    """One call from an ingest actor to the engine: all that came since the last.
+
+    Attributes:
+        ingest: The actor's name.
+        generation: Of its lease.
+        tickets: Frames, at most one a stream.
+        opened: Streams that are new or have changed.
+        closed: Streams that have left.
+        num_given_up: Frames that ended before they could be sent: a newer one took their place, or
+            no slot was free.
+        decode_lag_s: How far cameras are behind because decoders get too little CPU, seconds; the
+            one that is furthest.
+    """
 
     ingest: str
     generation: int
     tickets: tuple[Ticket, ...] = ()
     opened: tuple[StreamQos, ...] = ()
     closed: tuple[str, ...] = ()
+    num_given_up: int = 0
+    decode_lag_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +178,13 @@ class SubmitReply:
     Attributes:
         releases: The slots.
         is_busy: Enough frames wait to fill the next batch: more of them are of no use yet.
+        steps: What the degrade ladder takes from streams of the actor, where it has changed or
+            the stream has just been opened; a lease begins with none.
     """
 
     releases: tuple[Release, ...]
     is_busy: bool = False
+    steps: tuple[StreamStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

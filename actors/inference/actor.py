@@ -15,6 +15,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError
 
+from actors.inference.ladder import LadderStatus
 from actors.inference.outlet import Deliver, ResultOutlet
 from actors.inference.scheduler import SchedulerSnapshot
 from actors.inference.service import EngineOptions, InferenceService, PoolConfig
@@ -39,6 +40,7 @@ class EngineStatus:
         error: Why the last model that it was given cannot be used; empty where it can.
         scheduler: Counts and costs; None before the first model is loaded.
         num_unpublished: Results that wait for analytics.
+        ladder: What long overload takes from streams; None before the first model is loaded.
     """
 
     incarnation: str
@@ -46,6 +48,7 @@ class EngineStatus:
     error: str
     scheduler: SchedulerSnapshot | None
     num_unpublished: int
+    ladder: LadderStatus | None = None
 
 
 class EngineActor:

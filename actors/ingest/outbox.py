@@ -65,7 +65,10 @@ class _Entry:
         if release.drop is not None:
             self.drop(release.drop)
         elif not self.is_booked:
-            self.lane.row.count_inferred(release.finished_at - self.ticket.arrival)
+            self.lane.row.count_inferred(
+                release.finished_at - self.ticket.arrival,
+                is_on_time=release.finished_at <= self.ticket.deadline,
+            )
 
 
 class Outbox:

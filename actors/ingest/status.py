@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.ingest.properties import SourceProperties
-from actors.messages import StreamState
+from actors.messages import DegradeStep, StreamState
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class StreamStatus:
         fps: Pictures a second over the last second or so.
         session: Number of the current or last source session; 0 before the first.
         generation: Version of the spec that is in force.
+        degrade_step: What the engine's degrade ladder takes from it.
     """
 
     stream: str
@@ -33,6 +34,7 @@ class StreamStatus:
     fps: float
     session: int
     generation: int
+    degrade_step: DegradeStep = DegradeStep.NONE
 
 
 @dataclass(frozen=True, slots=True)

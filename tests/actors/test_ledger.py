@@ -26,7 +26,7 @@ row = Ledger.attach(sys.argv[1]).row(1)
 for _ in range(10):
     row.count_decoded()
 for _ in range(6):
-    row.count_inferred(0.02)
+    row.count_inferred(0.02, is_on_time=True)
 row.count_dropped(DropReason.SAMPLED)
 print("counted", flush=True)
 sys.stdin.read()
@@ -49,7 +49,7 @@ def count(row: LedgerRow, decoded: int = 0, inferred: int = 0) -> None:
     for _ in range(decoded):
         row.count_decoded()
     for _ in range(inferred):
-        row.count_inferred(0.01)
+        row.count_inferred(0.01, is_on_time=True)
 
 
 def test_a_new_ledger_is_all_zero(ledger: Ledger) -> None:
@@ -70,8 +70,9 @@ def test_each_count_goes_to_a_column_of_its_own(row: LedgerRow) -> None:
     row.count_reconnect()
     row.count_decode_error()
     row.count_decode_error()
+    row.count_inferred(0.5, is_on_time=False)
     entry = row.read()
-    assert (entry.decoded, entry.inferred, entry.analysed) == (9, 3, 2)
+    assert (entry.decoded, entry.inferred, entry.on_time, entry.analysed) == (9, 4, 3, 2)
     assert (entry.events, entry.reconnects, entry.decode_errors) == (6, 1, 2)
     assert sum(entry.dropped.values()) == 0
 
@@ -90,8 +91,8 @@ def test_each_reason_of_a_drop_has_a_count_of_its_own(row: LedgerRow) -> None:
 def test_rows_do_not_touch_each_other(ledger: Ledger) -> None:
     untouched = ledger.row(0).read()
     count(ledger.row(1), decoded=5, inferred=5)
-    ledger.row(1).count_inferred(-1.0)
-    ledger.row(1).count_inferred(1e9)
+    ledger.row(1).count_inferred(-1.0, is_on_time=True)
+    ledger.row(1).count_inferred(1e9, is_on_time=True)
     assert ledger.row(0).read() == ledger.row(2).read() == untouched
 
 
@@ -99,7 +100,7 @@ def test_rows_do_not_touch_each_other(ledger: Ledger) -> None:
 def test_percentiles_are_right_within_one_and_a_half_percent(row: LedgerRow, seed: int) -> None:
     latencies_s = np.random.default_rng(seed).lognormal(-3.5, 0.8, 999)
     for latency_s in latencies_s:
-        row.count_inferred(float(latency_s))
+        row.count_inferred(float(latency_s), is_on_time=True)
     shown = row.read().latency_ms
     assert list(shown) == ["p50", "p95", "p99"]
     exact = np.percentile(latencies_s, (50, 95, 99), method="inverted_cdf") * 1e3
@@ -108,14 +109,14 @@ def test_percentiles_are_right_within_one_and_a_half_percent(row: LedgerRow, see
 
 @pytest.mark.parametrize("latency_s", [0.001, 0.0333, 0.25, 1.0, 12.5, 200.0])
 def test_one_latency_is_shown_as_it_is(row: LedgerRow, latency_s: float) -> None:
-    row.count_inferred(latency_s)
+    row.count_inferred(latency_s, is_on_time=True)
     assert list(row.read().latency_ms.values()) == pytest.approx([latency_s * 1e3] * 3, rel=0.0152)
 
 
 @pytest.mark.parametrize("latency_s", [-0.5, 0.0, 1e-9, 3600.0, 1e12])
 def test_a_latency_out_of_range_is_still_counted(row: LedgerRow, latency_s: float) -> None:
     count(row, decoded=1)
-    row.count_inferred(latency_s)
+    row.count_inferred(latency_s, is_on_time=True)
     entry = row.read()
     assert (entry.inferred, entry.in_flight) == (1, 0)
     assert entry.latency_ms["p50"] > 0
@@ -148,7 +149,7 @@ def test_two_mappings_see_the_same(ledger: Ledger) -> None:
     other = Ledger.attach(ledger.path)
     assert other.num_rows == ledger.num_rows
     count(ledger.row(1), decoded=2)
-    other.row(1).count_inferred(0.05)
+    other.row(1).count_inferred(0.05, is_on_time=True)
     assert other.row(1).read() == ledger.row(1).read()
     assert ledger.row(1).read().in_flight == 1
 
@@ -192,7 +193,7 @@ def test_what_was_decoded_is_what_ended_and_what_is_in_flight(
     for outcome in outcomes:
         row.count_decoded()
         if outcome == "inferred":
-            row.count_inferred(0.01)
+            row.count_inferred(0.01, is_on_time=True)
         elif outcome != "waiting":
             row.count_dropped(DropReason(outcome))
     for _ in range(num_settled):
