@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from actors.ingest.timeline import Timeline
+from actors.messages import DegradeStep
 
 _MAX_SKIPPED = 300
 
@@ -35,6 +36,8 @@ class CpuDecoder:
 
     One slice thread a stream is the cheapest for many streams: frame threads take 10 % more CPU
     and delay pictures. Nothing is decoded before the first key frame, unless none comes for long.
+    The same holds each time that decoding has been cut down, so that no picture is shown that
+    misses those before it.
 
     Args:
         context: Set up for the stream, not yet opened.
@@ -49,21 +52,30 @@ class CpuDecoder:
         self._timeline = Timeline(interval_s)
         self._num_skipped = 0
         self._has_begun = False
+        self._has_key_frames = False
 
-    def decode(self, packet: Packet[VideoStream]) -> list[Decoded]:
+    def decode(
+        self, packet: Packet[VideoStream], step: DegradeStep = DegradeStep.NONE
+    ) -> list[Decoded]:
         """The pictures that a packet completes, in order of presentation.
 
         A packet that the decoder refuses counts in ``num_errors`` and gives none. The empty packet
         at the end of a file gives all that are left.
+
+        Args:
+            packet: Each of the stream, also those that the step leaves out.
+            step: What to decode from now on.
         """
+        self._has_key_frames |= packet.is_keyframe
+        if step is DegradeStep.PAUSED:
+            self._cut_off()
+            return []
+        if step is DegradeStep.KEY_FRAMES:
+            self._cut_off()
+            return self._decode_alone(packet) if packet.is_keyframe else []
         if not self._has_begun and not self._begins_with(packet):
             return []
-        try:
-            frames = self._context.decode(packet)
-        except FFmpegError:
-            self.num_errors += 1
-            return []
-        return [self._decoded(frame) for frame in frames]
+        return self._decode(packet)
 
     def restart(self) -> None:
         """Expect the first packet of a file again, after its empty one; times go on."""
@@ -73,8 +85,33 @@ class CpuDecoder:
     def _begins_with(self, packet: Packet[VideoStream]) -> bool:
         # Streams with intra refresh have no key frames; their decoder heals by itself.
         self._num_skipped += 1
-        self._has_begun = packet.is_keyframe or self._num_skipped > _MAX_SKIPPED
+        is_patient = self._has_key_frames or self._num_skipped <= _MAX_SKIPPED
+        self._has_begun = packet.is_keyframe or not is_patient
         return self._has_begun
+
+    def _cut_off(self) -> None:
+        """Forget the pictures that others would build on, and wait for a key frame again."""
+        if self._has_begun:
+            self._context.flush_buffers()
+        self._has_begun = False
+        self._num_skipped = 0
+
+    def _decode_alone(self, packet: Packet[VideoStream]) -> list[Decoded]:
+        # A decoder that reorders gives a picture out only after the next ones. Those do not come,
+        # so it is drained; skip_frame would leave each key frame in it until two others follow.
+        end: Packet[VideoStream] = Packet()
+        end.time_base = packet.time_base
+        pictures = self._decode(packet) + self._decode(end)
+        self._context.flush_buffers()
+        return pictures
+
+    def _decode(self, packet: Packet[VideoStream]) -> list[Decoded]:
+        try:
+            frames = self._context.decode(packet)
+        except FFmpegError:
+            self.num_errors += 1
+            return []
+        return [self._decoded(frame) for frame in frames]
 
     def _decoded(self, frame: VideoFrame) -> Decoded:
         return Decoded(frame, self._timeline.place(frame.time), frame.is_corrupt)

@@ -10,6 +10,7 @@ import pytest
 from actors.ingest.decoder import CpuDecoder, Decoded
 from actors.ingest.picture import PictureLayout
 from actors.ingest.source import Source, open_source
+from actors.messages import DegradeStep
 from cluster.demo.rtsp.pattern import write_pattern
 from engines.frames import FramePool, Picture
 
@@ -84,6 +85,82 @@ def test_a_file_played_again_goes_on_in_time(clip):
         source.rewind()
         decoder.restart()
     assert times == pytest.approx([i / 25 for i in range(150)])
+
+
+def shown(
+    path: Path, *phases: tuple[DegradeStep, int]
+) -> tuple[list[list[Decoded]], list[Decoded]]:
+    """The pictures of each phase of so many packets, and all those of the whole clip."""
+    source, decoder = opened(path)
+    packets = source.packets()
+    pictures = [
+        [
+            picture
+            for packet in itertools.islice(packets, num)
+            for picture in decoder.decode(packet, step)
+        ]
+        for step, num in phases
+    ]
+    assert decoder.num_errors == 0
+    return pictures, decoded(path)[0]
+
+
+def is_as_it_was(picture: Decoded, whole: list[Decoded]) -> bool:
+    same = next(each for each in whole if abs(each.pts_s - picture.pts_s) < 1e-6)
+    return bool((picture.frame.to_ndarray() == same.frame.to_ndarray()).all())
+
+
+def test_of_key_frames_only_each_comes_out_with_its_own_packet_and_its_own_time(clip):
+    (pictures,), whole = shown(clip, (DegradeStep.KEY_FRAMES, 41))
+    assert [picture.pts_s for picture in pictures] == pytest.approx([0, 0.4, 0.8, 1.2, 1.6])
+    assert all(picture.frame.key_frame for picture in pictures)
+    assert all(is_as_it_was(picture, whole) for picture in pictures)
+
+
+@pytest.mark.parametrize("step", [DegradeStep.KEY_FRAMES, DegradeStep.PAUSED])
+def test_after_a_cut_pictures_come_back_with_a_key_frame_and_undamaged(clip, step):
+    phases = [(DegradeStep.NONE, 14), (step, 9), (DegradeStep.NONE, 28)]
+    (before, meanwhile, after), whole = shown(clip, *phases)
+    assert 10 <= len(before) <= 14
+    assert [p.pts_s for p in meanwhile] == ([] if step is DegradeStep.PAUSED else [0.8])
+    assert after[0].frame.key_frame
+    assert [p.pts_s for p in after] == pytest.approx([i / 25 for i in range(30, 50)])
+    assert not any(picture.is_corrupt for picture in after)
+    assert all(is_as_it_was(picture, whole) for picture in after)
+
+
+def test_a_stream_known_to_have_key_frames_waits_for_one_however_long_it_takes(clip):
+    source, decoder = opened(clip)
+    packets = [packet for packet in source.packets() if packet.size]
+    for packet in packets[:15]:
+        decoder.decode(packet)
+    decoder.decode(packets[15], DegradeStep.PAUSED)
+    assert not any(decoder.decode(packet) for packet in packets[16:20] * 100)
+    assert any(decoder.decode(packet) for packet in packets[20:25])
+
+
+def test_a_stream_without_key_frames_comes_back_from_a_pause_too(clip):
+    source, decoder = opened(clip)
+    packets = [packet for packet in source.packets() if packet.size]
+    for packet in packets:
+        packet.is_keyframe = False
+        decoder.decode(packet, DegradeStep.PAUSED)
+    for packet in packets * 7:
+        decoder.decode(packet)
+    assert any(decoder.decode(packet) for packet in packets)
+
+
+def test_a_file_played_again_under_key_frames_only_goes_on_in_time(clip):
+    source, decoder = opened(clip)
+    times = []
+    for _ in range(2):
+        for packet in source.packets():
+            times += [picture.pts_s for picture in decoder.decode(packet, DegradeStep.KEY_FRAMES)]
+        source.rewind()
+        decoder.restart()
+    assert times[:5] == pytest.approx([0, 0.4, 0.8, 1.2, 1.6])
+    assert len(times) == 10
+    assert times == sorted(times)
 
 
 ODD_CLIPS = {
