@@ -15,7 +15,6 @@ from actors.ingest.session import Session, SessionSpec
 from actors.ingest.status import StreamStatus
 from actors.ledger import LedgerRow
 from actors.messages import Assignment, StreamState
-from actors.specs import StreamSpec
 
 _PATIENCE = 3
 
@@ -87,7 +86,7 @@ class Camera:
             self._backoff.reset()
             self._begin(utc)
         elif self._session is not None:
-            self._session.policy = _policy(assignment.spec)
+            self._session.policy = self._policy()
 
     def close(self) -> None:
         """End the session; nothing more comes of it from now on."""
@@ -111,7 +110,12 @@ class Camera:
             fps=self._session.delivery.rate.fps(now) if self._session is not None else 0.0,
             session=self._number,
             generation=self.assignment.generation,
+            degrade_step=self._outbox.steps.of(self.assignment.spec.id).step,
         )
+
+    def decode_lag_s(self, now: float) -> float:
+        """How far the session is behind for want of processor time, seconds; see DecodeLag."""
+        return self._session.decode_lag_s(now) if self._session is not None else 0.0
 
     def _begin(self, utc: float) -> None:
         if self.assignment.spec.enabled:
@@ -133,8 +137,14 @@ class Camera:
             self._number, spec.url, spec.transport, spec.loop, self._open_timeout_s(), self._last_ts
         )
         lane = Lane(spec.id, self._row)
-        self._session = Session(plan, _policy(spec), lane, self._outbox, self._config)
+        self._session = Session(plan, self._policy(), lane, self._outbox, self._config)
         self._session.start()
+
+    def _policy(self) -> FramePolicy:
+        spec = self.assignment.spec
+        held = self._outbox.steps.of(spec.id)
+        deadline_s = spec.qos.resolved().deadline_ms / 1e3
+        return FramePolicy(spec.max_fps, deadline_s, held.step, held.max_fps)
 
     def _open_timeout_s(self) -> float:
         # Some servers send nothing before the next key frame. A camera that has never opened gets
@@ -150,11 +160,12 @@ class Camera:
         return self._properties
 
     def _supervise(self, session: Session, now: float, utc: float) -> None:
+        session.policy = self._policy()
         error = session.overdue(now)
         if error is not None:
             self._drop_session()
             self._conclude(session, error, now, utc)
-        elif session.delivery.num_frames > 0 and self._state is not StreamState.RUNNING:
+        elif session.has_begun and self._state is not StreamState.RUNNING:
             if self._num_running:
                 self._row.count_reconnect()
             self._num_running += 1
@@ -199,7 +210,3 @@ class Camera:
 def _source_key(assignment: Assignment) -> tuple[object, ...]:
     spec = assignment.spec
     return spec.url, spec.transport, spec.loop, spec.enabled, assignment.ledger_row
-
-
-def _policy(spec: StreamSpec) -> FramePolicy:
-    return FramePolicy(spec.max_fps, spec.qos.resolved().deadline_ms / 1e3)

@@ -9,7 +9,7 @@ from actors.ingest.frame_clock import FrameClock
 from actors.ingest.outbox import Lane, Outbox, Slot
 from actors.ingest.picture import PictureLayout
 from actors.ingest.sampling import FrameSampler, RateMeter
-from actors.messages import DropReason, Ticket
+from actors.messages import DegradeStep, DropReason, Ticket
 from engines.errors import FramePoolError
 from engines.frames import Picture
 
@@ -21,10 +21,14 @@ class FramePolicy:
     Attributes:
         max_fps: At most so many pictures a second become tickets; None for all.
         deadline_s: From arrival to detections, seconds.
+        step: What the degrade ladder takes from the stream.
+        cap_fps: At most so many of these, while it does; None for all.
     """
 
     max_fps: float | None
     deadline_s: float
+    step: DegradeStep = DegradeStep.NONE
+    cap_fps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Delivery:
         self._outbox = outbox
         self._clock = FrameClock(not_before)
         self._sampler = FrameSampler()
+        self._cap = FrameSampler()
         self._layout = PictureLayout()
 
     def deliver(self, decoded: Decoded, arrival: Arrival, policy: FramePolicy) -> None:
@@ -66,6 +71,9 @@ class Delivery:
             self._outbox.count_dropped(self._lane, DropReason.CORRUPT)
         elif not self._sampler.admit(self.last_ts, policy.max_fps):
             self._outbox.count_dropped(self._lane, DropReason.SAMPLED)
+        elif not self._cap.admit(self.last_ts, policy.cap_fps):
+            # Not `sampled`: the user has not asked for it.
+            self._outbox.count_dropped(self._lane, DropReason.OVERLOAD)
         else:
             slot = self._outbox.take_slot(self._lane)
             if slot is not None:

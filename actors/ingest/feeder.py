@@ -47,10 +47,15 @@ class Feeder:
         link: The way to the engine.
         outbox: What is to be sent.
         config: Intervals.
+
+    Attributes:
+        is_attached: Whether it has a lease.
+        decode_lag_s: What the engine is told of the decoders; whoever watches the cameras sets it.
     """
 
     def __init__(self, name: str, link: EngineLink, outbox: Outbox, config: IngestConfig) -> None:
         self.is_attached = False
+        self.decode_lag_s = 0.0
         self._name = name
         self._link = link
         self._outbox = outbox
@@ -106,9 +111,16 @@ class Feeder:
         """Bring and fetch; tells whether the engine has enough to do."""
         batch = self._outbox.collect()
         request = SubmitRequest(
-            self._name, lease.generation, batch.tickets, batch.opened, batch.closed
+            self._name,
+            lease.generation,
+            batch.tickets,
+            batch.opened,
+            batch.closed,
+            batch.num_given_up,
+            self.decode_lag_s,
         )
         reply = self._link.submit(request)
+        self._outbox.steps.apply(reply.steps)
         self._outbox.settle(reply.releases)
         return reply.is_busy
 

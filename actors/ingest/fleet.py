@@ -116,7 +116,7 @@ class Ingest:
     def _announce(self, assignment: Assignment) -> None:
         spec = assignment.spec
         if spec.enabled:
-            self._outbox.open_stream(StreamQos(spec.id, spec.qos))
+            self._outbox.open_stream(StreamQos(spec.id, spec.qos, spec.max_fps))
         else:
             self._outbox.close_stream(spec.id)
 
@@ -126,6 +126,8 @@ class Ingest:
                 cameras = list(self._cameras.values())
                 for camera in cameras:
                     self._tick(camera)
+                lags_s = [camera.decode_lag_s(time.monotonic()) for camera in cameras]
+            self._feeder.decode_lag_s = max(lags_s, default=0.0)
 
     def _tick(self, camera: Camera) -> None:
         try:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from actors.ingest.steps import Steps
 from actors.ledger import LedgerRow
 from actors.messages import DropReason, PoolLease, Release, StreamQos, Ticket
 from engines.frames import FramePool
@@ -33,11 +34,12 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All that waited for the next call to the engine."""
+    """All that waited for the next call to the engine; see SubmitRequest."""
 
     tickets: tuple[Ticket, ...]
     opened: tuple[StreamQos, ...]
     closed: tuple[str, ...]
+    num_given_up: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,14 @@ class _Entry:
 
 
 class Outbox:
-    """Between the camera threads, which fill slots, and the feeder, which sends the tickets."""
+    """Between the camera threads, which fill slots, and the feeder, which sends the tickets.
+
+    Attributes:
+        steps: What the engine takes from streams, on the way back to the cameras.
+    """
 
     def __init__(self) -> None:
+        self.steps = Steps()
         self._changed = threading.Condition()
         self._pool: FramePool | None = None
         self._leased = range(0)
@@ -84,6 +91,7 @@ class Outbox:
         self._outstanding: dict[int, _Entry] = {}
         self._streams: dict[str, StreamQos] = {}
         self._news: dict[str, StreamQos | None] = {}
+        self._num_given_up = 0
         self._is_ending = False
 
     # Camera threads
@@ -112,8 +120,9 @@ class Outbox:
                 return None
             lane.row.count_decoded()
             if not self._free:
-                self._withdraw(lane.stream, DropReason.SUPERSEDED)
+                self._supersede(lane.stream)
             if not self._free or self._pool is None:
+                self._num_given_up += 1
                 lane.row.count_dropped(DropReason.OVERLOAD)
                 return None
             number = self._free.pop()
@@ -130,7 +139,7 @@ class Outbox:
                 self._free.append(slot.number)
                 lane.row.count_dropped(DropReason.CLOSED)
                 return
-            self._withdraw(ticket.stream, DropReason.SUPERSEDED)
+            self._supersede(ticket.stream)
             self._waiting[ticket.stream] = _Entry(ticket, lane)
             self._changed.notify_all()
 
@@ -158,6 +167,7 @@ class Outbox:
         """Drop the stream's waiting frame and tell the engine, with the next call."""
         with self._changed:
             self._withdraw(stream, DropReason.CLOSED)
+            self.steps.forget(stream)
             if self._streams.pop(stream, None) is not None:
                 self._news[stream] = None
             self._changed.notify_all()
@@ -202,7 +212,9 @@ class Outbox:
                 tickets=tuple(entry.ticket for entry in self._waiting.values()),
                 opened=tuple(qos for qos in self._news.values() if qos is not None),
                 closed=tuple(stream for stream, qos in self._news.items() if qos is None),
+                num_given_up=self._num_given_up,
             )
+            self._num_given_up = 0
             self._waiting.clear()
             self._news.clear()
             return batch
@@ -231,12 +243,14 @@ class Outbox:
             self._pool, self._leased = pool, lease.slots
             self._free = [number for number in reversed(lease.slots) if number not in self._held]
             self._news = {**dict.fromkeys(self._news), **self._streams}
+            self._num_given_up = 0
             self._changed.notify_all()
 
     def lose_all(self) -> None:
         """The engine is gone: book what it had as lost, and take nothing until the next lease."""
         with self._changed:
             self._lose_frames()
+            self.steps.clear()
             self._free.clear()
             self._leased = range(0)
             self._changed.notify_all()
@@ -253,11 +267,15 @@ class Outbox:
 
     # Under the lock
 
-    def _withdraw(self, stream: str, reason: DropReason) -> None:
+    def _supersede(self, stream: str) -> None:
+        self._num_given_up += self._withdraw(stream, DropReason.SUPERSEDED)
+
+    def _withdraw(self, stream: str, reason: DropReason) -> bool:
         entry = self._waiting.pop(stream, None)
         if entry is not None:
             entry.drop(reason)
             self._free.append(entry.ticket.slot)
+        return entry is not None
 
     def _unhold(self, slot: Slot) -> bool:
         """Whether the slot is still of use: its pool and its place in the lease still stand."""

@@ -19,13 +19,16 @@ from actors.errors import SourceError
 from actors.ingest.config import IngestConfig
 from actors.ingest.decoder import CpuDecoder
 from actors.ingest.delivery import Arrival, Delivery, FramePolicy
+from actors.ingest.lag import DecodeLag
 from actors.ingest.outbox import Lane, Outbox
 from actors.ingest.pacing import Pacer
 from actors.ingest.properties import SourceProperties
 from actors.ingest.source import Source, Transport, open_source
 from actors.ingest.source_errors import failure, source_error, timed_out
+from actors.messages import DegradeStep
 
 _DEFAULT_FPS = 25.0
+_HELD = (DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)  # pictures need not come
 _GRACE = 1.5  # FFmpeg's own time-outs only release threads; the watchdog is the one that decides
 
 log = logging.getLogger(__name__)
@@ -60,7 +63,7 @@ class Session:
 
     Args:
         spec: What to play.
-        policy: Rate and deadline in force.
+        policy: Rate, deadline and step in force.
         lane: Its way into the outbox.
         outbox: Where pictures go.
         config: Time-outs.
@@ -86,6 +89,8 @@ class Session:
         self._config = config
         self._opened_at: float | None = None
         self._blocked_since: float | None = None
+        self._held_at: float | None = None
+        self._lag = DecodeLag()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera-{lane.stream}", daemon=True)
 
@@ -110,6 +115,15 @@ class Session:
             return 0.0
         return max((self._blocked_since or now) - self._opened_at, 0.0)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the source plays: pictures have come, or packets while it is held back."""
+        return self.delivery.num_frames > 0 or self._held_at is not None
+
+    def decode_lag_s(self, now: float) -> float:
+        """How far the thread is behind for want of processor time, seconds; see DecodeLag."""
+        return self._lag.lag_s(now)
+
     def overdue(self, now: float) -> SourceError | None:
         """Why the session should be abandoned now; None while it does well."""
         blocked_since, opened_at, config = self._blocked_since, self._opened_at, self._config
@@ -119,7 +133,10 @@ class Session:
                 return timed_out(self._spec.url)
         elif blocked_s > config.read_timeout_s:
             return self._failure("stalled", f"has sent nothing for {config.read_timeout_s:g} s")
-        elif self.delivery.num_frames == 0 and now - opened_at > config.picture_timeout_s:
+        elif (
+            self.delivery.num_frames == 0
+            and now - (self._held_at or opened_at) > config.picture_timeout_s
+        ):
             limit = f"{config.picture_timeout_s:g} s"
             return self._failure(
                 "invalid", f"sent no decodable picture in {limit}: shorten its GOP"
@@ -165,11 +182,11 @@ class Session:
         decoder = CpuDecoder(source.codec_context, interval_s)
         pacer = Pacer(interval_s) if source.is_paced else None
         while True:
-            num_frames = self.delivery.num_frames
+            num_frames, held_at = self.delivery.num_frames, self._held_at
             self._pass(source, decoder, pacer)
             if self._stop.is_set():
                 return
-            if self.delivery.num_frames == num_frames:
+            if (self.delivery.num_frames, self._held_at) == (num_frames, held_at):
                 raise failure(self._spec.url, "invalid", "has no picture that can be decoded")
             if not self._spec.loop:
                 return
@@ -179,23 +196,27 @@ class Session:
                 pacer.repeat()
 
     def _pass(self, source: Source, decoder: CpuDecoder, pacer: Pacer | None) -> None:
-        self._blocked_since = time.monotonic()
+        began = self._blocked_since = time.monotonic()
         for packet in source.packets():
             self._blocked_since = None
+            time_s = _packet_time_s(packet)
             if pacer is not None:
-                self._stop.wait(pacer.delay_s(_packet_time_s(packet), time.monotonic()))
+                self._stop.wait(pacer.delay_s(time_s, time.monotonic()))
             if self._stop.is_set():
                 return
-            self._take(packet, decoder)
-            self._blocked_since = time.monotonic()
+            now = time.monotonic()
+            self._lag.note(time_s, now, now - began, time.thread_time())
+            self._take(packet, decoder, Arrival(now, time.time()))
+            began = self._blocked_since = time.monotonic()
         self._blocked_since = None
 
-    def _take(self, packet: Packet[VideoStream], decoder: CpuDecoder) -> None:
-        arrival = Arrival(time.monotonic(), time.time())
-        num_errors = decoder.num_errors
-        for decoded in decoder.decode(packet):
+    def _take(self, packet: Packet[VideoStream], decoder: CpuDecoder, arrival: Arrival) -> None:
+        policy, num_errors = self.policy, decoder.num_errors
+        if policy.step in _HELD:
+            self._held_at = arrival.monotonic
+        for decoded in decoder.decode(packet, policy.step):
             self._note_size(decoded.frame.width, decoded.frame.height)
-            self.delivery.deliver(decoded, arrival, self.policy)
+            self.delivery.deliver(decoded, arrival, policy)
         if decoder.num_errors > num_errors:
             self._outbox.count_decode_errors(self._lane, decoder.num_errors - num_errors)
 
