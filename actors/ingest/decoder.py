@@ -100,7 +100,7 @@ class CpuDecoder:
     def _decode_alone(self, packet: Packet[VideoStream]) -> list[Decoded]:
         # A decoder that reorders gives a picture out only after the next ones. Those do not come,
         # so it is drained; skip_frame would leave each key frame in it until two others follow.
-        end = cast(Packet[VideoStream], Packet())
+        end = cast("Packet[VideoStream]", Packet())
         end.time_base = packet.time_base
         pictures = self._decode(packet) + self._decode(end)
         self._context.flush_buffers()
