@@ -135,6 +135,12 @@ class StreamSpec(_Spec):
     )
     labels: dict[str, str] = Field({}, description="Copied into every event of the stream.")
 
+    @property
+    def floor_fps(self) -> float:
+        """Inferred frames a second that overload does not take away: no more than ``max_fps``."""
+        min_fps = self.qos.resolved().min_fps
+        return min_fps if self.max_fps is None else min(min_fps, self.max_fps)
+
     @field_validator("url")
     @classmethod
     def _url_has_scheme(cls, url: str) -> str:

@@ -34,7 +34,8 @@ class ApiError(ClusterError):
         lines = [str(self.problem.get("detail") or self.problem.get("title") or "refused")]
         for fault in self.problem.get("errors", ()):
             remedy = f": {fault['remedy']}" if fault.get("remedy") else ""
-            lines.append(f"  {fault.get('field', '')}: {fault.get('message', '')}{remedy}")
+            given = f" (given: {fault['value']})" if fault.get("value") else ""
+            lines.append(f"  {fault.get('field', '')}: {fault.get('message', '')}{given}{remedy}")
         return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ ClusterError
 ├── InvalidError       a request's values are not acceptable; lists every fault with its field
 ├── NotFoundError      what was asked for does not exist
 ├── ConflictError      it exists already, or a limit is reached
+│   ├── CapacityError  more is asked for than the slots can do; names the field
 │   └── StaleError     it was changed by somebody else since it was read
 └── UnavailableError   Redis, or what else is needed, does not answer
 """
@@ -83,6 +84,14 @@ class NotFoundError(ClusterError):
 
 class ConflictError(ClusterError):
     """It exists already, or a limit is reached."""
+
+
+class CapacityError(ConflictError):
+    """More is asked for than the slots can do; ``faults`` has the field, with the figures."""
+
+    def __init__(self, message: str, fault: FieldFault) -> None:
+        self.faults = (fault,)
+        super().__init__(message)
 
 
 class StaleError(ConflictError):

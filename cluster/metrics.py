@@ -10,7 +10,8 @@ from prometheus_client.registry import Collector
 
 from actors.messages import DropReason
 from cluster.errors import UnavailableError
-from cluster.registry import LedgerStatus, Registry, ShownState, SlotState, Snapshot
+from cluster.registry import LedgerStatus, Registry, ShownState, Snapshot
+from cluster.slot_metrics import slot_metrics
 
 OTHER = "_other"
 """Label of the streams beyond the bound, taken together; no stream id begins like this."""
@@ -54,9 +55,11 @@ class _RegistryCollector(Collector):
         ledgers = _labelled(snapshot, self._max_labels)
         yield from _counters(ledgers)
         yield _drops(ledgers)
+        yield _deadlines(ledgers)
         yield _latencies(ledgers)
         yield from _states(snapshot, self._max_labels)
-        yield from _slots(snapshot)
+        yield _steps(snapshot, self._max_labels)
+        yield from slot_metrics(snapshot.slots.values())
 
 
 def _redis_up(up: bool) -> Metric:
@@ -75,7 +78,7 @@ def _labelled(snapshot: Snapshot, max_labels: int) -> dict[str, LedgerStatus]:
 def _total(ledgers: Iterable[LedgerStatus]) -> LedgerStatus:
     """Counts add up; quantiles do not, so they are left out."""
     all_of_them = list(ledgers)
-    names = ("decoded", "inferred", "analysed", "events", "reconnects", "decode_errors")
+    names = ("decoded", "inferred", "on_time", "analysed", "events", "reconnects", "decode_errors")
     sums = {name: sum(getattr(ledger, name) for ledger in all_of_them) for name in names}
     dropped = {r: sum(ledger.dropped.get(r, 0) for ledger in all_of_them) for r in DropReason}
     return LedgerStatus(dropped=dropped, **sums)
@@ -98,6 +101,19 @@ def _drops(ledgers: Mapping[str, LedgerStatus]) -> Metric:
     for stream, ledger in ledgers.items():
         for reason, num in ledger.dropped.items():
             family.add_metric([stream, reason.value], num)
+    return family
+
+
+def _deadlines(ledgers: Mapping[str, LedgerStatus]) -> Metric:
+    family = CounterMetricFamily(
+        "sightline_deadlines",
+        "Frames by what became of their deadline: hit, late (inferred after it), or dropped.",
+        labels=["stream", "outcome"],
+    )
+    for stream, ledger in ledgers.items():
+        family.add_metric([stream, "hit"], ledger.on_time)
+        family.add_metric([stream, "late"], ledger.late)
+        family.add_metric([stream, "dropped"], ledger.dropped.get(DropReason.DEADLINE, 0))
     return family
 
 
@@ -128,20 +144,12 @@ def _states(snapshot: Snapshot, max_labels: int) -> Iterator[Metric]:
     yield count
 
 
-def _slots(snapshot: Snapshot) -> Iterator[Metric]:
-    slots = snapshot.slots.values()
-    count = GaugeMetricFamily("sightline_slots", "Live slots by state.", labels=["state"])
-    for state in SlotState:
-        count.add_metric([state.value], sum(slot.state is state for slot in slots))
-    yield count
-    room = GaugeMetricFamily(
-        "sightline_slot_streams", "Streams that a slot holds.", labels=["slot"]
+def _steps(snapshot: Snapshot, max_labels: int) -> Metric:
+    family = GaugeMetricFamily(
+        "sightline_stream_degrade_step",
+        "1 for what long overload takes from a stream.",
+        labels=["stream", "step"],
     )
-    most = GaugeMetricFamily(
-        "sightline_slot_max_streams", "Streams that a slot can hold.", labels=["slot"]
-    )
-    for slot in slots:
-        room.add_metric([slot.name], slot.num_streams)
-        most.add_metric([slot.name], slot.max_streams)
-    yield room
-    yield most
+    for stream in list(snapshot.streams)[:max_labels]:
+        family.add_metric([stream, snapshot.state(stream).degrade_step.value], 1.0)
+    return family

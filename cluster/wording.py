@@ -12,6 +12,8 @@ def describe_event(event: dict[str, Any]) -> str:
     number = f" #{track}" if track not in (None, "", -1, "-1") else ""
     data = event.get("data") or {}
     detail = data.get("direction") or data.get("state") or ""
+    if data.get("degrade_step", "none") != "none":
+        detail += f" {data['degrade_step']}"
     return f"{event['type']} {what}{number} {detail}".rstrip()
 
 

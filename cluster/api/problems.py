@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from cluster.errors import (
+    CapacityError,
     ClusterError,
     ConflictError,
     FieldFault,
@@ -126,8 +127,9 @@ def _cluster_error(request: Request, error: Exception) -> Response:
     if isinstance(error, InvalidError):
         names = ", ".join(fault.field or "the body" for fault in error.faults)
         return problem_response(request, status, f"not acceptable: {names}", error.faults)
+    faults = error.faults if isinstance(error, CapacityError) else ()
     headers = {"Retry-After": str(_RETRY_AFTER_S)} if status == 503 else None
-    return problem_response(request, status, str(error), headers=headers)
+    return problem_response(request, status, str(error), faults, headers)
 
 
 def _http_error(request: Request, error: Exception) -> Response:

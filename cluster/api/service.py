@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from actors.errors import SourceError
 from actors.specs import StreamSpec
+from cluster.api.admission import require_admissible
 from cluster.config.pipelines import BUILTIN_MODEL, NAME_PATTERN, PipelineSpec
 from cluster.errors import FieldFault, InvalidError, NotFoundError, StaleError
 from cluster.redaction import PLACEHOLDER, redacted
@@ -53,6 +54,7 @@ class StreamService:
 
         Raises:
             InvalidError: The body is not a stream job that can run.
+            CapacityError: The slots cannot hold its floor.
             ConflictError: The id is taken.
         """
         return self._registry.streams.create(self._checked(body, None))
@@ -64,6 +66,7 @@ class StreamService:
 
         Raises:
             InvalidError: The body is not a stream job that can run.
+            CapacityError: The slots cannot hold its floor.
             StaleError: ``if_match`` is given and names another generation.
         """
         body = {"id": stream, **body} if isinstance(body, dict) else body
@@ -84,6 +87,7 @@ class StreamService:
 
         Raises:
             InvalidError: The result would not be a stream job that can run.
+            CapacityError: The slots cannot hold its floor.
             NotFoundError: There is no such stream.
             StaleError: ``if_match`` names another generation, or others write without end.
         """
@@ -124,6 +128,7 @@ class StreamService:
             self._require_pipeline(spec.pipeline)
         if spec.url.startswith("file:") and (before is None or before.url != spec.url):
             self._require_video(spec.url)
+        require_admissible(self._registry, spec, before)
         return spec
 
     def _require_pipeline(self, name: str) -> None:

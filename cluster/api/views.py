@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from actors.messages import DropReason
-from actors.specs import StreamSpec
+from actors.specs import QosClass, StreamSpec
 from cluster.config.pipelines import PipelineSpec
 from cluster.redaction import redacted
 from cluster.registry import (
@@ -19,6 +19,12 @@ from cluster.registry import (
     StreamRecord,
     StreamStatus,
 )
+
+_SHOWN = {
+    *("session", "fps", "offered_fps", "inferred_fps", "queue_age_ms"),
+    *("source", "last_event", "updated_at"),
+}
+"""What the statistics take over from a status as it is."""
 
 
 class StreamView(BaseModel):
@@ -40,10 +46,22 @@ class StreamList(BaseModel):
     next: str | None = Field(None, description="`after` of the next page; null on the last.")
 
 
+class QosView(BaseModel):
+    """Quality of service, with the defaults of the class filled in."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    class_name: QosClass = Field(alias="class", description="critical, high, normal or low.")
+    weight: float = Field(description="Share of the engine under overload.")
+    deadline_ms: float = Field(description="Arrival to detections, milliseconds.")
+    min_fps: float = Field(description="Floor: `min_fps`, and no more than `max_fps`.")
+
+
 class StatsView(StateView):
     """Where the frames of a stream went, and how fast."""
 
     id: str
+    qos: QosView
     generation: int = Field(description="Version of the job that is asked for.")
     running_generation: int | None = Field(None, description="Version that runs.")
     session: int = Field(
@@ -52,11 +70,22 @@ class StatsView(StateView):
         "differs across restarts, too.",
     )
     fps: float = Field(0.0, description="Decoded frames a second, lately.")
+    offered_fps: float = Field(
+        0.0, description="Of these, how many it would have inferred: whole and within `max_fps`."
+    )
+    inferred_fps: float = Field(0.0, description="Of these, how many were.")
+    queue_age_ms: float | None = Field(
+        None, description="How long its waiting frame has waited; null where none waits."
+    )
     source: SourceStatus | None = Field(None, description="The camera's picture.")
     decoded: int = Field(0, description="Frames that came out of the decoder.")
     inferred: int = Field(0, description="Of these, how many went through the model.")
-    dropped: dict[DropReason, int] = Field({}, description="Of these, how many did not, and why.")
-    in_flight: int = Field(0, description="Of these, how many have not ended yet.")
+    on_time: int = Field(0, description="Of the inferred, how many before their deadline.")
+    late: int = Field(0, description="Of the inferred, how many after their deadline.")
+    dropped: dict[DropReason, int] = Field(
+        {}, description="Of the decoded, how many did not go through the model, and why."
+    )
+    in_flight: int = Field(0, description="Of the decoded, how many have not ended yet.")
     analysed: int = Field(0, description="Of the inferred, how many went through the rules.")
     events: int = Field(0, description="Events written.")
     reconnects: int = Field(0, description="Times that the camera was opened again.")
@@ -108,12 +137,25 @@ def stats_view(
 ) -> StatsView:
     """The counts of a stream under its lease; a stream that is disabled keeps its last ones."""
     head = {"id": record.spec.id, "generation": record.generation, **state.model_dump()}
+    head["qos"] = _qos_view(record.spec)
     is_current = lease is not None and status is not None and status.token == lease.token
     if status is None or (record.spec.enabled and not is_current):
         return StatsView.model_validate(head)
-    counts = status.model_dump(include={"session", "fps", "source", "last_event", "updated_at"})
+    ledger = status.ledger
+    head |= {"running_generation": status.generation, "late": ledger.late}
+    head["deadline_hits"] = ledger.deadline_hits
     return StatsView.model_validate(
-        {**status.ledger.model_dump(), **counts, **head, "running_generation": status.generation}
+        {**ledger.model_dump(), **status.model_dump(include=_SHOWN), **head}
+    )
+
+
+def _qos_view(spec: StreamSpec) -> QosView:
+    qos = spec.qos.resolved()
+    return QosView(
+        class_name=spec.qos.class_name,
+        weight=qos.weight,
+        deadline_ms=qos.deadline_ms,
+        min_fps=spec.floor_fps,
     )
 
 

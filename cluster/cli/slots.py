@@ -15,17 +15,19 @@ def slots(as_json: JsonFlag = False, *, api: ApiOption) -> None:
     if as_json:
         print_json(answer)
         return
-    table = Table("slot", "state", "device", "model", "streams", "waiting", "batch fill", "message")
+    table = Table("slot", "state", "model", "streams", "fps", "use", "waiting", "batch", "ladder")
+    table.add_column("message")
     for slot in answer["slots"]:
-        details = slot["details"]
         table.add_row(
             slot["name"],
             slot["state"],
-            slot["device"],
-            str(details.get("model", "")),
+            slot["model"],
             f"{slot['num_streams']}/{slot['max_streams']}",
-            str(details.get("num_waiting", "")),
-            f"{details.get('batch_fill', 0):.2f}",
+            f"{slot['capacity_fps']:.0f}" if slot["capacity_fps"] else "?",
+            f"{slot['utilisation']:.0%}",
+            str(slot["num_waiting"]),
+            f"{slot['batch_fill']:.2f}",
+            slot["ladder"]["name"] if slot["ladder"]["rung"] else "-",
             slot["message"],
         )
     console.print(table)

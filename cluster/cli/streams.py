@@ -39,6 +39,11 @@ def _complete_id(ctx: typer.Context, incomplete: str) -> list[str]:
 
 StreamId = Annotated[str, typer.Argument(help="Stream id.", autocompletion=_complete_id)]
 ClassOption = Annotated[QosClass | None, typer.Option("--class", help="Quality of service.")]
+Weight = Annotated[float | None, typer.Option(help="Share under overload; else that of the class.")]
+Deadline = Annotated[
+    float | None, typer.Option(help="Arrival to detections, ms; else that of the class.")
+]
+MinFps = Annotated[float | None, typer.Option(help="Floor; else that of the class.")]
 MaxFps = Annotated[float | None, typer.Option("--max-fps", help="Infer at most so many a second.")]
 Transport = Annotated[str | None, typer.Option("--transport", help="auto, tcp or udp.")]
 RulesFile = Annotated[
@@ -59,6 +64,9 @@ def add(
     url: Annotated[str, typer.Argument(help="rtsp://, http:// or file:// URL.")],
     name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
     qos_class: ClassOption = None,
+    weight: Weight = None,
+    deadline_ms: Deadline = None,
+    min_fps: MinFps = None,
     max_fps: MaxFps = None,
     transport: Transport = None,
     rules: RulesFile = None,
@@ -70,8 +78,9 @@ def add(
     api: ApiOption,
 ) -> None:
     """Submit a stream job."""
-    body = {"id": stream, "url": url, **_changes(name, qos_class, max_fps, transport, rules)}
-    more = {"pipeline": pipeline, "labels": _read_labels(labels or []), "loop": loop}
+    body = {"id": stream, "url": url, **_changes(name, max_fps, transport, rules)}
+    qos = _qos(qos_class, weight, deadline_ms, min_fps)
+    more = {"pipeline": pipeline, "labels": _read_labels(labels or []), "loop": loop, "qos": qos}
     body |= {key: value for key, value in more.items() if value}
     with ApiClient(api) as client:
         made = client.post("/v1/streams", body)
@@ -86,17 +95,9 @@ def list_streams(as_json: JsonFlag = False, *, api: ApiOption) -> None:
     if as_json:
         print_json(answer)
         return
-    table = Table("stream", "class", "state", "reason", "slot", "url")
+    table = Table("stream", "class", "state", "reason", "step", "on time", "slot", "url")
     for stream in answer["streams"]:
-        state = stream["status"]["state"]
-        table.add_row(
-            stream["id"],
-            stream["spec"]["qos"]["class"],
-            f"[{state_style(state)}]{state}[/]",
-            stream["status"].get("reason") or "",
-            stream["status"].get("slot") or "",
-            stream["spec"]["url"],
-        )
+        table.add_row(*_row(stream))
     console.print(table)
 
 
@@ -118,6 +119,9 @@ def update(
     url: Annotated[str | None, typer.Option(help="New URL.")] = None,
     name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
     qos_class: ClassOption = None,
+    weight: Weight = None,
+    deadline_ms: Deadline = None,
+    min_fps: MinFps = None,
     max_fps: MaxFps = None,
     transport: Transport = None,
     rules: RulesFile = None,
@@ -127,8 +131,10 @@ def update(
     api: ApiOption,
 ) -> None:
     """Change a stream job; what is not named stays."""
-    changes = _changes(name, qos_class, max_fps, transport, rules)
+    changes = _changes(name, max_fps, transport, rules)
     changes |= {k: v for k, v in (("url", url), ("enabled", enabled)) if v is not None}
+    qos = _qos(qos_class, weight, deadline_ms, min_fps)
+    changes |= {"qos": qos} if qos else {}
     if not changes:
         fail("nothing to change: name an option, see `sightline stream update --help`", 2)
     with ApiClient(api) as client:
@@ -144,23 +150,44 @@ def remove(stream: StreamId, api: ApiOption) -> None:
     console.print(f"removed [bold]{stream}[/]")
 
 
+def _row(stream: dict[str, Any]) -> tuple[str, ...]:
+    status = stream["status"]
+    state, step, hits = status["state"], status["degrade_step"], status["deadline_hits"]
+    return (
+        stream["id"],
+        stream["spec"]["qos"]["class"],
+        f"[{state_style(state)}]{state}[/]",
+        status["reason"],
+        "-" if step == "none" else step,
+        "-" if hits is None else f"{hits:.1%}",
+        status["slot"] or "",
+        stream["spec"]["url"],
+    )
+
+
 def _path(stream: str) -> str:
     """Quoted, so that an id with ``#`` or ``?`` cannot mean another stream."""
     return f"/v1/streams/{quote(stream, safe='')}"
 
 
 def _changes(
-    name: str | None,
-    qos_class: QosClass | None,
-    max_fps: float | None,
-    transport: str | None,
-    rules: Path | None,
+    name: str | None, max_fps: float | None, transport: str | None, rules: Path | None
 ) -> dict[str, Any]:
     values: dict[str, Any] = {"name": name, "max_fps": max_fps, "transport": transport}
-    if qos_class is not None:
-        values["qos"] = {"class": qos_class.value}
     if rules is not None:
         values["rules"] = _read_rules(rules)
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _qos(
+    qos_class: QosClass | None,
+    weight: float | None,
+    deadline_ms: float | None,
+    min_fps: float | None,
+) -> dict[str, Any]:
+    """What is named of the quality of service; what is not keeps the value that it has."""
+    class_name = None if qos_class is None else qos_class.value
+    values = {"class": class_name, "weight": weight, "deadline_ms": deadline_ms, "min_fps": min_fps}
     return {key: value for key, value in values.items() if value is not None}
 
 

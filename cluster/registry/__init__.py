@@ -2,6 +2,8 @@
 
 from cluster.registry.claims import Claims, plan_claims
 from cluster.registry.records import (
+    ClassLoad,
+    Ladder,
     Lease,
     LedgerStatus,
     PipelineRecord,
@@ -17,6 +19,8 @@ from cluster.registry.store import connect
 
 __all__ = [
     "Claims",
+    "ClassLoad",
+    "Ladder",
     "Lease",
     "LedgerStatus",
     "PipelineRecord",

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.ledger import LedgerEntry
-from actors.messages import DropReason, StreamState
-from actors.specs import StreamSpec
+from actors.messages import DegradeStep, DropReason, StreamState
+from actors.specs import QosClass, StreamSpec
 from cluster.config.pipelines import PipelineSpec
 
 
@@ -63,6 +63,27 @@ class SlotState(str, Enum):
     FAILED = "failed"
 
 
+class ClassLoad(_Record):
+    """The streams of one class at a slot's engine, counted since it was started."""
+
+    num_streams: int = Field(0, description="Streams of the class.")
+    num_waiting: int = Field(0, description="Frames that wait for a batch.")
+    oldest_wait_ms: float = Field(0.0, description="How long the oldest of these has waited.")
+    num_inferred: int = Field(0, description="Frames that went through the model.")
+    num_on_time: int = Field(0, description="Of these, how many before their deadline.")
+    num_dropped: int = Field(0, description="Frames that the scheduler gave up.")
+
+
+class Ladder(_Record):
+    """How far long overload has taken a slot down the degrade ladder."""
+
+    rung: int = Field(0, description="Rungs in force; 0 takes nothing from anybody.")
+    name: str = Field("none", description="Of the rung: class and step, as in `low floor_rate`.")
+    since: float = Field(0.0, description="UTC of the last change, seconds since 1970.")
+    steps: dict[str, DegradeStep] = Field({}, description="Streams that are degraded, and how.")
+    num_climbs: int = Field(0, description="Rungs taken since the engine started.")
+
+
 class SlotInfo(_Record):
     """What a slot says of itself."""
 
@@ -76,7 +97,24 @@ class SlotInfo(_Record):
     num_streams: int = Field(0, description="Streams that it holds.")
     started_at: float = Field(0.0, description="UTC, seconds since 1970.")
     updated_at: float = Field(0.0, description="UTC, seconds since 1970.")
-    details: dict[str, Any] = Field({}, description="Measurements and versions, for people.")
+    model: str = Field("", description="Model that runs; empty before the first is loaded.")
+    capacity_fps: float = Field(
+        0.0,
+        description="Frames a second that the engine infers at its best batch size: median of the "
+        "last 10 s; 0 until it is known.",
+    )
+    frame_ms: float = Field(
+        0.0, description="What one frame costs, a batch of its own, in ms; 0 until it is known."
+    )
+    floors_fps: float = Field(0.0, description="Sum of the floors of the streams that it holds.")
+    utilisation: float = Field(0.0, description="Share of the last seconds that it inferred.")
+    num_waiting: int = Field(0, description="Frames that wait for a batch.")
+    batch_fill: float = Field(0.0, description="Frames in a batch, on average.")
+    batch_ms: dict[int, float] = Field({}, description="What a batch costs in ms, by its size.")
+    batch_counts: dict[int, int] = Field({}, description="Batches so far, by number of frames.")
+    classes: dict[QosClass, ClassLoad] = Field({}, description="Load by class of service.")
+    ladder: Ladder = Field(Ladder(), description="What long overload takes from its streams.")
+    details: dict[str, Any] = Field({}, description="Its processes, for people.")
 
 
 class SourceStatus(_Record):
@@ -94,6 +132,7 @@ class LedgerStatus(_Record):
     decoded: int = Field(0, description="Pictures that came out of the decoder.")
     inferred: int = Field(0, description="Of these, how many went through the model.")
     dropped: dict[DropReason, int] = Field({}, description="Of these, how many did not, and why.")
+    on_time: int = Field(0, description="Of the inferred, how many before their deadline.")
     analysed: int = Field(0, description="Of the inferred, how many went through the rules.")
     events: int = Field(0, description="Events written.")
     reconnects: int = Field(0, description="Times that the camera was opened again.")
@@ -106,6 +145,17 @@ class LedgerStatus(_Record):
         {}, description="Inferred frames by latency, each bucket of 3 % by its middle in ms."
     )
 
+    @property
+    def late(self) -> int:
+        """Inferred frames whose deadline had passed."""
+        return self.inferred - self.on_time
+
+    @property
+    def deadline_hits(self) -> float | None:
+        """Share on time, of the frames that were inferred or given up for their deadline."""
+        due = self.inferred + self.dropped.get(DropReason.DEADLINE, 0)
+        return round(self.on_time / due, 4) if due else None
+
     @classmethod
     def from_entry(cls, entry: LedgerEntry) -> LedgerStatus:
         """The counts of a ledger row."""
@@ -113,6 +163,7 @@ class LedgerStatus(_Record):
             decoded=entry.decoded,
             inferred=entry.inferred,
             dropped=entry.dropped,
+            on_time=entry.on_time,
             analysed=entry.analysed,
             events=entry.events,
             reconnects=entry.reconnects,
@@ -133,7 +184,17 @@ class StreamStatus(_Record):
     slot: str
     token: int = Field(description="Fencing token of the lease.")
     generation: int = Field(0, description="Version of the spec that runs.")
+    degrade_step: DegradeStep = Field(
+        DegradeStep.NONE, description="What long overload takes from it."
+    )
     fps: float = Field(0.0, description="Decoded frames a second, lately.")
+    offered_fps: float = Field(
+        0.0, description="Of these, how many it would have inferred: whole and within max_fps."
+    )
+    inferred_fps: float = Field(0.0, description="Of these, how many were.")
+    queue_age_ms: float | None = Field(
+        None, description="How long its waiting frame has waited; null where none waits."
+    )
     source: SourceStatus | None = None
     session: int = Field(
         0,

@@ -7,7 +7,10 @@ from enum import Enum
 
 from pydantic import BaseModel, Field
 
+from actors.messages import DegradeStep
+from actors.specs import StreamSpec
 from cluster.redaction import redacted
+from cluster.registry.admission import HEADROOM, room_fps
 from cluster.registry.records import Lease, SlotInfo, SlotState, StreamRecord, StreamStatus
 
 
@@ -27,10 +30,18 @@ class StateView(BaseModel):
     """What a stream is doing, and why."""
 
     state: ShownState
-    reason: str = Field("", description="Short word: `no_slot`, `full`, `timeout`, `refused`.")
+    reason: str = Field("", description="Short word: `no_slot`, `capacity`, `timeout`, `refused`.")
     message: str = Field("", description="For people, with the remedy where there is one.")
     since: float | None = Field(None, description="UTC, seconds since 1970.")
     slot: str | None = Field(None, description="Slot that holds the stream.")
+    degrade_step: DegradeStep = Field(
+        DegradeStep.NONE, description="What long overload takes from it."
+    )
+    deadline_hits: float | None = Field(
+        None,
+        description="Share on time, of the frames that were inferred or given up for their "
+        "deadline; null before the first.",
+    )
 
 
 def state_of(
@@ -60,28 +71,46 @@ def state_of(
         message=redacted(status.message),
         since=status.since,
         slot=status.slot,
+        degrade_step=status.degrade_step,
+        deadline_hits=status.ledger.deadline_hits,
     )
 
 
 def _pending(record: StreamRecord, slots: Iterable[SlotInfo]) -> StateView:
-    reason, message = _why_pending(record.spec.pipeline, list(slots))
+    reason, message = _why_pending(record.spec, list(slots))
     return StateView(
         state=ShownState.PENDING, reason=reason, message=message, since=record.updated_at
     )
 
 
-def _why_pending(pipeline: str, slots: list[SlotInfo]) -> tuple[str, str]:
+def _why_pending(spec: StreamSpec, slots: list[SlotInfo]) -> tuple[str, str]:
     if not slots:
         return "no_slot", "no slot is alive: start one with `sightline up`"
-    serving = [slot for slot in slots if pipeline in slot.pipelines]
+    serving = [slot for slot in slots if spec.pipeline in slot.pipelines]
     if not serving:
-        return "no_pipeline", f"no slot serves the pipeline '{pipeline}': choose another"
+        return "no_pipeline", f"no slot serves the pipeline '{spec.pipeline}': choose another"
     ready = [slot for slot in serving if slot.state is SlotState.READY]
     if not ready:
         first = serving[0]
         about = f" ({redacted(first.message)})" if first.message else ""
         return "no_slot_ready", f"no slot is ready: {first.name} is {first.state.value}{about}"
-    if all(slot.num_streams >= slot.max_streams for slot in ready):
+    free = [slot for slot in ready if slot.num_streams < slot.max_streams]
+    if not free:
         room = sum(slot.max_streams for slot in ready)
         return "full", f"all slots are full ({room} streams): add a slot or remove a stream"
+    roomiest = max(free, key=_room_fps)
+    if _room_fps(roomiest) < spec.floor_fps:
+        return "capacity", _over_capacity(spec.floor_fps, roomiest)
     return "unclaimed", "waits for a slot to claim it"
+
+
+def _room_fps(slot: SlotInfo) -> float:
+    return room_fps(slot.capacity_fps, slot.floors_fps)
+
+
+def _over_capacity(floor_fps: float, slot: SlotInfo) -> str:
+    return (
+        f"the floors of {slot.num_streams + 1} streams ask for {slot.floors_fps + floor_fps:.1f} "
+        f"frames/s, slot {slot.name} infers {slot.capacity_fps:.1f} and promises "
+        f"{HEADROOM:.0%} of them: lower min_fps or max_fps, disable a stream, or add a slot"
+    )

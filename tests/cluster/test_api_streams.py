@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from actors.messages import DropReason, StreamState
+from actors.messages import DegradeStep, DropReason, StreamState
 from cluster.registry import LedgerStatus, SlotState, SourceStatus
 from tests.cluster.builders import ServedApi, served_api, slot_info, stream_status
 
@@ -204,7 +204,8 @@ def test_stats_put_job_lease_and_counts_together(
     ledger = LedgerStatus(
         decoded=10,
         inferred=6,
-        dropped={DropReason.SAMPLED: 3},
+        on_time=5,
+        dropped={DropReason.SAMPLED: 1, DropReason.DEADLINE: 2},
         in_flight=1,
         reconnects=2,
         latency_ms={"p50": 9.5, "p95": 20.0, "p99": 31.0},
@@ -217,6 +218,10 @@ def test_stats_put_job_lease_and_counts_together(
         message="rtsp://admin:hunter2@10.0.0.1/x: no answer for 3 s",
         generation=1,
         fps=24.9,
+        offered_fps=12.5,
+        inferred_fps=5.0,
+        queue_age_ms=31.5,
+        degrade_step=DegradeStep.FLOOR_RATE,
         source=SourceStatus(codec="h264", width=640, height=360, fps=25),
         ledger=ledger,
         last_event={"type": "line_cross"},
@@ -231,10 +236,18 @@ def test_stats_put_job_lease_and_counts_together(
         "slot": "s",
         "running_generation": 1,
         "fps": 24.9,
+        "offered_fps": 12.5,
+        "inferred_fps": 5.0,
+        "queue_age_ms": 31.5,
+        "degrade_step": "floor_rate",
+        "qos": {"class": "normal", "weight": 2, "deadline_ms": 400, "min_fps": 1},
         "source": {"codec": "h264", "width": 640, "height": 360, "fps": 25},
         "decoded": 10,
         "inferred": 6,
-        "dropped": {"sampled": 3},
+        "on_time": 5,
+        "late": 1,
+        "deadline_hits": 0.625,
+        "dropped": {"sampled": 1, "deadline": 2},
         "in_flight": 1,
         "reconnects": 2,
         "latency_ms": {"p50": 9.5, "p95": 20.0, "p99": 31.0},
@@ -242,6 +255,22 @@ def test_stats_put_job_lease_and_counts_together(
     }
     assert {key: stats[key] for key in expected} == expected
     assert stats["generation"] > 1
+
+
+def test_stats_show_the_quality_of_service_that_a_job_gets(http: httpx.Client, stream: str) -> None:
+    http.patch(f"/v1/streams/{stream}", json={"qos": {"class": "critical", "min_fps": 8}})
+    stats = http.get(f"/v1/streams/{stream}/stats").json()
+    assert stats["qos"] == {"class": "critical", "weight": 8, "deadline_ms": 100, "min_fps": 5}
+
+
+def test_a_stream_that_had_no_deadlines_yet_has_no_share_on_time(
+    api: ServedApi, http: httpx.Client, stream: str
+) -> None:
+    token = api.registry.leases.claim("s", [stream], TTL_MS)[stream]
+    api.registry.leases.publish_status(stream, token, stream_status("s", token), TTL_MS)
+    assert http.get(f"/v1/streams/{stream}/stats").json()["deadline_hits"] is None
+    status = http.get(f"/v1/streams/{stream}").json()["status"]
+    assert (status["deadline_hits"], status["degrade_step"]) == (None, "none")
 
 
 def test_counts_of_an_earlier_lease_are_shown_only_while_the_stream_is_disabled(

@@ -16,11 +16,13 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
+from actors.messages import DegradeStep, DropReason
 from cluster.cli.main import app, main
 from cluster.cli.running import local_api
 from cluster.cli.streams import _complete_id
 from cluster.embedded import free_port
 from cluster.errors import ClusterError
+from cluster.registry import Ladder, LedgerStatus
 from tests.cluster.builders import ServedApi, served_api, slot_info, stream_spec, stream_status
 
 NAMES = (f"cam{number}" for number in itertools.count())
@@ -115,7 +117,7 @@ def test_a_stream_is_added_with_its_labels_and_pipeline() -> None:
 def test_a_pipeline_that_is_not_there_is_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "no such pipeline: choose one of default" in failed(
+    assert "no such pipeline (given: nowhere): choose one of default" in failed(
         capsys, monkeypatch, "stream", "add", "x", URL, "--pipeline", "nowhere"
     )
 
@@ -161,6 +163,45 @@ def test_streams_are_listed_with_state_and_without_credentials(api: ServedApi, s
     line = next(line for line in ok("stream", "list").splitlines() if f" {stream} " in line)
     assert "running" in line
     assert "slot-a" in line
+
+
+def test_the_list_tells_what_overload_takes_and_how_many_frames_were_on_time(
+    api: ServedApi, stream: str
+) -> None:
+    ok("stream", "update", stream, "--class", "low")
+    token = api.registry.leases.claim("slot-a", [stream], 60_000)[stream]
+    ledger = LedgerStatus(inferred=90, on_time=89, dropped={DropReason.DEADLINE: 10})
+    status = stream_status(token=token, degrade_step=DegradeStep.FLOOR_RATE, ledger=ledger)
+    api.registry.leases.publish_statuses({stream: (token, status)}, 60_000)
+    line = next(line for line in ok("stream", "list").splitlines() if f" {stream} " in line)
+    assert all(f" {word} " in line for word in ("low", "floor_rate", "89.0%"))
+    stats = values("stream", "show", stream)["stats"]
+    assert (stats["on_time"], stats["late"], stats["deadline_hits"]) == (89, 1, 0.89)
+    assert stats["qos"] == {"class": "low", "weight": 1, "deadline_ms": 1000, "min_fps": 0.5}
+
+
+def test_the_whole_quality_of_service_can_be_given_and_changed() -> None:
+    name = next(NAMES)
+    given = ("--class", "high", "--weight", 3, "--deadline-ms", 150, "--min-fps", 0)
+    qos = values("stream", "add", name, URL, *given)["spec"]["qos"]
+    assert qos == {"class": "high", "weight": 3, "deadline_ms": 150, "min_fps": 0}
+    changed = values("stream", "update", name, "--min-fps", 2, "--weight", 5)["spec"]["qos"]
+    assert changed == {**qos, "min_fps": 2, "weight": 5}
+
+
+def test_a_refused_quality_of_service_is_told_with_figures_and_remedy(
+    api: ServedApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = slot_info("s1", model="traffic", capacity_fps=80.2, frame_ms=8.3)
+    api.registry.slots.publish(measured, 60_000)
+    said = failed(capsys, monkeypatch, "stream", "add", "x", URL, "--deadline-ms", "5")
+    assert "qos.deadline_ms: 5 ms is shorter than one batch of traffic, 8.3 ms" in said
+    assert "give at least 9" in said
+    said = failed(capsys, monkeypatch, "stream", "add", "x", URL, "--min-fps", "5000")
+    assert "the ready slots infer 80.2 (given: 5000)" in said
+    said = failed(capsys, monkeypatch, "stream", "add", "x", URL, "--weight", "0")
+    assert "qos.weight: is too small (given: 0.0): give more than 0" in said
+    api.registry.slots.remove("s1")
 
 
 def test_a_stream_is_shown_with_its_counts(stream: str) -> None:
@@ -257,14 +298,25 @@ def test_events_are_printed_as_a_json_object_a_line(api: ServedApi) -> None:
     assert [json.loads(line)["data"] for line in lines] == [{"a": 1}] * 2
 
 
-def test_slots_are_shown(api: ServedApi) -> None:
-    details = {"model": "traffic", "batch_fill": 2.5, "num_waiting": 3}
-    api.registry.slots.publish(slot_info("slot-a", num_streams=5, details=details), 60_000)
+def test_slots_are_shown_with_what_they_can_do_and_how_busy_they_are(api: ServedApi) -> None:
+    busy = slot_info(
+        "slot-a",
+        model="traffic",
+        num_streams=5,
+        capacity_fps=80.2,
+        utilisation=0.973,
+        num_waiting=3,
+        batch_fill=2.5,
+        ladder=Ladder(rung=1, name="low floor_rate"),
+    )
+    api.registry.slots.publish(busy, 60_000)
     line = next(line for line in ok("slots").splitlines() if "slot-a" in line)
-    assert all(word in line for word in ("ready", "traffic", "5/64", "2.50"))
+    words = ("ready", "traffic", "5/64", "80", "97%", "3", "2.50", "low floor_rate")
+    assert all(f" {word} " in line for word in words)
     assert [slot["name"] for slot in values("slots")["slots"]] == ["slot-a"]
     api.registry.slots.publish(slot_info("slot-a"), 60_000)
-    assert "slot-a" in ok("slots")
+    line = next(line for line in ok("slots").splitlines() if "slot-a" in line)
+    assert " ? " in line
     api.registry.slots.remove("slot-a")
 
 

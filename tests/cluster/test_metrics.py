@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from actors.messages import DropReason, StreamState
+from actors.messages import DegradeStep, DropReason, StreamState
+from actors.specs import QosClass
 from cluster.embedded import EmbeddedRedis
 from cluster.metrics import OTHER, collector_registry
-from cluster.registry import LedgerStatus, Registry, SlotState
+from cluster.registry import ClassLoad, Ladder, LedgerStatus, Registry, SlotState
 from tests.cluster.builders import fresh_prefix, slot_info, stream_spec, stream_status
 
 TTL_MS = 60_000
@@ -31,7 +33,7 @@ def registry(redis_url: str) -> Iterator[Registry]:
 
 
 def scrape(registry: Registry, max_labels: int = 100) -> dict[tuple[str, ...], float]:
-    """Samples by name and label values, whose label ``stream`` comes first."""
+    """Samples by name and label values, in order of the labels, with ``stream`` first."""
     text = generate_latest(collector_registry(registry, max_labels)).decode()
     return {
         (sample.name, *_values(sample.labels)): sample.value
@@ -41,13 +43,13 @@ def scrape(registry: Registry, max_labels: int = 100) -> dict[tuple[str, ...], f
 
 
 def _values(labels: dict[str, str]) -> list[str]:
-    return [labels[name] for name in sorted(labels, key=lambda name: name != "stream")]
+    return [labels[name] for name in sorted(labels, key=lambda name: (name != "stream", name))]
 
 
-def run(registry: Registry, stream: str, ledger: LedgerStatus) -> None:
+def run(registry: Registry, stream: str, ledger: LedgerStatus, **fields: Any) -> None:
     registry.streams.create(stream_spec(stream))
     token = registry.leases.claim("slot-a", [stream], TTL_MS)[stream]
-    status = stream_status("slot-a", token, state=StreamState.RUNNING, ledger=ledger)
+    status = stream_status("slot-a", token, state=StreamState.RUNNING, ledger=ledger, **fields)
     registry.leases.publish_status(stream, token, status, TTL_MS)
 
 
@@ -91,6 +93,58 @@ def test_streams_and_slots_are_counted_by_state(registry: Registry) -> None:
     assert samples["sightline_slots", "starting"] == 1
     assert samples["sightline_slot_streams", "slot-a"] == 1
     assert samples["sightline_slot_max_streams", "slot-a"] == 8
+
+
+def test_what_became_of_deadlines_is_counted_and_the_step_shown(registry: Registry) -> None:
+    ledger = LedgerStatus(
+        decoded=20, inferred=12, on_time=11, dropped={DropReason.DEADLINE: 4, DropReason.LOST: 1}
+    )
+    run(registry, "gate", ledger, degrade_step=DegradeStep.KEY_FRAMES)
+    registry.streams.create(stream_spec("yard"))
+    samples = scrape(registry)
+    assert samples["sightline_deadlines_total", "gate", "hit"] == 11
+    assert samples["sightline_deadlines_total", "gate", "late"] == 1
+    assert samples["sightline_deadlines_total", "gate", "dropped"] == 4
+    assert samples["sightline_stream_degrade_step", "gate", "key_frames"] == 1
+    assert samples["sightline_stream_degrade_step", "yard", "none"] == 1
+
+
+def test_a_slot_shows_capacity_use_queues_batches_and_ladder(registry: Registry) -> None:
+    waiting = ClassLoad(
+        num_waiting=3, oldest_wait_ms=40, num_inferred=100, num_on_time=97, num_dropped=5
+    )
+    info = slot_info(
+        capacity_fps=80.2,
+        floors_fps=36.5,
+        utilisation=0.97,
+        batch_ms={1: 8.0, 2: 14.0, 4: 26.0},
+        batch_counts={1: 10, 4: 5},
+        classes={QosClass.LOW: waiting},
+        ladder=Ladder(rung=2, name="normal floor_rate"),
+    )
+    registry.slots.publish(info, TTL_MS)
+    samples = scrape(registry)
+    assert samples["sightline_slot_capacity_fps", "slot-a"] == 80.2
+    assert samples["sightline_slot_floors_fps", "slot-a"] == 36.5
+    assert samples["sightline_slot_utilisation_ratio", "slot-a"] == 0.97
+    assert samples["sightline_slot_ladder_rung", "slot-a"] == 2
+    assert samples["sightline_queue_age_seconds", "low", "slot-a"] == pytest.approx(0.04)
+    assert samples["sightline_queue_frames", "low", "slot-a"] == 3
+    outcomes = {"on_time": 97, "late": 3, "dropped": 5}
+    for outcome, number in outcomes.items():
+        assert samples["sightline_class_frames_total", "low", outcome, "slot-a"] == number
+    sizes = {"1.0": 10, "2.0": 10, "4.0": 15, "+Inf": 15}
+    for size, number in sizes.items():
+        assert samples["sightline_batch_size_bucket", size, "slot-a"] == number
+    assert samples["sightline_batch_size_sum", "slot-a"] == 30
+    assert samples["sightline_batch_size_count", "slot-a"] == 15
+
+
+def test_a_slot_that_has_measured_nothing_can_be_scraped(registry: Registry) -> None:
+    registry.slots.publish(slot_info(), TTL_MS)
+    samples = scrape(registry)
+    assert samples["sightline_slot_capacity_fps", "slot-a"] == 0
+    assert samples["sightline_batch_size_count", "slot-a"] == 0
 
 
 def test_streams_beyond_the_bound_share_a_label_and_no_count_is_lost(registry: Registry) -> None:

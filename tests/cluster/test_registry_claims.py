@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 
 from actors.specs import QosClass
 from cluster.registry import Lease, StreamRecord, plan_claims
+from cluster.registry.admission import HEADROOM, floors_of
 from tests.cluster.builders import stream_record
 
 RANK = list(QosClass)
 STREAMS = [f"cam{number}" for number in range(12)]
+FLOORS = st.sampled_from([0, 0.5, 1, 2, 8])
+CAPACITIES = st.sampled_from([0, 5, 10, 20, 40])
 
 
 @st.composite
@@ -20,13 +23,25 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, StreamRecord], dict[str, Lease]]:
             stream,
             enabled=draw(st.booleans()),
             pipeline=draw(st.sampled_from(["default", "night"])),
-            qos={"class": draw(st.sampled_from(RANK))},
+            qos={"class": draw(st.sampled_from(RANK)), "min_fps": draw(FLOORS)},
         )
         for stream in draw(st.sets(st.sampled_from(STREAMS)))
     }
     leased = draw(st.dictionaries(st.sampled_from(STREAMS), st.sampled_from("ab")))
     leases = {stream: Lease(slot, n) for n, (stream, slot) in enumerate(leased.items())}
     return desired, leases
+
+
+def streams(*floors: float, qos: str = "normal") -> dict[str, StreamRecord]:
+    """Streams ``a``, ``b``, ... with these floors."""
+    return {
+        name: stream_record(name, qos={"class": qos, "min_fps": floor})
+        for name, floor in zip("abcdefgh", floors, strict=False)
+    }
+
+
+def held(*names: str) -> dict[str, Lease]:
+    return {name: Lease("slot", 1) for name in names}
 
 
 @given(world=worlds(), capacity=st.integers(0, 8))
@@ -58,16 +73,31 @@ def test_a_plan_never_breaks_the_rules(
     )
 
 
-@given(world=worlds(), capacity=st.integers(0, 8))
+@given(world=worlds(), max_streams=st.integers(0, 8), capacity_fps=CAPACITIES)
 def test_a_plan_that_was_carried_out_leaves_nothing_to_do(
-    world: tuple[dict[str, StreamRecord], dict[str, Lease]], capacity: int
+    world: tuple[dict[str, StreamRecord], dict[str, Lease]], max_streams: int, capacity_fps: float
 ) -> None:
     desired, leases = world
-    plan = plan_claims(desired, leases, "a", capacity)
+    plan = plan_claims(desired, leases, "a", max_streams, None, capacity_fps)
     after = {stream: lease for stream, lease in leases.items() if stream not in plan.release}
     after |= {stream: Lease("a", 100) for stream in plan.claim}
-    again = plan_claims(desired, after, "a", capacity)
+    again = plan_claims(desired, after, "a", max_streams, None, capacity_fps)
     assert (again.claim, again.release) == ((), ())
+
+
+@given(world=worlds(), capacity_fps=CAPACITIES.filter(bool))
+def test_what_is_claimed_fits_and_what_waits_does_not(
+    world: tuple[dict[str, StreamRecord], dict[str, Lease]], capacity_fps: float
+) -> None:
+    desired, leases = world
+    plan = plan_claims(desired, leases, "a", 99, None, capacity_fps)
+    mine = {s for s, lease in leases.items() if lease.slot == "a"} - set(plan.release)
+    floors = floors_of(desired[stream] for stream in mine | set(plan.claim))
+    if any(desired[stream].spec.floor_fps for stream in plan.claim):
+        assert floors <= capacity_fps * HEADROOM
+    runnable = {stream for stream, record in desired.items() if record.spec.enabled}
+    for stream in runnable - set(leases) - set(plan.claim):
+        assert floors + desired[stream].spec.floor_fps > capacity_fps * HEADROOM
 
 
 def test_the_most_important_are_claimed_first_and_equals_by_id() -> None:
@@ -85,3 +115,47 @@ def test_above_capacity_the_least_important_are_given_up() -> None:
     }
     leases = {stream: Lease("slot", 1) for stream in desired}
     assert plan_claims(desired, leases, "slot", 2).release == ("a",)
+
+
+def test_floors_are_claimed_up_to_nine_tenths_of_the_capacity() -> None:
+    desired = streams(4, 4, 1, 1)
+    plan = plan_claims(desired, {}, "slot", 9, None, capacity_fps=10)
+    assert plan.claim == ("a", "b", "c")
+
+
+def test_a_floor_that_does_not_fit_makes_smaller_ones_not_wait() -> None:
+    desired = streams(20, qos="critical") | {"z": stream_record("z", qos={"min_fps": 1})}
+    assert plan_claims(desired, {}, "slot", 9, None, capacity_fps=10).claim == ("z",)
+
+
+def test_the_floor_of_a_slow_stream_is_no_more_than_it_may_infer() -> None:
+    desired = {
+        name: stream_record(name, max_fps=1, qos={"class": "critical"}) for name in "abcdefgh"
+    }
+    assert len(plan_claims(desired, {}, "slot", 9, None, capacity_fps=10).claim) == 8
+
+
+def test_as_long_as_nothing_is_measured_no_floor_is_refused() -> None:
+    assert len(plan_claims(streams(900, 900), {}, "slot", 9, None, capacity_fps=0).claim) == 2
+
+
+def test_a_capacity_that_moves_by_a_tenth_around_its_mean_changes_nothing() -> None:
+    desired = streams(2, 2, 2, 2, 1, 1)
+    mine = held(*plan_claims(desired, {}, "slot", 9, None, capacity_fps=11).claim)
+    for capacity_fps in (9, 10, 11, 9.5, 9):
+        plan = plan_claims(desired, mine, "slot", 9, None, capacity_fps)
+        assert (plan.claim, plan.release) == ((), ())
+
+
+def test_when_the_capacity_falls_for_good_the_least_important_go_and_stay_away() -> None:
+    desired = streams(4, 4, 4)
+    desired["a"] = stream_record("a", qos={"class": "low", "min_fps": 4})
+    plan = plan_claims(desired, held("a", "b", "c"), "slot", 9, None, capacity_fps=9)
+    assert (plan.claim, plan.release) == ((), ("a",))
+    for capacity_fps in (9, 10, 11, 13):
+        assert plan_claims(desired, held("b", "c"), "slot", 9, None, capacity_fps).claim == ()
+
+
+def test_streams_without_a_floor_are_never_given_up_for_floors() -> None:
+    desired = streams(8, 8, 0, 0)
+    assert plan_claims(desired, held(*"abcd"), "slot", 9, None, capacity_fps=9).release == ("b",)

@@ -1,0 +1,92 @@
+"""Prometheus metrics of the slots: what they can do, how busy they are, how long frames wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from cluster.registry import SlotInfo, SlotState
+
+_GAUGES: dict[str, tuple[str, Callable[[SlotInfo], float]]] = {
+    "sightline_slot_streams": ("Streams that a slot holds.", lambda slot: slot.num_streams),
+    "sightline_slot_max_streams": (
+        "Streams that a slot can hold.",
+        lambda slot: slot.max_streams,
+    ),
+    "sightline_slot_capacity_fps": (
+        "Frames a second that a slot's engine infers at its best batch size; 0 until measured.",
+        lambda slot: slot.capacity_fps,
+    ),
+    "sightline_slot_floors_fps": (
+        "Frames a second that the floors of a slot's streams ask for.",
+        lambda slot: slot.floors_fps,
+    ),
+    "sightline_slot_utilisation_ratio": (
+        "Share of the last seconds in which a slot's engine inferred.",
+        lambda slot: slot.utilisation,
+    ),
+    "sightline_slot_ladder_rung": (
+        "How far a slot has gone down the degrade ladder; 0 where nothing is degraded.",
+        lambda slot: slot.ladder.rung,
+    ),
+}
+
+
+def slot_metrics(slots: Collection[SlotInfo]) -> Iterator[Metric]:
+    """Metrics of these slots, which are alive."""
+    count = GaugeMetricFamily("sightline_slots", "Live slots by state.", labels=["state"])
+    for state in SlotState:
+        count.add_metric([state.value], sum(slot.state is state for slot in slots))
+    yield count
+    for name, (about, value) in _GAUGES.items():
+        gauge = GaugeMetricFamily(name, about, labels=["slot"])
+        for slot in slots:
+            gauge.add_metric([slot.name], value(slot))
+        yield gauge
+    yield from _classes(slots)
+    yield _batch_sizes(slots)
+
+
+def _classes(slots: Collection[SlotInfo]) -> Iterator[Metric]:
+    age = GaugeMetricFamily(
+        "sightline_queue_age_seconds",
+        "How long the oldest frame that waits for a batch has waited.",
+        labels=["slot", "class"],
+    )
+    waiting = GaugeMetricFamily(
+        "sightline_queue_frames", "Frames that wait for a batch.", labels=["slot", "class"]
+    )
+    frames = CounterMetricFamily(
+        "sightline_class_frames",
+        "Frames of a class since its slot's engine was started: on_time, late or dropped.",
+        labels=["slot", "class", "outcome"],
+    )
+    for slot in slots:
+        for qos, load in slot.classes.items():
+            of = [slot.name, qos.value]
+            age.add_metric(of, load.oldest_wait_ms / 1e3)
+            waiting.add_metric(of, load.num_waiting)
+            frames.add_metric([*of, "on_time"], load.num_on_time)
+            frames.add_metric([*of, "late"], load.num_inferred - load.num_on_time)
+            frames.add_metric([*of, "dropped"], load.num_dropped)
+    yield from (age, waiting, frames)
+
+
+def _batch_sizes(slots: Collection[SlotInfo]) -> Metric:
+    family = HistogramMetricFamily(
+        "sightline_batch_size", "Frames in a batch of the model.", labels=["slot"]
+    )
+    for slot in slots:
+        buckets, total = [], 0
+        for size in sorted({*slot.batch_ms, *slot.batch_counts}):
+            total += slot.batch_counts.get(size, 0)
+            buckets.append((str(float(size)), total))
+        num_frames = sum(size * num for size, num in slot.batch_counts.items())
+        family.add_metric([slot.name], [*buckets, ("+Inf", total)], num_frames)
+    return family

@@ -1,0 +1,186 @@
+"""What no slot could keep is refused over HTTP, with the figures; what may stay is let alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from cluster.config import PipelineSpec
+from cluster.registry import SlotState
+from tests.cluster.builders import ServedApi, served_api, slot_info
+
+TTL_MS = 60_000
+NAMES = (f"cam{number}" for number in itertools.count())
+MEASURED = {"model": "traffic-yolox-int8", "capacity_fps": 80.2, "frame_ms": 8.3}
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[ServedApi]:
+    with served_api() as served:
+        yield served
+
+
+@pytest.fixture
+def http(api: ServedApi) -> Iterator[httpx.Client]:
+    """No stream is left from another test, and one slot has measured what it can do."""
+    for stream in api.registry.streams.all():
+        api.registry.streams.delete(stream)
+    for name in api.registry.slots.all():
+        api.registry.slots.remove(name)
+    publish(api)
+    with api.client() as client:
+        yield client
+
+
+def publish(api: ServedApi, name: str = "s1", **fields: Any) -> None:
+    api.registry.slots.publish(slot_info(name, **{**MEASURED, **fields}), TTL_MS)
+
+
+def post(http: httpx.Client, **fields: Any) -> httpx.Response:
+    return http.post("/v1/streams", json={"id": next(NAMES), "url": "rtsp://h/x", **fields})
+
+
+def added(http: httpx.Client, **fields: Any) -> str:
+    answer = post(http, **fields)
+    assert answer.status_code == 201, answer.text
+    return f"/v1/streams/{answer.json()['id']}"
+
+
+def fault(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    (only,) = answer.json()["errors"]
+    return dict(only)
+
+
+def test_a_deadline_shorter_than_one_batch_is_refused_with_both_times(http: httpx.Client) -> None:
+    refused = fault(post(http, qos={"deadline_ms": 5}), 422)
+    assert refused == {
+        "field": "qos.deadline_ms",
+        "message": "5 ms is shorter than one batch of traffic-yolox-int8, 8.3 ms",
+        "remedy": "give at least 9",
+    }
+    added(http, qos={"deadline_ms": 9})
+
+
+def test_the_deadline_of_a_class_counts_too(api: ServedApi, http: httpx.Client) -> None:
+    publish(api, frame_ms=150.0)
+    refused = fault(post(http, qos={"class": "critical"}), 422)
+    assert refused["message"].startswith("100 ms, the default of class critical, is shorter")
+    assert refused["remedy"] == "give at least 150"
+    path = added(http, qos={"class": "low"})
+    assert fault(http.patch(path, json={"qos": {"class": "critical"}}), 422)["field"] == (
+        "qos.deadline_ms"
+    )
+    added(http, qos={"class": "critical", "deadline_ms": 150, "min_fps": 1})
+
+
+def test_the_fastest_slot_of_the_pipeline_decides_about_a_deadline(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    publish(api, "slow", frame_ms=50.0)
+    publish(api, "other", frame_ms=1.0, pipelines=("night",))
+    publish(api, "broken", frame_ms=1.0, state=SlotState.FAILED)
+    assert "8.3 ms" in fault(post(http, qos={"deadline_ms": 5}), 422)["message"]
+    added(http, qos={"deadline_ms": 20})
+
+
+def test_floors_beyond_all_slots_are_refused_with_sum_capacity_and_what_would_fit(
+    http: httpx.Client,
+) -> None:
+    for _ in range(7):
+        added(http, qos={"min_fps": 10})
+    answer = post(http, qos={"min_fps": 12})
+    refused = fault(answer, 409)
+    assert refused == {
+        "field": "qos.min_fps",
+        "message": "the floors of 8 streams ask for 82.0 frames/s, the ready slots infer 80.2",
+        "remedy": "give min_fps or max_fps of at most 10.2, or lower min_fps of other streams, "
+        "disable one, or add a slot",
+        "value": "12",
+    }
+    assert answer.json()["type"] == "urn:sightline:problem:conflict"
+    added(http, qos={"min_fps": 10.2})
+    assert fault(post(http), 409)["remedy"].startswith("lower min_fps of other streams")
+    added(http, qos={"min_fps": 0})
+
+
+def test_another_slot_makes_room_for_floors(api: ServedApi, http: httpx.Client) -> None:
+    assert post(http, qos={"min_fps": 120}).status_code == 409
+    publish(api, "s2")
+    added(http, qos={"min_fps": 120})
+
+
+def test_a_floor_counts_up_to_max_fps_and_while_its_stream_is_enabled(http: httpx.Client) -> None:
+    path = added(http, max_fps=70, qos={"min_fps": 500})
+    assert post(http, qos={"min_fps": 20}).status_code == 409
+    off = added(http, enabled=False, qos={"min_fps": 500})
+    assert http.patch(off, json={"enabled": True}).status_code == 409
+    assert http.patch(path, json={"enabled": False}).status_code == 200
+    added(http, qos={"min_fps": 20})
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_a_change_is_held_to_the_same(http: httpx.Client, method: str) -> None:
+    path = added(http, qos={"min_fps": 1})
+    for qos, status in (({"min_fps": 100}, 409), ({"deadline_ms": 1}, 422), ({"weight": 0}, 422)):
+        body = {"url": "rtsp://h/x", "qos": qos}
+        (field,) = qos
+        assert fault(http.request(method, path, json=body), status)["field"] == f"qos.{field}"
+    assert http.get(path).json()["spec"]["qos"]["min_fps"] == 1
+
+
+def test_what_a_change_leaves_as_it_was_is_not_held_against_it(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    path = added(http, qos={"min_fps": 60, "deadline_ms": 20})
+    publish(api, capacity_fps=30.0, frame_ms=40.0)
+    assert http.patch(path, json={"name": "North gate"}).status_code == 200
+    assert http.patch(path, json={"qos": {"min_fps": 50, "deadline_ms": 30}}).status_code == 200
+    assert http.patch(path, json={"qos": {"min_fps": 51}}).status_code == 409
+    assert http.patch(path, json={"qos": {"deadline_ms": 29}}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        [],
+        [{"state": SlotState.STARTING}],
+        [{"capacity_fps": 0.0, "frame_ms": 0.0}],
+        [{"pipelines": ("night",)}],
+    ],
+)
+def test_as_long_as_nothing_is_measured_nothing_is_refused(
+    api: ServedApi, http: httpx.Client, slots: list[dict[str, Any]]
+) -> None:
+    api.registry.slots.remove("s1")
+    for fields in slots:
+        publish(api, **fields)
+    added(http, qos={"deadline_ms": 1, "min_fps": 500})
+
+
+def test_another_pipeline_has_its_own_slots(api: ServedApi, http: httpx.Client) -> None:
+    api.registry.pipelines.put("night", PipelineSpec())
+    publish(api, "n1", pipelines=("night",), capacity_fps=10.0, model="night-vision")
+    path = added(http, qos={"min_fps": 60})
+    added(http, pipeline="night", qos={"min_fps": 8})
+    refused = fault(http.patch(path, json={"pipeline": "night"}), 409)
+    assert "ask for 68.0 frames/s, the ready slots infer 10.0" in refused["message"]
+
+
+def test_a_stream_whose_floor_fits_on_no_slot_waits_with_the_figures(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    path = added(http, qos={"min_fps": 8})
+    publish(api, num_streams=11, floors_fps=88.0)
+    status = http.get(path).json()["status"]
+    assert (status["state"], status["reason"]) == ("pending", "capacity")
+    assert status["message"].startswith(
+        "the floors of 12 streams ask for 96.0 frames/s, slot s1 infers 80.2 and promises 90% "
+    )
+    assert "add a slot" in status["message"]
+    publish(api, num_streams=8, floors_fps=64.0)
+    assert http.get(path).json()["status"]["reason"] == "unclaimed"
