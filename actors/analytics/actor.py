@@ -7,6 +7,7 @@ and control calls are not queued behind frames.
 from __future__ import annotations
 
 from actors.analytics.status import AnalyticsStatus
+from actors.analytics.stream_state import StateChange
 from actors.ledger import Ledger
 from actors.messages import Assignment, FrameResult
 from actors.sinks.specs import SinkSpec
@@ -58,6 +59,10 @@ class AnalyticsActor:
     def process(self, results: tuple[FrameResult, ...]) -> None:
         """Analyse frames, each stream's in order: keep one call in flight, as threads overtake."""
         self._shard.process(results)
+
+    def report_states(self, changes: tuple[StateChange, ...]) -> None:
+        """Write an event of each change of a stream's state or degrade step."""
+        self._shard.report_states(changes)
 
     def status(self) -> AnalyticsStatus:
         """The last frame and event of each stream, and counts."""

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from actors.analytics.events import Event
+from actors.analytics.life_cycle import EventContext
 from actors.analytics.pipeline import StreamPipeline
 from actors.analytics.status import AnalyticsStatus, StreamAnalytics
+from actors.analytics.stream_state import StateChange, state_event
 from actors.ledger import Ledger, LedgerRow
 from actors.messages import Assignment, FrameResult
 from actors.sinks import Sink
@@ -82,6 +84,14 @@ class AnalyticsShard:
                 else:
                     self._process(stream, result)
 
+    def report_states(self, changes: Sequence[StateChange]) -> None:
+        """Write an event of each change; of streams that the shard does not have, none."""
+        with self._lock:
+            for change in changes:
+                stream = self._streams.get(change.stream)
+                if stream is not None:
+                    self._emit(stream, [self._state_event(stream, change)])
+
     def status(self) -> AnalyticsStatus:
         """The last frame and event of each stream, and counts."""
         with self._lock:
@@ -116,6 +126,12 @@ class AnalyticsShard:
         stream.last_frame = replace(result, detections=stream.pipeline.tracked)
         stream.counts.count_analysed()
         self._emit(stream, events)
+
+    def _state_event(self, stream: _Stream, change: StateChange) -> Event:
+        frame = stream.last_frame
+        labels = stream.pipeline.spec.labels
+        context = EventContext(change.stream, self._slot, frame.model if frame else "", labels)
+        return state_event(change, context, frame.pts_s if frame else 0.0)
 
     def _emit(self, stream: _Stream, events: Sequence[Event]) -> None:
         if events:

@@ -6,18 +6,31 @@ import json
 import pickle
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from actors.analytics.actor import AnalyticsActor
-from actors.analytics.events import Event, EventType
+from actors.analytics.events import Event, EventType, Phase
+from actors.analytics.stream_state import StateChange
 from actors.ledger import Ledger
-from actors.messages import Assignment, FrameResult
+from actors.messages import Assignment, DegradeStep, FrameResult, StreamState
 from actors.sinks import FileSinkSpec
 from tests.actors.builders import LABELS, detections, frame_result, stream_spec
 
 LINE = {"name": "line", "kind": "line", "points": [[0.5, 0.0], [0.5, 1.0]]}
+CHANGE = StateChange(
+    stream="gate",
+    session="7.0",
+    at=1_750_000_000.5,
+    state=StreamState.RECONNECTING,
+    reason="timeout",
+    message="no answer for 3 s",
+    step=DegradeStep.NONE,
+    previous=StreamState.RUNNING,
+    previous_step=DegradeStep.FLOOR_RATE,
+)
 YARD = {"name": "yard", "kind": "zone", "points": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]}
 
 
@@ -118,6 +131,56 @@ def test_other_labels_reach_all_streams(actor, tmp_path):
     actor.set_labels(("bus", "tram"))
     actor.process(drive())
     assert [e.class_name for e in written(tmp_path)] == ["tram"]
+
+
+def test_a_change_of_state_is_an_event_of_its_own(actor, ledger, tmp_path):
+    spec = stream_spec(LINE, labels={"site": "north"})
+    actor.open_stream(Assignment(spec, 1, 2, 1))
+    actor.report_states((CHANGE,))
+    (event,) = written(tmp_path)
+    assert (event.type, event.phase, event.stream) == (
+        EventType.STREAM_STATE,
+        Phase.INSTANT,
+        "gate",
+    )
+    assert (event.ts, event.pts, event.slot, event.model) == (1_750_000_000_500, 0.0, "slot-1", "")
+    assert (event.rule, event.track, event.class_name, event.box) == ("", None, "", None)
+    assert event.labels == {"site": "north"}
+    assert event.data == {
+        "state": "reconnecting",
+        "reason": "timeout",
+        "message": "no answer for 3 s",
+        "degrade_step": "none",
+        "previous": "running",
+        "previous_step": "floor_rate",
+    }
+    assert Event.from_fields(event.to_fields()) == event
+    assert ledger.row(2).read().events == 1
+    assert actor.status().streams["gate"].last_event == event
+
+
+def test_a_change_has_the_time_and_model_of_the_last_frame_and_one_id_however_often_told(
+    actor, tmp_path
+):
+    actor.open_stream(assignment())
+    actor.process(drive(last=5))
+    actor.report_states((CHANGE, CHANGE, replace(CHANGE, session="7.1")))
+    first, again, other = written(tmp_path)
+    assert (first.pts, first.model) == (0.4, "toy")
+    assert first.id == again.id != other.id
+
+
+def test_a_new_stream_has_no_state_before(actor, tmp_path):
+    actor.open_stream(assignment())
+    actor.report_states((replace(CHANGE, previous=None, previous_step=None),))
+    (event,) = written(tmp_path)
+    assert (event.data["previous"], event.data["previous_step"]) == (None, None)
+
+
+def test_changes_of_streams_that_the_shard_does_not_have_are_left_out(actor, tmp_path):
+    actor.open_stream(assignment())
+    actor.report_states((replace(CHANGE, stream="elsewhere"), CHANGE))
+    assert [event.stream for event in written(tmp_path)] == ["gate"]
 
 
 def test_stopping_ends_all_streams(actor, tmp_path):

@@ -33,6 +33,14 @@ from cluster.wording import describe_event, state_style
             {"type": "stream_state", "rule": "", "class": "", "data": {"state": "running"}},
             "stream_state running",
         ),
+        (
+            {"type": "stream_state", "data": {"state": "running", "degrade_step": "none"}},
+            "stream_state running",
+        ),
+        (
+            {"type": "stream_state", "data": {"state": "running", "degrade_step": "paused"}},
+            "stream_state running paused",
+        ),
     ],
 )
 def test_an_event_is_told_in_a_few_words(event: dict[str, Any], words: str) -> None:
