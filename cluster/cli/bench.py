@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.pretty import pprint
+from rich.progress import Progress
 
 from cluster.cli.output import console
 
@@ -45,6 +46,36 @@ def scheduler(json_file: JsonFile = None) -> None:
 
 
 @app.command()
+def qos(
+    seconds: Annotated[
+        float, typer.Option(min=6, max=3600, help="Simulated, of each workload.")
+    ] = 30.0,
+    json_file: JsonFile = None,
+    png: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Draw the comparison into this file.")
+    ] = None,
+) -> None:
+    """Batching policies side by side on a virtual clock: deadlines, fairness, work done."""
+    from cluster.bench.qos.checks import check_claims
+    from cluster.bench.qos.compare import compare
+    from cluster.bench.qos.document import document
+    from cluster.bench.qos.plot import check_can_draw, draw
+    from cluster.bench.qos.table import show
+
+    if png is not None:
+        check_can_draw()
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("simulating", total=None)
+        found = compare(seconds, lambda done, num: progress.update(task, completed=done, total=num))
+    checks = check_claims(found)
+    show(console, found, checks)
+    if json_file is not None:
+        _write(document(found, checks, seconds), json_file)
+    if png is not None:
+        draw(found, png)
+
+
+@app.command()
 def rtsp(
     clients: Annotated[int, typer.Option(min=1, max=256, help="Clients, a camera each.")] = 16,
     seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 10.0,
@@ -59,4 +90,8 @@ def rtsp(
 def _show(figures: dict[str, Any], json_file: Path | None) -> None:
     pprint(figures, console=console, expand_all=True)
     if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2) + "\n")
+        _write(figures, json_file)
+
+
+def _write(figures: dict[str, Any], json_file: Path) -> None:
+    json_file.write_text(json.dumps(figures, indent=2) + "\n")
