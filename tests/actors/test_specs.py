@@ -227,3 +227,19 @@ def test_a_stream_reads_what_it_wrote(spec: StreamSpec) -> None:
     assert "class_name" not in written
     assert StreamSpec.model_validate_json(written) == spec
     assert StreamSpec.model_validate(spec.model_dump()) == spec
+
+
+@pytest.mark.parametrize(
+    ("fields", "floor_fps"),
+    [
+        ({}, 1),
+        ({"qos": {"class": "critical"}}, 5),
+        ({"qos": {"class": "critical", "min_fps": 0}}, 0),
+        ({"qos": {"min_fps": 8}, "max_fps": 5}, 5),
+        ({"qos": {"min_fps": 8}, "max_fps": 10}, 8),
+    ],
+)
+def test_a_floor_comes_from_stream_or_class_and_is_no_more_than_max_fps(
+    fields: dict[str, Any], floor_fps: float
+) -> None:
+    assert stream(**fields).floor_fps == floor_fps
