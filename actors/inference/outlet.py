@@ -1,9 +1,10 @@
-"""Results on their way to analytics: batched calls, one in flight a shard, bounded."""
+"""Results on their way to analytics: batched calls, one in flight a shard, bounded and paced."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -13,12 +14,17 @@ logger = logging.getLogger(__name__)
 
 _MAX_RESULTS = 4096
 _RETRY_S = 0.1
+_MIN_INTERVAL_S = 0.02
+"""A call costs about as much as a tracker's work on a frame; events may wait for so long."""
 
 Deliver = Callable[[tuple[FrameResult, ...]], None]
 
 
 class ResultOutlet:
-    """Hands results to one analytics shard in order; all that came during a call go with the next.
+    """Hands results to one analytics shard in order; all that came since a call go with the next.
+
+    The first result after a pause goes at once; under load calls keep a least distance, since each
+    costs the same whatever it carries.
 
     Results that find the shard away for long are given up, oldest first; ``inferred - analysed`` of
     the ledger shows them.
@@ -53,11 +59,13 @@ class ResultOutlet:
 
     def _run(self) -> None:
         while (results := self._take()) is not None:
+            began = time.monotonic()
             try:
                 self._deliver(results)
             except ConnectionError as error:
                 logger.warning("analytics is away, %d results lost: %s", len(results), error)
-                threading.Event().wait(_RETRY_S)
+                time.sleep(_RETRY_S)
+            time.sleep(max(0.0, began + _MIN_INTERVAL_S - time.monotonic()))
 
     def _take(self) -> tuple[FrameResult, ...] | None:
         with self._changed:
