@@ -153,7 +153,7 @@ def test_all_that_the_project_asks_for_is_locked() -> None:
 
 def test_the_extras_that_are_spoken_of_exist() -> None:
     extras = set(metadata("sightline").get_all("Provides-Extra") or ())
-    assert extras == {"gpu", "mqtt", "test"}
+    assert extras == {"bench", "gpu", "mqtt", "test"}
     assert "paho-mqtt" in requirements("mqtt")
     assert "tensorrt" in requirements("gpu")
     assert "pytest" in requirements("test")

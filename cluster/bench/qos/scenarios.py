@@ -13,7 +13,7 @@ from cluster.bench.qos.workload import Camera, Trace, Workload, make_workload
 _CAMERA_FPS = 10.0
 _FAST_FPS = 120.0
 NUM_MORE = 10
-_MANY_OF_SECONDS = 1 / 3  # of the length of the others: four times as many frames a second
+_MANY_OF_SECONDS, _MIN_MANY_S = 1 / 3, 5.0  # there are four times as many frames a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ class Cell:
         return f"{name}, {self.num_more} more" if self.num_more else name
 
     def workload(self, seconds: float) -> Workload:
-        """The cameras and their frames; 1,000 streams are played a third as long."""
+        """The cameras and their frames; 1,000 streams are played a third as long, but 5 s."""
         if self.trace is Trace.MANY:
-            seconds *= _MANY_OF_SECONDS
+            seconds = max(_MIN_MANY_S, seconds * _MANY_OF_SECONDS)
         return make_workload(tuple(self._cameras()), self.trace, seconds)
 
     def _cameras(self) -> Iterator[Camera]:
