@@ -1,10 +1,18 @@
-"""The degrade ladder: what long overload takes from streams, from the lowest class up and back."""
+"""The degrade ladder: what long overload takes from streams, from the lowest class up and back.
+
+Pure: time is an argument. ``critical`` is never degraded. First classes are capped to their floors,
+which costs nobody what was promised to him. Key frames only, and the pause, break floors: they are
+for an engine that cannot serve the floors alone, and for decoders that do not keep up.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from actors.messages import DegradeStep
+from actors.inference.demand import LadderStream
+from actors.inference.overload import LadderConfig, Load, LoadTrend
+from actors.inference.rungs import RUNGS
+from actors.messages import DegradeStep, StreamQos, StreamStep, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +32,172 @@ class LadderStatus:
     since: float = 0.0
     steps: dict[str, DegradeStep] = field(default_factory=dict)
     num_climbs: int = 0
+
+
+class DegradeLadder:
+    """Climbs one rung when overload has lasted, and steps back when the load would allow it.
+
+    A step back needs room for what the streams would bring then. Where that proves wrong (nobody
+    knows what decoding will cost), the next one to the same rung waits twice as long.
+    """
+
+    def __init__(self, config: LadderConfig | None = None) -> None:
+        self._config = config or LadderConfig()
+        self._streams: dict[str, LadderStream] = {}
+        self._news: dict[str, dict[str, StreamStep]] = {}
+        self._num_climbs = 0
+        self.reset(0.0)
+
+    def reset(self, now: float) -> None:
+        """Take nothing from anybody, and begin anew: another engine serves."""
+        self._rung = 0
+        self._changed_at = now
+        self._overloaded_since: float | None = None
+        self._calm_since: float | None = None
+        self._stepped_back_at: float | None = None
+        self._holds_s: dict[int, float] = {}
+        self._updated_at: float | None = None
+        self._trend = LoadTrend(self._config)
+        for stream in self._streams.values():
+            self._tell(stream)
+
+    def open(self, owner: str, opened: StreamQos) -> None:
+        """A stream enters, or its quality of service changes."""
+        known = self._streams.get(opened.stream)
+        if known is None or known.owner != owner:
+            known = self._streams[opened.stream] = LadderStream(owner, opened)
+        known.apply(opened)
+        self._tell(known)
+
+    def close(self, stream: str) -> None:
+        """A stream leaves."""
+        known = self._streams.pop(stream, None)
+        if known is not None:
+            self._news.get(known.owner, {}).pop(stream, None)
+
+    def learn(self, ticket: Ticket) -> None:
+        """A frame has come: what its stream would bring follows from its number."""
+        stream = self._streams.get(ticket.stream)
+        if stream is not None:
+            stream.learn(ticket)
+
+    def take_steps(self, owner: str) -> tuple[StreamStep, ...]:
+        """What has changed for the streams of an owner since the last call."""
+        return tuple(self._news.pop(owner, {}).values())
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time for ``update``."""
+        return self._updated_at is None or now - self._updated_at >= self._config.interval_s
+
+    def update(self, load: Load, now: float) -> bool:
+        """Decide; True where the rung has changed."""
+        before, self._updated_at = self._rung, now
+        self._trend.observe(load, now)
+        self._settle_back_off(now)
+        if self._is_overloaded(now):
+            self._calm_since = None
+            self._overloaded_since = _first(self._overloaded_since, now)
+            if now - self._overloaded_since >= self._config.climb_after_s:
+                self._climb(now)
+        elif self._has_room(load, now):
+            self._overloaded_since = None
+            self._calm_since = _first(self._calm_since, now)
+            if now - self._calm_since >= self._hold_s(self._below()):
+                self._step_back(now)
+        else:
+            self._overloaded_since = self._calm_since = None
+        return self._rung != before
+
+    def status(self, now: float, utc: float) -> LadderStatus:
+        """What people see.
+
+        Args:
+            now: Seconds, the clock of ``update``.
+            utc: The same moment, seconds since 1970.
+        """
+        told = {name: stream.told.step for name, stream in self._streams.items() if stream.told}
+        return LadderStatus(
+            rung=self._rung,
+            name=" ".join(word.value for word in RUNGS[self._rung - 1]) if self._rung else "none",
+            since=utc - (now - self._changed_at),
+            steps={name: step for name, step in told.items() if step is not DegradeStep.NONE},
+            num_climbs=self._num_climbs,
+        )
+
+    def _is_overloaded(self, now: float) -> bool:
+        """Whether the next rung is called for."""
+        above = self._above()
+        if above is None:
+            return False
+        if self._trend.is_behind or not self._trend.is_full:
+            return self._trend.is_behind
+        breaks_floors = RUNGS[above - 1][1] is not DegradeStep.FLOOR_RATE
+        return not breaks_floors or self._floors_fps(self._rung, now) > self._trend.served_fps
+
+    def _has_room(self, load: Load, now: float) -> bool:
+        """Whether what the rung below would bring fits."""
+        if self._rung == 0 or not self._trend.decoders_keep_up:
+            return False
+        below = self._below()
+        breaks_floors = RUNGS[self._rung - 1][1] is not DegradeStep.FLOOR_RATE
+        needed_fps = (self._floors_fps if breaks_floors else self._offered_fps)(below, now)
+        # A full engine shows what it can do; one that is not has only its estimate.
+        capacity_fps = self._trend.served_fps if self._trend.is_full else load.capacity_fps
+        return needed_fps <= self._config.room * capacity_fps
+
+    def _offered_fps(self, rung: int, now: float) -> float:
+        return sum(stream.offered_fps(rung, now) for stream in self._streams.values())
+
+    def _floors_fps(self, rung: int, now: float) -> float:
+        return sum(stream.floor_fps(rung, now) for stream in self._streams.values())
+
+    def _above(self) -> int | None:
+        """The next rung that takes something from a stream that is here."""
+        present = {stream.qos_class for stream in self._streams.values()}
+        rungs = range(self._rung + 1, len(RUNGS) + 1)
+        return next((rung for rung in rungs if RUNGS[rung - 1][0] in present), None)
+
+    def _below(self) -> int:
+        """The rung from which the next one up takes something from a stream that is here."""
+        present = {stream.qos_class for stream in self._streams.values()}
+        rungs = range(self._rung - 1, -1, -1)
+        return next((rung for rung in rungs if RUNGS[rung][0] in present), 0)
+
+    def _climb(self, now: float) -> None:
+        if self._stepped_back_at is not None:
+            doubled_s = 2 * self._hold_s(self._rung)
+            self._holds_s[self._rung] = min(doubled_s, self._config.max_hold_s)
+        self._stepped_back_at = None
+        self._num_climbs += 1
+        self._move(self._above() or self._rung, now)
+
+    def _step_back(self, now: float) -> None:
+        self._stepped_back_at = now
+        self._move(self._below(), now)
+
+    def _hold_s(self, rung: int) -> float:
+        """How long there must be room before a step back to a rung."""
+        return self._holds_s.get(rung, self._config.hold_s)
+
+    def _settle_back_off(self, now: float) -> None:
+        """A step back that has held for long proves its rung."""
+        since = self._stepped_back_at
+        if since is not None and now - since >= self._config.relapse_s:
+            self._stepped_back_at = None
+            self._holds_s.pop(self._rung, None)
+
+    def _move(self, rung: int, now: float) -> None:
+        self._rung, self._changed_at = rung, now
+        self._overloaded_since = self._calm_since = None
+        self._trend.restart(now)
+        for stream in self._streams.values():
+            self._tell(stream)
+
+    def _tell(self, stream: LadderStream) -> None:
+        step = stream.tell(self._rung)
+        if step is not None:
+            self._news.setdefault(stream.owner, {})[step.stream] = step
+
+
+def _first(since: float | None, now: float) -> float:
+    return now if since is None else since

@@ -1,0 +1,111 @@
+"""Whether engine and decoders are overloaded, from what they report from second to second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_SMOOTHING = 0.3
+_CATCHING_UP = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class LadderConfig:
+    """When the ladder moves.
+
+    Attributes:
+        climb_after_s: So long must overload last for each rung, seconds.
+        settle_s: After each move nothing counts for so long: those concerned must hear of it first.
+        hold_s: So long must there be room for each step back, seconds.
+        max_hold_s: Longest such wait, after steps back that did not hold.
+        relapse_s: Overload so soon after a step back doubles the wait for the next to that rung.
+        full: Utilisation of the engine from which it is at its limit.
+        room: Share of the capacity that the load may have after a step back.
+        min_loss: Share of frames given up from which a full engine is overloaded.
+        max_decode_lag_s: Decoders that are further behind are overloaded.
+        interval_s: How often to decide.
+    """
+
+    climb_after_s: float = 5.0
+    settle_s: float = 2.0
+    hold_s: float = 10.0
+    max_hold_s: float = 300.0
+    relapse_s: float = 300.0
+    full: float = 0.95
+    room: float = 0.9
+    min_loss: float = 0.01
+    max_decode_lag_s: float = 1.0
+    interval_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How engine and decoders do.
+
+    Attributes:
+        utilisation: Share of the last seconds in which the engine was busy, 0 to 1.
+        capacity_fps: Frames a second that it can infer; 0 where that is not known yet.
+        num_inferred: Frames inferred so far.
+        num_given_up: Frames so far that were superseded, too late, or found no room.
+        decode_lag_s: How far decoders are behind, seconds.
+    """
+
+    utilisation: float
+    capacity_fps: float
+    num_inferred: int
+    num_given_up: int
+    decode_lag_s: float = 0.0
+
+
+class LoadTrend:
+    """Smooths what is reported. After a move it begins anew, once the move has taken effect."""
+
+    def __init__(self, config: LadderConfig) -> None:
+        self._config = config
+        self._last: tuple[float, Load] | None = None
+        self._settled_at = float("-inf")
+        self._is_settled = False
+        self._lost_fps = 0.0
+        self._usual_lag_s = 0.0
+        self.served_fps = 0.0
+
+    def restart(self, now: float) -> None:
+        """The ladder has moved: what was before tells nothing any more."""
+        self._settled_at = now + self._config.settle_s
+        self._is_settled = False
+
+    def observe(self, load: Load, now: float) -> None:
+        """The load of this moment."""
+        last, self._last = self._last, (now, load)
+        if last is None or now <= last[0] or now < self._settled_at:
+            return
+        elapsed_s, before = now - last[0], last[1]
+        served_fps = (load.num_inferred - before.num_inferred) / elapsed_s
+        lost_fps = (load.num_given_up - before.num_given_up) / elapsed_s
+        share = _SMOOTHING if self._is_settled else 1.0
+        self.served_fps += share * (served_fps - self.served_fps)
+        self._lost_fps += share * (lost_fps - self._lost_fps)
+        self._usual_lag_s += share * (load.decode_lag_s - self._usual_lag_s)
+        self._is_settled = True
+
+    @property
+    def is_full(self) -> bool:
+        """The engine is at its limit, and frames are given up for it."""
+        if self._last is None or not self._is_settled:
+            return False
+        loss = self._lost_fps / max(self.served_fps + self._lost_fps, 1e-9)
+        return self._last[1].utilisation >= self._config.full and loss >= self._config.min_loss
+
+    @property
+    def is_behind(self) -> bool:
+        """Decoders are behind, and do not catch up."""
+        if self._last is None or not self._is_settled:
+            return False
+        lag_s = self._last[1].decode_lag_s
+        return lag_s > self._config.max_decode_lag_s and lag_s >= _CATCHING_UP * self._usual_lag_s
+
+    @property
+    def decoders_keep_up(self) -> bool:
+        """Decoders are not behind, or hardly."""
+        if self._last is None or not self._is_settled:
+            return False
+        return self._last[1].decode_lag_s <= self._config.max_decode_lag_s / 2
