@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from cluster.client import ApiClient
 from cluster.config import PipelineSpec, SightlineConfig
 from cluster.demo.clips import demo_clips, demo_scenarios
 from cluster.demo.feeds import Feed, world_feeds
+from cluster.demo.rtsp.process import ServedCamera
 from cluster.demo.streaming import (
     Stats,
     is_balanced,
@@ -29,6 +30,9 @@ from cluster.models import resolve_model
 
 _NUM_FILMS = 4
 _WARM_UP_S = 5.0
+_MAX_GROWTH = 3
+_LEFT_OVER = 0.9
+"""The engine is saturated where it infers less than so much of what is decoded."""
 
 Report = Callable[[str], None]
 
@@ -37,6 +41,8 @@ def measure_e2e(
     *, num_cameras: int, fps: int, max_fps: float, seconds: float, report: Report
 ) -> dict[str, Any]:
     """Watch cameras in real time, then with no limit on inference, then run the plain loop.
+
+    Where the cameras without a limit offer less than the engine can take, more are added.
 
     Args:
         num_cameras: RTSP cameras, 640x360; they share four films.
@@ -51,7 +57,8 @@ def measure_e2e(
     """
     report("drawing the films")
     films = demo_clips(demo_scenarios(min(_NUM_FILMS, num_cameras), fps), lambda _done, _all: None)
-    ours = _watch(_feeds(world_feeds(films), num_cameras), max_fps, seconds, report)
+    feeds = _feeds(world_feeds(films), num_cameras * _MAX_GROWTH)
+    ours = _watch(feeds, num_cameras, max_fps, seconds, report)
     report("plain loop")
     saturated = ours["saturated"]
     plain = plain_loop(
@@ -70,7 +77,9 @@ def measure_e2e(
     }
 
 
-def _watch(feeds: Sequence[Feed], max_fps: float, seconds: float, report: Report) -> dict[str, Any]:
+def _watch(
+    feeds: Sequence[Feed], num_cameras: int, max_fps: float, seconds: float, report: Report
+) -> dict[str, Any]:
     """Both parts that need the cluster: in real time, then without a limit."""
     config = SightlineConfig.model_validate({"api": {"port": free_port()}})
     with (
@@ -79,14 +88,17 @@ def _watch(feeds: Sequence[Feed], max_fps: float, seconds: float, report: Report
         ApiClient(cluster.api_url) as api,
     ):
         report("warming up")
-        submit(api, feeds, cameras, max_fps)
-        _await_all(api, feeds)
+        first = feeds[:num_cameras]
+        submit(api, first, cameras, max_fps)
+        _await_all(api, first)
         time.sleep(_WARM_UP_S)
-        report(f"{len(feeds)} cameras in real time, {seconds:.0f} s")
-        realtime = _span(api, feeds, seconds)
-        final = settle(api, feeds)
+        report(f"{num_cameras} cameras in real time, {seconds:.0f} s")
+        realtime = _span(api, first, seconds)
+        final = settle(api, first)
         report("saturating the engine")
-        saturated = _saturate(api, feeds, seconds / 2)
+        for feed in first:
+            api.patch(f"/v1/streams/{feed.name}", {"enabled": True, "max_fps": None})
+        saturated = _saturate(api, feeds, cameras, num_cameras, seconds / 2)
     return {
         "realtime": realtime,
         "ledger_balanced": all(is_balanced(stats) for stats in final),
@@ -128,12 +140,22 @@ def _rate(before: Sequence[Stats], after: Sequence[Stats], key: str) -> float:
     )
 
 
-def _saturate(api: ApiClient, feeds: Sequence[Feed], seconds: float) -> dict[str, Any]:
-    for feed in feeds:
-        api.patch(f"/v1/streams/{feed.name}", {"enabled": True, "max_fps": None})
-    _await_all(api, feeds)
+def _saturate(
+    api: ApiClient,
+    feeds: Sequence[Feed],
+    cameras: Mapping[str, ServedCamera],
+    num_running: int,
+    seconds: float,
+) -> dict[str, Any]:
+    """What goes through when more is offered; half as many cameras are added where it is not."""
+    _await_all(api, feeds[:num_running])
     time.sleep(_WARM_UP_S)
-    return _span(api, feeds, seconds)
+    figures = {"cameras": num_running, **_span(api, feeds[:num_running], seconds)}
+    more = feeds[num_running : num_running + max(1, num_running // 2)]
+    if not more or figures["inferred_fps"] < _LEFT_OVER * figures["decoded_fps"]:
+        return figures
+    submit(api, more, cameras, None)
+    return _saturate(api, feeds, cameras, num_running + len(more), seconds)
 
 
 def _percentiles(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, float]:
