@@ -1,21 +1,22 @@
-"""The batch scheduler: which tickets make the next batch, and when. Pure: time is an argument.
-
-``submit`` brings tickets, ``next_batch`` takes a batch and says what was dropped, ``next_wakeup``
-says when to ask again, ``complete`` returns the finished batch so that the cost is learned.
-"""
+"""The batch scheduler: which tickets make the next batch, and when. Pure: time is an argument."""
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.inference.cost import CostEstimate
-from actors.inference.sharing import FairQueue, WaitingStream
-from actors.inference.window import BatchWindow
+from actors.inference.deadlines import Deadlines, latest_start
+from actors.inference.load import EngineLoad
+from actors.inference.sharing import FairQueue
+from actors.inference.snapshot import SchedulerSnapshot, Tally, stream_snapshot
+from actors.inference.waiting import WaitingStream
+from actors.inference.window import BatchWindow, Cadence
 from actors.messages import DropReason, Ticket
-from actors.specs import QosSpec
+from actors.specs import QosClass, QosSpec
+
+_PROMPT_CLASSES = frozenset((QosClass.CRITICAL, QosClass.HIGH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,89 +57,112 @@ class Decision:
     drops: tuple[Drop, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SchedulerSnapshot:
-    """The scheduler's state for people: counts, and what a batch costs."""
-
-    num_streams: int
-    num_waiting: int
-    num_in_flight: int
-    num_batches: int
-    num_batched: int
-    batch_ms: dict[int, float]
-
-
 class Scheduler:
-    """Batches the newest frame of each stream by deadline, class weight and floor."""
+    """Batches the newest frame of each stream by deadline, class weight and floor.
+
+    Bound for ``critical``: a frame of a class that is within its share waits for the batch that is
+    in flight when it comes, for the window, and for nothing else. Exactly: let every other frame of
+    ``critical`` that waits fit into the same batch with it; let its class have had less than its
+    share, which holds where its frames come at less than 8/15 of the capacity and at most one a
+    stream, or four, at once; let its own frame before be done; and let all floors fit beside it.
+    Then it is in the first batch that is taken after it came.
+
+    Bound for all: a stream whose frames wait is picked within a minute or its floor's time,
+    whichever is shorter, plus one pick for each floor that is due by then (twice that where floors
+    need less than half of the engine).
+    """
 
     def __init__(self, config: SchedulerConfig) -> None:
-        self.configure(config)
         self._queue = FairQueue()
+        self._load = EngineLoad()
+        self._tally = Tally()
         self._streams: dict[str, WaitingStream] = {}
-        self._deadlines: list[tuple[float, int, WaitingStream]] = []
-        self._waits: deque[tuple[float, int, WaitingStream]] = deque()
-        self._num_tickets = 0
+        self._deadlines = Deadlines()
+        self._short_deadlines: Counter[float] = Counter()
         self._in_flight: dict[int, Batch] = {}
         self._num_batches = 0
-        self._num_batched = 0
+        self._waits_since: float | None = None
         self._now = 0.0
+        self.configure(config)
 
     def configure(self, config: SchedulerConfig) -> None:
         """Schedule for another engine from now on; its costs are learned anew."""
         self._config = config
         self._cost = CostEstimate(config.batch_sizes)
         self._window = BatchWindow(config.max_queue_delay_s)
+        self._learn_after = self._num_batches
+        for stream in self._streams.values():
+            stream.cadence = Cadence()
+        self._limit_batches()
 
     def open(self, stream: str, qos: QosSpec, now: float) -> None:
         """A stream enters, or its quality of service changes; its waiting frame stays."""
         known = self._streams.get(stream)
         if known is None:
-            known = WaitingStream(stream, qos.class_name, 1.0, float("inf"), served_at=now)
-            self._streams[stream] = known
-        if known.ticket is None:
-            known.apply(qos)
+            known = self._streams[stream] = WaitingStream(stream, qos.class_name)
+            known.is_in_flight = self._has_in_flight(stream)
+            self._join(known, qos, now)
             return
-        self._queue.leave(known)
-        known.apply(qos)
-        self._enter(known, now)
+        can_be_taken = known.ticket is not None and not known.is_in_flight
+        if can_be_taken:
+            self._queue.leave(known)
+        self._quit(known)
+        self._join(known, qos, now)
+        if can_be_taken:
+            self._queue.entitle(known)
+            self._queue.enter(known, now)
 
     def close(self, stream: str) -> tuple[Drop, ...]:
         """A stream leaves; its waiting frame is dropped as ``closed``."""
         known = self._streams.pop(stream, None)
-        if known is None or known.ticket is None:
+        if known is None:
             return ()
-        return (self._drop(known, DropReason.CLOSED),)
+        drops = () if known.ticket is None else (self._drop(known, DropReason.CLOSED),)
+        self._window.forget(known.cadence)
+        self._quit(known)
+        return drops
 
     def submit(self, tickets: Iterable[Ticket], now: float) -> tuple[Drop, ...]:
         """Bring tickets; the waiting frame of the same stream is superseded by its newer one."""
-        drops = []
-        for ticket in tickets:
-            self._window.arrived(now)
-            drop = self._admit(ticket, now)
-            if drop is not None:
-                drops.append(drop)
-        return tuple(drops)
+        self._now = max(self._now, now)
+        admitted = (self._admit(ticket, now) for ticket in tickets)
+        return tuple(drop for drop in admitted if drop is not None)
 
     def next_batch(self, now: float) -> Decision:
         """Close a batch if one is due, and give up the frames that can no longer be on time."""
-        self._now = now
+        self._now = max(self._now, now)
         drops = self._expire(now)
         num_waiting = len(self._queue)
-        if num_waiting == 0 or now < self._closes_at(num_waiting, now):
-            return Decision(None, drops)
-        return Decision(self._fill(self._cost.best_size(num_waiting), now), drops)
+        if num_waiting and now < self._closes_at(num_waiting, now):
+            if self._waits_since is None:
+                self._waits_since = now
+            return Decision(None, tuple(drops))
+        self._waits_since = None
+        size = self._size(now, drops)
+        return Decision(self._fill(size, now) if size else None, tuple(drops))
 
     def next_wakeup(self) -> float | None:
         """When ``next_batch`` could decide otherwise by itself; None where nothing waits."""
-        num_waiting = len(self._queue)
-        if num_waiting == 0:
+        if not self._deadlines:
             return None
-        return min(self._closes_at(num_waiting, self._now), self._expires_at())
+        late_at = self._deadlines.latest_start(self._cost.lasts_s(1))
+        num_waiting = len(self._queue)
+        return min(late_at, self._closes_at(num_waiting, self._now)) if num_waiting else late_at
 
     def complete(self, batch: Batch, now: float) -> None:
-        """The engine has finished a batch; what it took is learned."""
-        self._in_flight.pop(batch.number, None)
-        self._cost.learn(len(batch.tickets), now - batch.taken_at)
+        """The engine has finished a batch, not always the oldest; what it took is learned."""
+        if self._in_flight.pop(batch.number, None) is None:
+            return
+        self._now = max(self._now, now)
+        charged_s = self._load.ended(batch.number, now)
+        if batch.number > self._learn_after:
+            self._cost.learn(len(batch.tickets), charged_s, now - batch.taken_at)
+            self._queue.reserve(self._cost.capacity_fps)
+        for ticket in batch.tickets:
+            stream = self._streams.get(ticket.stream)
+            if stream is not None:
+                self._tally.inferred(stream, ticket, now)
+                self._release(stream, now)
 
     @property
     def is_backlogged(self) -> bool:
@@ -146,90 +170,128 @@ class Scheduler:
         return len(self._queue) >= 2 * self._config.batch_sizes[-1]
 
     def snapshot(self) -> SchedulerSnapshot:
-        """Counts and costs as they are now."""
-        sizes = self._config.batch_sizes
+        """Counts, costs and streams as of the last call."""
+        streams = {name: stream_snapshot(s, self._now) for name, s in self._streams.items()}
         return SchedulerSnapshot(
-            num_streams=len(self._streams),
-            num_waiting=len(self._queue),
+            num_streams=len(streams),
+            num_waiting=len(self._deadlines),
             num_in_flight=sum(len(batch.tickets) for batch in self._in_flight.values()),
             num_batches=self._num_batches,
-            num_batched=self._num_batched,
-            batch_ms={size: round(self._cost.seconds(size) * 1e3, 3) for size in sizes},
+            num_batched=self._tally.num_batched,
+            batch_ms={
+                size: round(self._cost.seconds(size) * 1e3, 3) for size in self._config.batch_sizes
+            },
+            capacity_fps=round(self._cost.capacity_fps, 3),
+            utilisation=round(self._load.utilisation(self._now), 4),
+            classes=self._tally.classes(streams.values()),
+            batch_counts=self._tally.batch_counts(),
+            streams=streams,
         )
+
+    def _join(self, stream: WaitingStream, qos: QosSpec, now: float) -> None:
+        self._queue.join(stream, qos, now)
+        if stream.qos_class in _PROMPT_CLASSES:
+            self._short_deadlines[stream.deadline_s] += 1
+            self._limit_batches()
+
+    def _quit(self, stream: WaitingStream) -> None:
+        self._queue.quit(stream)
+        if stream.qos_class in _PROMPT_CLASSES:
+            self._short_deadlines -= Counter((stream.deadline_s,))
+            self._limit_batches()
+
+    def _limit_batches(self) -> None:
+        """A frame that just missed a batch must wait for it, and its own takes as long again."""
+        shortest_s = min(self._short_deadlines, default=float("inf"))
+        self._cost.limit_duration((shortest_s - self._config.max_queue_delay_s) / 2.0)
+
+    def _has_in_flight(self, stream: str) -> bool:
+        batches = self._in_flight.values()
+        return any(ticket.stream == stream for batch in batches for ticket in batch.tickets)
 
     def _admit(self, ticket: Ticket, now: float) -> Drop | None:
         stream = self._streams.get(ticket.stream)
         if stream is None:
             return Drop(ticket, DropReason.CLOSED)
-        older, stream.ticket = stream.ticket, ticket
-        self._num_tickets += 1
-        stream.ticket_number = self._num_tickets
-        heapq.heappush(self._deadlines, (ticket.deadline, self._num_tickets, stream))
-        if older is not None:
-            return Drop(older, DropReason.SUPERSEDED)
-        self._enter(stream, now)
-        return None
-
-    def _enter(self, stream: WaitingStream, now: float) -> None:
-        self._queue.enter(stream)
-        self._waits.append((now, stream.entry, stream))
+        older, stream.ticket, stream.waiting_since = stream.ticket, ticket, now
+        self._window.arrived(stream.cadence, now)
+        self._deadlines.put(stream)
+        if older is None:
+            self._queue.entitle(stream)
+            if not stream.is_in_flight:
+                self._queue.enter(stream, now)
+            return None
+        if not stream.is_in_flight:
+            self._queue.renew(stream)
+        self._tally.dropped(stream)
+        return Drop(older, DropReason.SUPERSEDED)
 
     def _drop(self, stream: WaitingStream, reason: DropReason) -> Drop:
-        self._queue.leave(stream)
-        return Drop(_take_ticket(stream), reason)
+        self._deadlines.remove(stream)
+        if not stream.is_in_flight:
+            self._queue.leave(stream)
+        self._tally.dropped(stream)
+        return Drop(stream.take(), reason)
 
-    def _expire(self, now: float) -> tuple[Drop, ...]:
+    def _release(self, stream: WaitingStream, now: float) -> None:
+        """The stream's frame is done: its next one, if it is here already, can be taken."""
+        self._deadlines.remove(stream)
+        stream.is_in_flight = False
+        if stream.ticket is not None:
+            self._deadlines.put(stream)
+            self._queue.enter(stream, now)
+
+    def _expire(self, now: float) -> list[Drop]:
         """Drop what cannot be on time even in a batch of its own that starts now."""
         drops = []
-        while self._expires_at() < now:
-            drops.append(self._drop(self._deadlines[0][2], DropReason.DEADLINE))
-        return tuple(drops)
-
-    def _expires_at(self) -> float:
-        """When the earliest deadline among the waiting frames can no longer be met."""
-        heap = self._deadlines
-        while heap and heap[0][2].ticket_number != heap[0][1]:
-            heapq.heappop(heap)
-        return _latest_start(heap[0][2].ticket, self._cost.seconds(1)) if heap else float("inf")
+        shortest_s = self._cost.lasts_s(1)
+        while (stream := self._deadlines.late(shortest_s, now)) is not None:
+            drops.append(self._drop(stream, DropReason.DEADLINE))
+        return drops
 
     def _closes_at(self, num_waiting: int, now: float) -> float:
         """When the batch that could be made of the waiting frames must start."""
-        largest = self._config.batch_sizes[-1]
-        if num_waiting >= min(largest, len(self._streams)) or not self._cost.batching_pays():
+        num_more = self._cost.num_missing(num_waiting)
+        if not num_more:
             return now
-        delay_s = self._window.delay_s(largest - num_waiting)
-        extra_s = self._cost.seconds(largest) - self._cost.seconds(1)
-        return min(self._oldest_wait() + delay_s, self._expires_at() - extra_s)
+        arrival = self._window.arrival(num_more, now)
+        since = now if self._waits_since is None else self._waits_since
+        lasts_s = self._cost.lasts_s(num_waiting + num_more)
+        latest = min(since + self._config.max_queue_delay_s, self._deadlines.latest_take(lasts_s))
+        if arrival > latest or not self._cost.waiting_pays(num_waiting, num_more, arrival - now):
+            return now
+        return arrival
 
-    def _oldest_wait(self) -> float:
-        while self._waits and self._waits[0][2].entry != self._waits[0][1]:
-            self._waits.popleft()
-        return self._waits[0][0] if self._waits else float("inf")
+    def _size(self, now: float, drops: list[Drop]) -> int:
+        """How many frames to take; 0 for none. Gives up those that the batch would make late.
+
+        For one that is entitled to be served, because its class has had less than its share or its
+        floor is due, the batch is made as small as it must be. Where others could do that as well,
+        overload would shrink every batch, and with them what the engine can do.
+        """
+        size = self._cost.best_size(len(self._queue))
+        lasts_s = self._cost.lasts_s(size)
+        while (stream := self._deadlines.late_if_taken(lasts_s, now)) is not None:
+            if self._queue.is_entitled(stream, now):
+                while size > 1 and latest_start(stream, self._cost.lasts_s(size)) < now:
+                    size = self._cost.fitting(size - 1)
+                break
+            drops.append(self._drop(stream, DropReason.DEADLINE))
+        return self._cost.fitting(min(size, len(self._queue)))
 
     def _fill(self, size: int, now: float) -> Batch:
         tickets: list[Ticket] = []
-        while len(tickets) < size:
+        for _ in range(size):
             stream = self._queue.pop(now)
             if stream is None:
-                break
-            tickets.append(_take_ticket(stream))
+                raise ValueError(f"a batch of {size} was begun, {len(tickets)} frames wait")
+            self._deadlines.remove(stream)
+            self._window.taken(stream.cadence, now)
+            stream.is_in_flight = True
+            tickets.append(stream.take())
         self._num_batches += 1
-        self._num_batched += len(tickets)
+        self._tally.batch(size)
         batch = Batch(self._num_batches, tuple(tickets), now)
         self._in_flight[batch.number] = batch
+        self._load.began(batch.number, now)
         return batch
-
-
-def _latest_start(ticket: Ticket | None, cost_s: float) -> float:
-    """When a ticket is given up; half its time is always its own, whatever one slow batch cost."""
-    if ticket is None:
-        return float("inf")
-    return ticket.deadline - min(cost_s, (ticket.deadline - ticket.arrival) / 2)
-
-
-def _take_ticket(stream: WaitingStream) -> Ticket:
-    ticket = stream.ticket
-    if ticket is None:
-        raise AssertionError(f"{stream.stream} was queued without a ticket")
-    stream.ticket, stream.ticket_number = None, 0
-    return ticket

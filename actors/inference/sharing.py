@@ -1,123 +1,181 @@
-"""Who is next: classes share by weight, streams of a class alike, and floors go first.
+"""Who is next: classes share by weight, streams of a class alike, and floors are kept.
 
 Start-time fair queueing (Goyal, Vin, Cheng 1996) at two levels. Each class and each stream has a
 virtual time that advances by 1 / weight with each frame served; the one furthest behind is next.
-Who comes back from idleness starts where the last one served began, so unused share goes to others
-and is not saved up. A stream not served for 1 / min_fps seconds goes before all shares.
+
+To that four things are added. A class that has had less than its share may catch up, at most one
+frame for each of its streams: it goes before all others, the most important class first (rate-
+controlled static priority, Zhang, Ferrari 1993). Streams of a class that are within one frame of
+each other are equally entitled: the earliest deadline goes first. Shares are for overload: as long
+as everything that waited was taken within the last 0.2 s, frames go in the order of arrival, so
+that nobody pays for a class without need; but ``critical`` still goes first, unless all that waits
+is done within 30 ms. And floors are kept: see ``FloorQueue``.
 """
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass, field
 
-from actors.messages import Ticket
+from actors.inference.floors import FloorQueue
+from actors.inference.lazy_heap import LazyHeap
+from actors.inference.waiting import LONGEST_FLOOR_S, WaitingStream
 from actors.specs import CLASS_DEFAULTS, QosClass, QosSpec
 
-
-@dataclass(slots=True)
-class WaitingStream:
-    """A stream's place in the queue; at most one ticket of it waits.
-
-    Attributes:
-        stream: Stream id.
-        qos_class: The class whose share it uses.
-        weight: Its share within the class, relative to the class's usual weight.
-        floor_s: Longest time between two served frames, seconds; infinite without a floor.
-        served_at: When its last frame was picked.
-        ticket: The frame that waits, if any.
-        ticket_number: Which ticket that is; entries of earlier ones in the heaps are void.
-        entry: Number of its present wait, 0 while it does not wait; earlier entries are void.
-    """
-
-    stream: str
-    qos_class: QosClass
-    weight: float
-    floor_s: float
-    served_at: float
-    virtual_time: float = 0.0
-    ticket: Ticket | None = None
-    ticket_number: int = 0
-    entry: int = 0
-
-    def apply(self, qos: QosSpec) -> None:
-        """Take over a changed quality of service."""
-        values = qos.resolved()
-        self.qos_class = qos.class_name
-        self.weight = values.weight / CLASS_DEFAULTS[qos.class_name].weight
-        self.floor_s = 1.0 / values.min_fps if values.min_fps else float("inf")
+_LEAST_DEPTH = 4
+_OVERLOADED_AFTER_S = 0.2
+_SHORT_S = 0.03
 
 
 @dataclass(slots=True)
 class _ClassQueue:
+    name: QosClass
     weight: float
     virtual_time: float = 0.0
     clock: float = 0.0
-    num_waiting: int = 0
-    heap: list[tuple[float, int, WaitingStream]] = field(default_factory=list)
+    num_streams: int = 0
+    heap: LazyHeap[WaitingStream] = field(default_factory=LazyHeap)
+
+    @property
+    def depth(self) -> float:
+        """How far it may be behind or ahead of its share, in virtual time."""
+        return max(self.num_streams, _LEAST_DEPTH) / self.weight
 
 
 class FairQueue:
-    """Streams with a waiting frame, in the order in which the engine should take them."""
+    """Streams with a frame that can be taken, in the order in which the engine should take them."""
 
     def __init__(self) -> None:
-        self._classes = {name: _ClassQueue(d.weight) for name, d in CLASS_DEFAULTS.items()}
-        self._floors: list[tuple[float, int, WaitingStream]] = []
+        self._classes = {name: _ClassQueue(name, d.weight) for name, d in CLASS_DEFAULTS.items()}
+        self._floors = FloorQueue()
+        self._floors_fps = 0.0
         self._clock = 0.0
-        self._num_entries = 0
+        self._num_waiting = 0
+        self._empty_at = 0.0
+        self._capacity_fps = 0.0
 
     def __len__(self) -> int:
-        return sum(queue.num_waiting for queue in self._classes.values())
+        return self._num_waiting
 
-    def enter(self, stream: WaitingStream) -> None:
-        """The stream's first waiting frame has come."""
+    def reserve(self, capacity_fps: float) -> None:
+        """Tell the floors what the engine can do, frames a second; 0 where not known."""
+        self._capacity_fps = capacity_fps
+        self._floors.reserve(self._floors_fps, capacity_fps)
+
+    def join(self, stream: WaitingStream, qos: QosSpec, now: float) -> None:
+        """A stream that is in no class comes into the one that its quality of service names."""
+        values = qos.resolved()
+        queue = self._classes[qos.class_name]
+        is_same = stream.qos_class is qos.class_name
+        stream.qos_class = qos.class_name
+        stream.weight = values.weight / queue.weight
+        stream.deadline_s = values.deadline_ms / 1e3
+        stream.floor_s = min(LONGEST_FLOOR_S, 1.0 / max(values.min_fps, 1e-9))
+        stream.due = min(stream.due, now + stream.floor_s)
+        # Virtual times of two classes have nothing to do with each other, nor those of two weights.
+        most = queue.clock + 1.0 / stream.weight
+        stream.virtual_time = min(stream.virtual_time, most) if is_same else queue.clock
+        queue.num_streams += 1
+        self._floors_fps += stream.min_fps
+
+    def quit(self, stream: WaitingStream) -> None:
+        """A stream that does not wait leaves its class."""
+        self._classes[stream.qos_class].num_streams -= 1
+        self._floors_fps -= stream.min_fps
+
+    def entitle(self, stream: WaitingStream) -> None:
+        """A frame of the stream came after a time without: unused share is not saved up."""
         queue = self._classes[stream.qos_class]
-        if queue.num_waiting == 0:
-            queue.virtual_time = max(queue.virtual_time, self._clock)
+        queue.virtual_time = max(queue.virtual_time, self._clock - queue.depth)
         stream.virtual_time = max(stream.virtual_time, queue.clock)
-        queue.num_waiting += 1
-        self._num_entries += 1
-        stream.entry = self._num_entries
-        heapq.heappush(queue.heap, (stream.virtual_time, stream.entry, stream))
-        if stream.floor_s != float("inf"):
-            due = stream.served_at + stream.floor_s
-            heapq.heappush(self._floors, (due, stream.entry, stream))
+
+    def enter(self, stream: WaitingStream, now: float) -> None:
+        """The stream's waiting frame can be taken."""
+        if not self._num_waiting:
+            self._begin_anew(now)
+        self._num_waiting += 1
+        self._floors.enter(stream)
+        self.renew(stream)
+
+    def renew(self, stream: WaitingStream) -> None:
+        """Another frame of the stream waits in the same place."""
+        if stream.ticket is None:
+            raise ValueError(f"{stream.stream} has no frame that waits")
+        key = (stream.virtual_time // 1.0, stream.ticket.deadline)
+        self._classes[stream.qos_class].heap.put(stream, key)
 
     def leave(self, stream: WaitingStream) -> None:
-        """The stream's frame was dropped or its service changes."""
-        self._classes[stream.qos_class].num_waiting -= 1
-        stream.entry = 0
+        """The stream's frame cannot be taken any more."""
+        self._num_waiting -= 1
+        self._classes[stream.qos_class].heap.remove(stream)
+        self._floors.leave(stream)
 
     def pop(self, now: float) -> WaitingStream | None:
         """Take the next stream and charge it for one frame; None where nothing waits."""
-        stream = self._overdue(now) or self._by_share()
-        if stream is None:
+        queue = self._next_class(now)
+        if queue is None:
             return None
-        queue = self._classes[stream.qos_class]
+        stream = self._floors.pick(now, is_within_share=queue.virtual_time < self._clock)
+        if stream is not None:
+            self._charge_floor(stream)
+        else:
+            stream = self._charge_share(queue)
         self.leave(stream)
-        self._clock, queue.clock = queue.virtual_time, stream.virtual_time
-        queue.virtual_time += 1.0 / queue.weight
-        stream.virtual_time += 1.0 / stream.weight
-        stream.served_at = now
+        # What came late does not put off what comes next, but at most one is caught up.
+        stream.due = min(max(stream.due + stream.floor_s, now), now + stream.floor_s)
         return stream
 
-    def _overdue(self, now: float) -> WaitingStream | None:
-        while self._floors:
-            due, entry, stream = self._floors[0]
-            if stream.entry != entry:
-                heapq.heappop(self._floors)
-            elif due <= now:
-                return heapq.heappop(self._floors)[2]
-            else:
-                return None
-        return None
+    def is_entitled(self, stream: WaitingStream, now: float) -> bool:
+        """Whether the stream's class is within its share, or its floor is due."""
+        return self._classes[stream.qos_class].virtual_time < self._clock or stream.due <= now
 
-    def _by_share(self) -> WaitingStream | None:
-        waiting = [queue for queue in self._classes.values() if queue.num_waiting]
-        if not waiting:
-            return None
-        queue = min(waiting, key=lambda q: q.virtual_time)
-        while True:
-            _, entry, stream = heapq.heappop(queue.heap)
-            if stream.entry == entry:
-                return stream
+    def _begin_anew(self, now: float) -> None:
+        """All that waited was taken: nobody has had too little, or too much."""
+        self._empty_at = now
+        self._clock = max(self._clock, *(queue.virtual_time for queue in self._classes.values()))
+        for queue in self._classes.values():
+            queue.virtual_time = self._clock
+
+    def _next_class(self, now: float) -> _ClassQueue | None:
+        is_overloaded = now - self._empty_at >= _OVERLOADED_AFTER_S
+        return self._by_share() if is_overloaded else self._by_arrival()
+
+    def _by_share(self) -> _ClassQueue | None:
+        chosen = None
+        for queue in self._classes.values():
+            if not queue.heap:
+                continue
+            if queue.virtual_time < self._clock:
+                return queue
+            if chosen is None or queue.virtual_time < chosen.virtual_time:
+                chosen = queue
+        return chosen
+
+    def _by_arrival(self) -> _ClassQueue | None:
+        is_short = self._num_waiting <= self._capacity_fps * _SHORT_S
+        critical = self._classes[QosClass.CRITICAL]
+        if critical.heap and not is_short and critical.virtual_time <= self._clock:
+            return critical
+        chosen, oldest = None, float("inf")
+        for queue in self._classes.values():
+            first = queue.heap.first()
+            if first is not None and first.ticket is not None and first.ticket.arrival < oldest:
+                chosen, oldest = queue, first.ticket.arrival
+        return chosen
+
+    def _charge_share(self, queue: _ClassQueue) -> WaitingStream:
+        stream = queue.heap.first()
+        if stream is None:
+            raise ValueError(f"no stream of class {queue.name.value} waits")
+        self._clock = max(self._clock, queue.virtual_time)
+        queue.clock = max(queue.clock, stream.virtual_time)
+        queue.virtual_time += 1.0 / queue.weight
+        stream.virtual_time += 1.0 / stream.weight
+        return stream
+
+    def _charge_floor(self, stream: WaitingStream) -> None:
+        """Floors count towards the share, but what exceeds it is no debt for ever."""
+        queue = self._classes[stream.qos_class]
+        most = max(queue.virtual_time, self._clock + queue.depth)
+        queue.virtual_time = min(queue.virtual_time + 1.0 / queue.weight, most)
+        most = max(stream.virtual_time, queue.clock + _LEAST_DEPTH / stream.weight)
+        stream.virtual_time = min(stream.virtual_time + 1.0 / stream.weight, most)

@@ -1,34 +1,83 @@
-"""How long a batch that is not full may wait for company."""
+"""How long a batch that is not full may wait for company: as far as arrivals can be foreseen."""
 
 from __future__ import annotations
 
-from collections import deque
+from dataclasses import dataclass
 
-_HISTORY_S = 0.5
+_SMOOTHING = 0.25
+_LONGEST_STEP = 2.0
+_BUCKETS = 5
+
+
+@dataclass(slots=True)
+class Cadence:
+    """When the next frame of one stream is expected.
+
+    Attributes:
+        last_s: When its last frame came; None before the first.
+        period_s: Usual time between two frames; 0 before the second. A pause counts as little.
+        bucket: Where it is counted as expected; None while it is not.
+    """
+
+    last_s: float | None = None
+    period_s: float = 0.0
+    bucket: int | None = None
 
 
 class BatchWindow:
-    """Waits only as long as the arrivals of the last half second promise to fill the batch.
+    """Foresees arrivals stream by stream.
 
-    A camera that paused adds no arrivals, so nobody waits for it.
+    A frame is expected one usual period after the last one of its stream, once that was taken. A
+    camera that pauses is past its time, is not expected any more and so is not waited for.
+
+    Args:
+        max_delay_s: Nothing further ahead counts.
     """
 
     def __init__(self, max_delay_s: float) -> None:
         self._max_delay_s = max_delay_s
-        self._arrivals: deque[float] = deque()
+        self._width_s = max_delay_s / _BUCKETS
+        self._expected: dict[int, int] = {}
 
-    def arrived(self, now: float) -> None:
-        """A ticket came."""
-        self._arrivals.append(now)
-        while self._arrivals[0] < now - _HISTORY_S:
-            self._arrivals.popleft()
+    def arrived(self, cadence: Cadence, now: float) -> None:
+        """A frame of the stream came: none is expected while it waits."""
+        self.forget(cadence)
+        last_s, cadence.last_s = cadence.last_s, now
+        if last_s is None:
+            return
+        gap_s, period_s = now - last_s, cadence.period_s
+        if period_s == 0.0:
+            cadence.period_s = gap_s
+        else:
+            step_s = min(gap_s, _LONGEST_STEP * period_s) - period_s
+            cadence.period_s += _SMOOTHING * step_s
 
-    def delay_s(self, num_missing: int) -> float:
-        """Seconds to wait for ``num_missing`` more tickets; 0 where not even one is likely.
+    def taken(self, cadence: Cadence, now: float) -> None:
+        """The stream's frame waits no longer: the next one would be company."""
+        if self._width_s <= 0.0 or cadence.last_s is None or cadence.period_s == 0.0:
+            return
+        expected_at = cadence.last_s + cadence.period_s
+        if expected_at <= now:
+            return
+        bucket = cadence.bucket = int(expected_at / self._width_s)
+        self._expected[bucket] = self._expected.get(bucket, 0) + 1
 
-        Changes only with an arrival, so that a wait once begun has a fixed end.
-        """
-        rate = len(self._arrivals) / _HISTORY_S
-        if rate * self._max_delay_s < 1.0:
-            return 0.0
-        return min(self._max_delay_s, num_missing / rate)
+    def forget(self, cadence: Cadence) -> None:
+        """Expect nothing of the stream."""
+        bucket, cadence.bucket = cadence.bucket, None
+        if bucket is None:
+            return
+        self._expected[bucket] -= 1
+        if not self._expected[bucket]:
+            del self._expected[bucket]
+
+    def arrival(self, num: int, now: float) -> float:
+        """When ``num`` more frames should have come; infinite if not within the longest delay."""
+        if self._width_s <= 0.0:
+            return float("inf")
+        first = int(now / self._width_s)
+        for bucket in range(first, first + _BUCKETS):
+            num -= self._expected.get(bucket, 0)
+            if num <= 0:
+                return (bucket + 1) * self._width_s
+        return float("inf")

@@ -1,0 +1,54 @@
+"""A heap from which entries can be withdrawn, without ever growing past twice what it holds."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_SLACK = 32
+
+
+class LazyHeap(Generic[T]):
+    """Hashable items by a key; each item is in it at most once.
+
+    A withdrawn entry stays in the heap until it comes to the top, or until such entries are half of
+    the heap, which is then built anew: O(log n) for each call on average.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[tuple[float, ...], int, T]] = []
+        self._live: dict[T, int] = {}
+        self._num_puts = 0
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    @property
+    def num_entries(self) -> int:
+        """Entries held in memory, the withdrawn ones too."""
+        return len(self._heap)
+
+    def put(self, item: T, key: tuple[float, ...]) -> None:
+        """Add an item, or give it another key; of equal keys the one put first comes first."""
+        self._num_puts += 1
+        self._live[item] = self._num_puts
+        heapq.heappush(self._heap, (key, self._num_puts, item))
+        if len(self._heap) > 2 * len(self._live) + _SLACK:
+            self._heap = [e for e in self._heap if self._live.get(e[2]) == e[1]]
+            heapq.heapify(self._heap)
+
+    def remove(self, item: T) -> None:
+        """Withdraw an item; nothing happens where it is not there."""
+        self._live.pop(item, None)
+
+    def first(self) -> T | None:
+        """The item with the lowest key; None where there is none."""
+        heap, live = self._heap, self._live
+        while heap:
+            _, number, item = heap[0]
+            if live.get(item) == number:
+                return item
+            heapq.heappop(heap)
+        return None
