@@ -25,13 +25,23 @@ def e2e(
     fps: Annotated[int, typer.Option(min=1, max=60, help="Of each camera.")] = 25,
     max_fps: Annotated[float, typer.Option(min=0.1, help="Inferences a second and camera.")] = 5.0,
     seconds: Annotated[float, typer.Option(min=2, help="Length of the real-time part.")] = 30.0,
+    overload: Annotated[
+        bool,
+        typer.Option(
+            "--overload",
+            help="Ask 1.4 times of what the engine can do, then add ten cameras: a plain queue "
+            "first, then ours.",
+        ),
+    ] = False,
     json_file: JsonFile = None,
 ) -> None:
     """The whole path: real cameras and inference, latency, and throughput against a plain loop."""
     from cluster.bench.e2e import measure_e2e
+    from cluster.bench.overload import measure_overload
 
+    measure = measure_overload if overload else measure_e2e
     with console.status("starting") as status:
-        figures = measure_e2e(
+        figures = measure(
             num_cameras=cameras, fps=fps, max_fps=max_fps, seconds=seconds, report=status.update
         )
     _show(figures, json_file)
