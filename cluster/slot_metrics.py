@@ -23,6 +23,10 @@ _GAUGES: dict[str, tuple[str, Callable[[SlotInfo], float]]] = {
         "Frames a second that a slot's engine infers at its best batch size; 0 until measured.",
         lambda slot: slot.capacity_fps,
     ),
+    "sightline_slot_admission_fps": (
+        "Frames a second against which the floors of a slot's streams are admitted.",
+        lambda slot: slot.admission_fps,
+    ),
     "sightline_slot_floors_fps": (
         "Frames a second that the floors of a slot's streams ask for.",
         lambda slot: slot.floors_fps,

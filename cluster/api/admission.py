@@ -60,9 +60,9 @@ def _require_floor(
     spec: StreamSpec, slots: Sequence[SlotInfo], records: Mapping[str, StreamRecord]
 ) -> None:
     """A floor of nothing takes nothing from others, so it is never refused."""
-    if not slots or any(slot.capacity_fps <= 0 for slot in slots) or spec.floor_fps == 0:
+    if not slots or any(slot.admission_fps <= 0 for slot in slots) or spec.floor_fps == 0:
         return
-    capacity = sum(slot.capacity_fps for slot in slots)
+    capacity = sum(slot.admission_fps for slot in slots)
     floors = _floors_beside(spec, records)
     asked = sum(floors) + spec.floor_fps
     if asked > capacity:

@@ -103,6 +103,11 @@ class SlotInfo(_Record):
         description="Frames a second that the engine infers at its best batch size: median of the "
         "last 10 s; 0 until it is known.",
     )
+    admission_fps: float = Field(
+        0.0,
+        description="What floors are admitted against: the capacity when the engine was last busy; "
+        "twice `capacity_fps` before, as batches overlap then; 0 until it is known.",
+    )
     frame_ms: float = Field(
         0.0, description="What one frame costs, a batch of its own, in ms; 0 until it is known."
     )

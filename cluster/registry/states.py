@@ -105,12 +105,12 @@ def _why_pending(spec: StreamSpec, slots: list[SlotInfo]) -> tuple[str, str]:
 
 
 def _room_fps(slot: SlotInfo) -> float:
-    return room_fps(slot.capacity_fps, slot.floors_fps)
+    return room_fps(slot.admission_fps, slot.floors_fps)
 
 
 def _over_capacity(floor_fps: float, slot: SlotInfo) -> str:
     return (
         f"the floors of {slot.num_streams + 1} streams ask for {slot.floors_fps + floor_fps:.1f} "
-        f"frames/s, slot {slot.name} infers {slot.capacity_fps:.1f} and promises "
+        f"frames/s, slot {slot.name} infers {slot.admission_fps:.1f} and promises "
         f"{HEADROOM:.0%} of them: lower min_fps or max_fps, disable a stream, or add a slot"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import ray
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors.analytics.actor import AnalyticsActor
+from actors.analytics.stream_state import StateChange
 from actors.inference.actor import EngineActor, EngineStatus, shard_of
 from actors.inference.service import EngineOptions, PoolConfig
 from actors.ingest.actor import IngestActor
@@ -115,6 +116,20 @@ class Crew:
     def close_rules(self, stream: str, holding: Holding) -> None:
         """End a stream's tracks and rules, once its frames have ended."""
         _tell(self._shard(holding), "close_stream", stream)
+
+    def report_states(self, changes: Sequence[StateChange]) -> list[StateChange]:
+        """Hand changes to the shards of their streams, without waiting for the events.
+
+        Returns:
+            Those that were handed on; the shards of the others are away.
+        """
+        sent = []
+        for number, shard in enumerate(self.shards):
+            own = [c for c in changes if shard_of(c.stream, len(self.shards)) == number]
+            if own and shard.ready:
+                shard.handle.report_states.remote(tuple(own))
+                sent += own
+        return sent
 
     def stop(self) -> None:
         """End all actors, cameras first."""

@@ -50,6 +50,11 @@ class Holdings:
         """How many more streams can be added."""
         return len(self._free_rows)
 
+    @property
+    def floors_fps(self) -> float:
+        """Frames a second that their floors ask for, all together."""
+        return sum(holding.assignment.spec.floor_fps for holding in self._held.values())
+
     def items(self) -> list[tuple[str, Holding]]:
         """All streams with their holdings."""
         return list(self._held.items())

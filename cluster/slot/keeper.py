@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ray
 
-from actors.ingest.status import StreamStatus as CameraStatus
 from actors.ledger import Ledger
 from cluster.registry import Registry, StreamRecord, StreamStatus, plan_claims
+from cluster.slot.changes import StateWatch
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holdings
-from cluster.slot.report import cameras_of, last_events_of, stream_status
+from cluster.slot.statuses import Statuses
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class StreamKeeper:
         self._ttl_ms = ttl_ms
         self._closing: dict[str, Any] = {}
         self._deleted: set[str] = set()
-        self._last_seen: dict[str, CameraStatus] = {}
+        self._statuses = Statuses(name, crew, ledger, holdings)
+        self._watch = StateWatch()
 
     def renew(self) -> None:
         """Renew all leases; a stream whose lease is lost belongs to another slot and is ended."""
@@ -65,11 +67,17 @@ class StreamKeeper:
             logger.warning("%s: the lease is lost", stream)
         self._close_all(lost)
 
-    def sync(self) -> None:
-        """Compare what is desired with what is held, and do what is to be done."""
+    def sync(self, capacity_fps: float = 0.0) -> None:
+        """Compare what is desired with what is held, and do what is to be done.
+
+        Args:
+            capacity_fps: Frames a second that the slot infers; 0 while that is unknown.
+        """
         desired = self._registry.streams.all()
         leases = self._registry.leases.lookup(desired)
-        claims = plan_claims(desired, leases, self._name, self._max_streams, (PIPELINE,))
+        claims = plan_claims(
+            desired, leases, self._name, self._max_streams, (PIPELINE,), capacity_fps
+        )
         gone = {stream for stream, _ in self._holdings.items() if stream not in desired}
         self._deleted |= gone
         self._close_all(gone.union(claims.release))
@@ -86,9 +94,11 @@ class StreamKeeper:
             del self._closing[stream]
         return not self._closing
 
-    def publish(self) -> None:
-        """Write the status of all streams."""
-        self._publish([stream for stream, _ in self._holdings.items()])
+    def publish(self, now: float) -> None:
+        """Tell of changes, and write the status of all streams; ``now`` never goes back."""
+        statuses = self._statuses.of([stream for stream, _ in self._holdings.items()], now)
+        self._tell_changes(statuses, now)
+        self._publish(statuses)
 
     def close_all(self) -> None:
         """Begin to end every stream."""
@@ -100,8 +110,10 @@ class StreamKeeper:
 
     def _claim(self, streams: Iterable[str], desired: Mapping[str, StreamRecord]) -> None:
         """Claim what there is room for: a stream that is closing keeps its place until it ends."""
-        new = [stream for stream in streams if stream not in self._holdings]
-        won = self._registry.leases.claim(self._name, new[: self._holdings.room], self._ttl_ms)
+        new = [s for s in streams if s not in self._holdings][: self._holdings.room]
+        last = self._registry.leases.statuses(new)
+        won = self._registry.leases.claim(self._name, new, self._ttl_ms)
+        self._watch.begin(won, last)
         for stream, token in won.items():
             self._crew.open(self._holdings.add(desired[stream], token))
 
@@ -127,32 +139,25 @@ class StreamKeeper:
         row = self._ledger.row(holding.assignment.ledger_row)
         row.settle()
         self._crew.close_rules(stream, holding)
-        self._publish([stream])
+        self._publish(self._statuses.of([stream], time.monotonic()))
         self._registry.leases.release(self._name, {stream: holding.token})
         row.clear()
         self._holdings.drop(stream)
         self._deleted.discard(stream)
-        self._last_seen.pop(stream, None)
+        self._statuses.forget(stream)
+        self._watch.end(stream)
 
-    def _publish(self, streams: Iterable[str]) -> None:
+    def _publish(self, statuses: Mapping[str, StreamStatus]) -> None:
         """Not of deleted streams: the status would be that of a new one with the same id."""
-        statuses = self._statuses(stream for stream in streams if stream not in self._deleted)
-        self._registry.leases.publish_statuses(statuses, _STATUS_TTL_MS)
+        written = {
+            stream: (self._holdings[stream].token, status)
+            for stream, status in statuses.items()
+            if stream not in self._deleted
+        }
+        self._registry.leases.publish_statuses(written, _STATUS_TTL_MS)
 
-    def _statuses(self, streams: Iterable[str]) -> dict[str, tuple[int, StreamStatus]]:
-        cameras, events = cameras_of(self._crew), last_events_of(self._crew)
-        statuses = {}
-        for stream in streams:
-            holding = self._holdings[stream]
-            entry = self._ledger.row(holding.assignment.ledger_row).read()
-            status = stream_status(
-                holding, self._camera(stream, cameras), entry, events.get(stream), self._name
-            )
-            statuses[stream] = (holding.token, status)
-        return statuses
-
-    def _camera(self, stream: str, now: Mapping[str, CameraStatus]) -> CameraStatus | None:
-        """A camera that was closed is still shown as it was last seen, until it is let go."""
-        if stream in now:
-            self._last_seen[stream] = now[stream]
-        return self._last_seen.get(stream) if self._holdings[stream].closing else now.get(stream)
+    def _tell_changes(self, statuses: Mapping[str, StreamStatus], now: float) -> None:
+        """What a stream does while it is ended is its user's doing, and no news."""
+        running = {s: status for s, status in statuses.items() if not self._holdings[s].closing}
+        for change in self._crew.report_states(self._watch.changes(running, now)):
+            self._watch.told(change.stream, statuses[change.stream], now)

@@ -5,16 +5,28 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from actors.analytics.status import AnalyticsStatus
+from actors.inference.actor import EngineStatus
 from actors.ingest.status import IngestStatus
 from actors.ingest.status import StreamStatus as CameraStatus
 from actors.ledger import LedgerEntry
-from actors.messages import StreamState
-from cluster.registry import LedgerStatus, SlotInfo, SlotState, SourceStatus, StreamStatus
+from actors.messages import DegradeStep, StreamState
+from cluster.registry import (
+    ClassLoad,
+    Ladder,
+    LedgerStatus,
+    SlotInfo,
+    SlotState,
+    SourceStatus,
+    StreamStatus,
+)
+from cluster.slot.capacity import Capacity
 from cluster.slot.crew import Crew
-from cluster.slot.holdings import Holding
+from cluster.slot.holdings import Holding, Holdings
+from cluster.slot.rates import Rates
 
 
 def cameras_of(crew: Crew) -> dict[str, CameraStatus]:
@@ -38,24 +50,46 @@ def last_events_of(crew: Crew) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def stream_status(
-    holding: Holding,
-    camera: CameraStatus | None,
-    entry: LedgerEntry,
-    last_event: Mapping[str, Any] | None,
-    slot: str,
-) -> StreamStatus:
+def queue_ages_of(crew: Crew) -> dict[str, float]:
+    """How long each stream's waiting frame has waited, in ms; streams without one are left out."""
+    engine = crew.engine_status
+    if engine is None or engine.scheduler is None:
+        return {}
+    streams = engine.scheduler.streams.items()
+    return {s: round(known.waiting_ms, 1) for s, known in streams if known.waiting_ms is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamNews:
+    """What is known of one stream.
+
+    Attributes:
+        camera: What its ingest actor says; None while that is away.
+        entry: Its ledger row.
+        rates: Frames a second, lately.
+        queue_age_ms: How long its waiting frame has waited; None where none waits.
+        last_event: The newest event, as fields.
+        was_seen: Whether its camera has been seen since the stream was claimed.
+    """
+
+    camera: CameraStatus | None
+    entry: LedgerEntry
+    rates: Rates
+    queue_age_ms: float | None = None
+    last_event: Mapping[str, Any] | None = None
+    was_seen: bool = True
+
+
+def stream_status(holding: Holding, news: StreamNews, slot: str) -> StreamStatus:
     """One stream as the registry shows it.
 
     Args:
         holding: The slot's lease and assignment.
-        camera: What its ingest actor says; None while that is away.
-        entry: Its ledger row.
-        last_event: The newest event, as fields.
+        news: What is known of it.
         slot: Name of the slot.
     """
-    assignment = holding.assignment
-    state, reason, message = _state(camera)
+    assignment, camera = holding.assignment, news.camera
+    state, reason, message = _state(camera, news.was_seen)
     return StreamStatus(
         state=state,
         reason=reason,
@@ -64,11 +98,15 @@ def stream_status(
         slot=slot,
         token=assignment.token,
         generation=assignment.generation,
+        degrade_step=camera.degrade_step if camera else DegradeStep.NONE,
         fps=round(camera.fps, 2) if camera else 0.0,
+        offered_fps=round(news.rates.offered, 2),
+        inferred_fps=round(news.rates.inferred, 2),
+        queue_age_ms=news.queue_age_ms,
         source=_source(camera),
         session=camera.session if camera else 0,
-        ledger=LedgerStatus.from_entry(entry),
-        last_event=dict(last_event) if last_event else None,
+        ledger=LedgerStatus.from_entry(news.entry),
+        last_event=dict(news.last_event) if news.last_event else None,
         updated_at=time.time(),
     )
 
@@ -76,8 +114,9 @@ def stream_status(
 def slot_info(
     name: str,
     crew: Crew,
+    holdings: Holdings,
+    capacity: Capacity,
     *,
-    num_streams: int,
     max_streams: int,
     error: str,
     started_at: float,
@@ -92,22 +131,41 @@ def slot_info(
         message=message,
         node=socket.gethostname(),
         max_streams=max_streams,
-        num_streams=num_streams,
+        num_streams=len(holdings),
         started_at=started_at,
         updated_at=time.time(),
-        details=_details(crew),
+        model=engine.model if engine else "",
+        capacity_fps=capacity.fps,
+        admission_fps=capacity.admission_fps,
+        frame_ms=capacity.frame_ms,
+        floors_fps=round(holdings.floors_fps, 3),
+        details=_processes(crew),
+        **_load(engine),
     )
 
 
-def _details(crew: Crew) -> dict[str, Any]:
-    engine = crew.engine_status
-    scheduler = engine.scheduler if engine else None
-    batches = scheduler.num_batches if scheduler else 0
+def _load(engine: EngineStatus | None) -> dict[str, Any]:
+    """What the engine does, as fields of SlotInfo."""
+    if engine is None or engine.scheduler is None:
+        return {}
+    scheduler = engine.scheduler
+    fill = scheduler.num_batched / scheduler.num_batches if scheduler.num_batches else 0.0
     return {
-        "model": engine.model if engine else "",
-        "batch_ms": scheduler.batch_ms if scheduler else {},
-        "batch_fill": round(scheduler.num_batched / batches, 2) if scheduler and batches else 0.0,
-        "num_waiting": scheduler.num_waiting if scheduler else 0,
+        "utilisation": round(scheduler.utilisation, 3),
+        "num_waiting": scheduler.num_waiting,
+        "batch_fill": round(fill, 2),
+        "batch_ms": scheduler.batch_ms,
+        "batch_counts": scheduler.batch_counts,
+        "classes": {
+            qos: ClassLoad.model_validate(load, from_attributes=True)
+            for qos, load in scheduler.classes.items()
+        },
+        "ladder": Ladder.model_validate(engine.ladder or {}, from_attributes=True),
+    }
+
+
+def _processes(crew: Crew) -> dict[str, Any]:
+    return {
         "actors": [
             {"name": c.name, "pid": c.pid, "starts": c.num_starts, "ready": c.ready}
             for c in crew.all
@@ -115,10 +173,12 @@ def _details(crew: Crew) -> dict[str, Any]:
     }
 
 
-def _state(camera: CameraStatus | None) -> tuple[StreamState, str, str]:
-    if camera is None:
-        return StreamState.RECONNECTING, "restarting", "its ingest process is being started"
-    return camera.state, camera.reason, camera.message
+def _state(camera: CameraStatus | None, was_seen: bool) -> tuple[StreamState, str, str]:
+    if camera is not None:
+        return camera.state, camera.reason, camera.message
+    if not was_seen:
+        return StreamState.CONNECTING, "claimed", "its slot has just claimed the stream"
+    return StreamState.RECONNECTING, "restarting", "its ingest process is being started"
 
 
 def _source(camera: CameraStatus | None) -> SourceStatus | None:

@@ -11,6 +11,7 @@ from cluster.config import SightlineConfig
 from cluster.errors import UnavailableError
 from cluster.models import engine_options, resolve_model
 from cluster.registry import Registry, WakeUp
+from cluster.slot.capacity import Capacity
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holdings
 from cluster.slot.keeper import PIPELINE, StreamKeeper
@@ -55,6 +56,7 @@ class SlotWorker:
             max_streams=self._max_streams,
             ttl_ms=self._ttl_ms,
         )
+        self._capacity = Capacity()
         self._pipeline_generation = 0
         self._model_error = ""
         self._due: dict[str, float] = {}
@@ -99,11 +101,12 @@ class SlotWorker:
         if self._is_due("sync", now, _SYNC_EVERY_S):
             self._follow_pipeline()
             if self._crew.ready:
-                self._keeper.sync()
+                self._keeper.sync(self._capacity.admission_fps)
         self._keeper.finish_closing()
         if self._is_due("publish", now, _PUBLISH_EVERY_S):
+            self._capacity.observe(self._crew.engine_status, now)
             self._publish()
-            self._keeper.publish()
+            self._keeper.publish(now)
 
     def _wait(self) -> None:
         if self._wake is None:
@@ -133,7 +136,8 @@ class SlotWorker:
         info = slot_info(
             self.name,
             self._crew,
-            num_streams=len(self._holdings),
+            self._holdings,
+            self._capacity,
             max_streams=self._max_streams,
             error=self._model_error,
             started_at=self._started_at,

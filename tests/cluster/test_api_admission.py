@@ -15,7 +15,7 @@ from tests.cluster.builders import ServedApi, served_api, slot_info
 
 TTL_MS = 60_000
 NAMES = (f"cam{number}" for number in itertools.count())
-MEASURED = {"model": "traffic-yolox-int8", "capacity_fps": 80.2, "frame_ms": 8.3}
+MEASURED = {"model": "traffic-yolox-int8", "admission_fps": 80.2, "frame_ms": 8.3}
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_what_a_change_leaves_as_it_was_is_not_held_against_it(
     api: ServedApi, http: httpx.Client
 ) -> None:
     path = added(http, qos={"min_fps": 60, "deadline_ms": 20})
-    publish(api, capacity_fps=30.0, frame_ms=40.0)
+    publish(api, admission_fps=30.0, frame_ms=40.0)
     assert http.patch(path, json={"name": "North gate"}).status_code == 200
     assert http.patch(path, json={"qos": {"min_fps": 50, "deadline_ms": 30}}).status_code == 200
     assert http.patch(path, json={"qos": {"min_fps": 51}}).status_code == 409
@@ -149,7 +149,7 @@ def test_what_a_change_leaves_as_it_was_is_not_held_against_it(
     [
         [],
         [{"state": SlotState.STARTING}],
-        [{"capacity_fps": 0.0, "frame_ms": 0.0}],
+        [{"admission_fps": 0.0, "frame_ms": 0.0}],
         [{"pipelines": ("night",)}],
     ],
 )
@@ -164,7 +164,7 @@ def test_as_long_as_nothing_is_measured_nothing_is_refused(
 
 def test_another_pipeline_has_its_own_slots(api: ServedApi, http: httpx.Client) -> None:
     api.registry.pipelines.put("night", PipelineSpec())
-    publish(api, "n1", pipelines=("night",), capacity_fps=10.0, model="night-vision")
+    publish(api, "n1", pipelines=("night",), admission_fps=10.0, model="night-vision")
     path = added(http, qos={"min_fps": 60})
     added(http, pipeline="night", qos={"min_fps": 8})
     refused = fault(http.patch(path, json={"pipeline": "night"}), 409)

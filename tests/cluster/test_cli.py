@@ -192,7 +192,7 @@ def test_the_whole_quality_of_service_can_be_given_and_changed() -> None:
 def test_a_refused_quality_of_service_is_told_with_figures_and_remedy(
     api: ServedApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured = slot_info("s1", model="traffic", capacity_fps=80.2, frame_ms=8.3)
+    measured = slot_info("s1", model="traffic", admission_fps=80.2, frame_ms=8.3)
     api.registry.slots.publish(measured, 60_000)
     said = failed(capsys, monkeypatch, "stream", "add", "x", URL, "--deadline-ms", "5")
     assert "qos.deadline_ms: 5 ms is shorter than one batch of traffic, 8.3 ms" in said

@@ -77,3 +77,14 @@ def test_a_row_is_never_shared_nor_lost(toggled: list[int]) -> None:
         if f"cam{number}" not in holdings:
             holdings.add(stream_record(f"cam{number}"), number)
     assert sorted(rows(holdings)) == list(range(8))
+
+
+def test_the_floors_of_what_is_held_are_added_up() -> None:
+    holdings = Holdings(num_rows=4, num_ingests=1)
+    holdings.add(stream_record("gate", qos={"class": "critical"}), token=1)
+    holdings.add(stream_record("yard", max_fps=0.5), token=2)
+    assert holdings.floors_fps == 5.5
+    holdings.update(stream_record("gate", generation=2, qos={"class": "low"}))
+    assert holdings.floors_fps == 1.0
+    holdings.drop("gate")
+    assert holdings.floors_fps == 0.5

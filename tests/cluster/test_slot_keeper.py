@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 import ray
 
+from actors.analytics.stream_state import StateChange
+from actors.ingest.status import IngestStatus
+from actors.ingest.status import StreamStatus as CameraStatus
 from actors.ledger import Ledger
+from actors.messages import StreamState
 from cluster.embedded import EmbeddedRedis
 from cluster.registry import Registry
+from cluster.slot.child import Child
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.keeper import StreamKeeper
@@ -25,13 +30,20 @@ class Actors(Crew):
     def __init__(self) -> None:
         self.ingests = []
         self.shards = []
+        self.engine = Child("engine", None, lambda _: None)
         self.opened: list[str] = []
+        self.told: list[StateChange] = []
+        self.hears = True
 
     def open(self, holding: Holding) -> None:
         self.opened.append(holding.assignment.spec.id)
 
     def update(self, holding: Holding) -> None:
         pass
+
+    def report_states(self, changes: Sequence[StateChange]) -> list[StateChange]:
+        self.told += changes if self.hears else []
+        return list(changes) if self.hears else []
 
     def close_camera(self, stream: str, holding: Holding) -> Any:
         return stream
@@ -61,6 +73,18 @@ class Slot:
     @property
     def held(self) -> set[str]:
         return {stream for stream, holding in self.holdings.items() if not holding.closing}
+
+    def see(self, stream: str, state: StreamState, since: float = 5.0) -> None:
+        """The ingest actor says this of a camera."""
+        seen = CameraStatus(stream, state, "", "", since, None, 25.0, 1, 1)
+        ingest = Child("ingest-0", None, lambda _: None)
+        ingest.status = IngestStatus("ingest-0", "a", True, 8, (seen,))
+        self.crew.ingests = [ingest]
+
+    @property
+    def told(self) -> list[tuple[str | None, str]]:
+        """States before and after, of the changes that were handed on."""
+        return [(c.previous and c.previous.value, c.state.value) for c in self.crew.told]
 
 
 @pytest.fixture(scope="module")
@@ -141,16 +165,16 @@ def failing(*_: object) -> None:
 def test_a_deleted_stream_leaves_no_status_for_one_that_is_added_under_its_id(slot: Slot) -> None:
     add(slot, "a", "b")
     slot.keeper.sync()
-    slot.keeper.publish()
+    slot.keeper.publish(0.0)
     assert set(slot.registry.leases.statuses("ab")) == {"a", "b"}
     slot.registry.streams.delete("a")
     slot.keeper.sync()
     add(slot, "a")
-    slot.keeper.publish()
+    slot.keeper.publish(0.0)
     slot.keeper.finish_closing()
     assert set(slot.registry.leases.statuses("ab")) == {"b"}
     slot.keeper.sync()
-    slot.keeper.publish()
+    slot.keeper.publish(0.0)
     assert set(slot.registry.leases.statuses("ab")) == {"a", "b"}
 
 
@@ -161,3 +185,74 @@ def test_a_disabled_stream_keeps_its_last_status(slot: Slot) -> None:
     slot.keeper.sync()
     slot.keeper.finish_closing()
     assert set(slot.registry.leases.statuses("a")) == {"a"}
+
+
+def test_streams_whose_floors_do_not_fit_are_left_and_given_up_when_the_capacity_falls(
+    slot: Slot,
+) -> None:
+    add(slot, "a", qos={"class": "high", "min_fps": 4})
+    add(slot, "b", qos={"class": "low", "min_fps": 8})
+    slot.keeper.sync(capacity_fps=10)
+    assert slot.held == {"a"}
+    slot.keeper.sync(capacity_fps=20)
+    assert slot.held == {"a", "b"}
+    slot.keeper.sync(capacity_fps=11)
+    assert slot.held == {"a", "b"}
+    slot.keeper.sync(capacity_fps=10)
+    assert slot.held == {"a"}
+    slot.keeper.finish_closing()
+    slot.keeper.sync(capacity_fps=12)
+    assert slot.held == {"a"}
+
+
+def test_changes_of_state_are_handed_on_once_each(slot: Slot) -> None:
+    add(slot, "a")
+    slot.keeper.sync()
+    slot.keeper.publish(0.0)
+    for now, state in enumerate(["running", "running", "reconnecting", "running"], start=1):
+        slot.see("a", StreamState(state))
+        slot.keeper.publish(float(now))
+    assert slot.told == [
+        (None, "connecting"),
+        ("connecting", "running"),
+        ("running", "reconnecting"),
+        ("reconnecting", "running"),
+    ]
+
+
+def test_a_change_that_no_shard_could_take_is_handed_on_later(slot: Slot) -> None:
+    add(slot, "a")
+    slot.keeper.sync()
+    slot.see("a", StreamState.RUNNING)
+    slot.crew.hears = False
+    slot.keeper.publish(0.0)
+    slot.crew.hears = True
+    slot.keeper.publish(0.5)
+    assert slot.told == [(None, "running")]
+
+
+def test_a_slot_that_takes_over_goes_on_from_the_state_that_was_told(slot: Slot) -> None:
+    add(slot, "a")
+    slot.keeper.sync()
+    slot.see("a", StreamState.RUNNING)
+    slot.keeper.publish(0.0)
+    slot.registry.leases.release("slot-a", slot.holdings.tokens())
+    successor = Slot(slot.registry)
+    successor.keeper.sync()
+    successor.see("a", StreamState.RUNNING, since=50.0)
+    successor.keeper.publish(0.0)
+    successor.see("a", StreamState.FAILED, since=60.0)
+    successor.keeper.publish(1.0)
+    successor.ledger.unlink()
+    assert successor.told == [("running", "failed")]
+
+
+def test_what_a_stream_does_while_it_is_ended_is_no_news(slot: Slot) -> None:
+    add(slot, "a")
+    slot.keeper.sync()
+    slot.see("a", StreamState.RUNNING)
+    slot.keeper.publish(0.0)
+    slot.keeper.close_all()
+    slot.see("a", StreamState.FAILED)
+    slot.keeper.publish(5.0)
+    assert slot.told == [(None, "running")]

@@ -9,25 +9,52 @@ import pytest
 from actors.analytics.events import Event, EventType, Phase
 from actors.analytics.status import AnalyticsStatus, StreamAnalytics
 from actors.inference.actor import EngineStatus
-from actors.inference.scheduler import SchedulerSnapshot
+from actors.inference.ladder import LadderStatus
+from actors.inference.snapshot import ClassSnapshot, SchedulerSnapshot, StreamSnapshot
 from actors.ingest.properties import SourceProperties
 from actors.ingest.status import IngestStatus
 from actors.ingest.status import StreamStatus as CameraStatus
 from actors.ledger import LedgerEntry
-from actors.messages import DropReason, StreamState
+from actors.messages import DegradeStep, DropReason, StreamState
+from actors.specs import QosClass
 from cluster.registry import SlotState
+from cluster.slot.capacity import Capacity
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holding, Holdings
-from cluster.slot.report import cameras_of, last_events_of, slot_info, stream_status
+from cluster.slot.rates import Rates
+from cluster.slot.report import (
+    StreamNews,
+    cameras_of,
+    last_events_of,
+    queue_ages_of,
+    slot_info,
+    stream_status,
+)
 from tests.cluster.builders import stream_record
 
 EVENT = Event(
     "0" * 32, EventType.LINE_CROSS, Phase.INSTANT, "gate", 1_750_000_000_000, 1.0, rule="in"
 )
-SNAPSHOT = SchedulerSnapshot(2, 3, 1, num_batches=4, num_batched=10, batch_ms={1: 6.0})
+SNAPSHOT = SchedulerSnapshot(
+    2,
+    3,
+    1,
+    num_batches=4,
+    num_batched=10,
+    batch_ms={1: 6.0},
+    capacity_fps=166.0,
+    utilisation=0.97312,
+    classes={QosClass.HIGH: ClassSnapshot(2, 1, 40.0, 9, 8, 3)},
+    batch_counts={1: 2, 4: 2},
+    streams={
+        "gate": StreamSnapshot(QosClass.HIGH, 31.46, 9, 8),
+        "yard": StreamSnapshot(QosClass.HIGH, None, 0, 0),
+    },
+)
+LADDER = LadderStatus(2, "normal floor_rate", 5.0, {"gate": DegradeStep.FLOOR_RATE}, 3)
 DROPPED = dict.fromkeys(DropReason, 0) | {DropReason.SAMPLED: 30}
-ENTRY = LedgerEntry(100, 60, DROPPED, 59, 4, 1, 0, {"p50": 12.0})
+ENTRY = LedgerEntry(100, 60, DROPPED, 59, 4, 1, 0, {"p50": 12.0}, on_time=58)
 
 
 def camera(stream: str = "gate", **fields: Any) -> CameraStatus:
@@ -45,6 +72,10 @@ def camera(stream: str = "gate", **fields: Any) -> CameraStatus:
     return CameraStatus(**{**known, **fields})
 
 
+def news(seen: CameraStatus | None, **fields: Any) -> StreamNews:
+    return StreamNews(seen, ENTRY, **{"rates": Rates(12.345, 6.0), **fields})
+
+
 def ingest(*cameras: CameraStatus) -> IngestStatus:
     return IngestStatus("ingest", "a", True, 8, cameras)
 
@@ -54,7 +85,7 @@ def analytics(**streams: StreamAnalytics) -> AnalyticsStatus:
 
 
 def engine(model: str = "traffic", error: str = "") -> EngineStatus:
-    return EngineStatus("a", model, error, SNAPSHOT if model else None, 0)
+    return EngineStatus("a", model, error, SNAPSHOT if model else None, 0, LADDER)
 
 
 def child(name: str, status: Any) -> Child:
@@ -74,7 +105,12 @@ def crew(engine_says: Any, *, ingests: tuple[Any, ...], shards: tuple[Any, ...])
 
 
 def info(of: Crew, error: str = "") -> Any:
-    return slot_info("slot-a", of, num_streams=2, max_streams=8, error=error, started_at=1.0)
+    holdings, capacity = Holdings(4, 1), Capacity()
+    holdings.add(stream_record("gate", qos={"class": "high"}), token=9)
+    holdings.add(stream_record("yard", max_fps=0.5), token=10)
+    for now in range(7):
+        capacity.observe(of.engine_status, now)
+    return slot_info("slot-a", of, holdings, capacity, max_streams=8, error=error, started_at=1.0)
 
 
 @pytest.fixture
@@ -96,11 +132,21 @@ def test_last_events_are_known_from_the_shards_that_answer() -> None:
     assert last_events_of(crew(None, ingests=(), shards=(says, None))) == {"gate": EVENT.to_dict()}
 
 
+def test_queue_ages_are_known_from_the_engine_where_a_frame_waits() -> None:
+    assert queue_ages_of(crew(engine(), ingests=(), shards=())) == {"gate": 31.5}
+    assert queue_ages_of(crew(engine(model=""), ingests=(), shards=())) == {}
+    assert queue_ages_of(crew(None, ingests=(), shards=())) == {}
+
+
 def test_a_stream_shows_its_camera_its_counts_and_its_lease(holding: Holding) -> None:
-    status = stream_status(holding, camera(), ENTRY, EVENT.to_dict(), "slot-a")
+    seen = camera(degrade_step=DegradeStep.KEY_FRAMES)
+    told = news(seen, last_event=EVENT.to_dict(), queue_age_ms=31.5)
+    status = stream_status(holding, told, "slot-a")
     assert (status.state, status.since, status.session) == (StreamState.RUNNING, 5.0, 3)
     assert (status.slot, status.token, status.generation) == ("slot-a", 9, 6)
-    assert status.fps == 24.99
+    assert (status.fps, status.offered_fps, status.inferred_fps) == (24.99, 12.35, 6.0)
+    assert (status.degrade_step, status.queue_age_ms) == (DegradeStep.KEY_FRAMES, 31.5)
+    assert (status.ledger.on_time, status.ledger.late) == (58, 2)
     assert status.source is not None
     assert (status.source.codec, status.source.width, status.source.fps) == ("h264", 640, 25.0)
     assert (status.ledger.decoded, status.ledger.in_flight) == (100, 10)
@@ -114,14 +160,14 @@ def test_a_stream_is_in_the_state_that_its_camera_is_in(
     holding: Holding, state: StreamState
 ) -> None:
     seen = camera(state=state, reason="timeout", message="no answer")
-    status = stream_status(holding, seen, ENTRY, None, "slot-a")
+    status = stream_status(holding, news(seen), "slot-a")
     assert (status.state, status.reason, status.message) == (state, "timeout", "no answer")
 
 
 def test_while_its_ingest_is_away_a_stream_reconnects_and_keeps_its_counts(
     holding: Holding,
 ) -> None:
-    status = stream_status(holding, None, ENTRY, None, "slot-a")
+    status = stream_status(holding, news(None), "slot-a")
     assert (status.state, status.reason) == (StreamState.RECONNECTING, "restarting")
     assert status.message
     assert (status.fps, status.source, status.session) == (0.0, None, 0)
@@ -129,14 +175,20 @@ def test_while_its_ingest_is_away_a_stream_reconnects_and_keeps_its_counts(
     assert status.since > 0
 
 
+def test_a_stream_of_which_no_ingest_knows_yet_is_connecting(holding: Holding) -> None:
+    status = stream_status(holding, news(None, was_seen=False), "slot-a")
+    assert (status.state, status.reason) == (StreamState.CONNECTING, "claimed")
+    assert status.message
+
+
 def test_a_camera_that_has_not_opened_has_no_source(holding: Holding) -> None:
     seen = camera(state=StreamState.CONNECTING, properties=None, fps=0.0, session=0)
-    assert stream_status(holding, seen, ENTRY, None, "slot-a").source is None
+    assert stream_status(holding, news(seen), "slot-a").source is None
 
 
 def test_a_source_of_unknown_rate_is_shown_with_rate_zero(holding: Holding) -> None:
     seen = camera(properties=SourceProperties("hevc", 640, 360, None, True, None))
-    source = stream_status(holding, seen, ENTRY, None, "slot-a").source
+    source = stream_status(holding, news(seen), "slot-a").source
     assert source is not None
     assert source.fps == 0.0
 
@@ -145,9 +197,9 @@ def test_a_slot_is_ready_when_all_its_actors_answer_and_a_model_is_loaded() -> N
     whole = info(crew(engine(), ingests=(ingest(),), shards=(analytics(),)))
     assert (whole.state, whole.message) == (SlotState.READY, "")
     assert (whole.num_streams, whole.max_streams) == (2, 8)
-    assert whole.details["model"] == "traffic"
-    assert whole.details["batch_fill"] == 2.5
-    assert whole.details["num_waiting"] == 3
+    assert whole.model == "traffic"
+    assert whole.batch_fill == 2.5
+    assert whole.num_waiting == 3
     assert [actor["name"] for actor in whole.details["actors"]] == [
         "analytics-0",
         "engine",
@@ -189,5 +241,22 @@ def test_a_slot_that_refused_a_new_model_goes_on_with_the_old_and_says_so() -> N
 def test_a_slot_whose_actors_have_not_answered_yet_can_be_shown() -> None:
     new = info(crew(None, ingests=(None,), shards=(None,)))
     assert new.state is SlotState.STARTING
-    assert new.details["batch_fill"] == 0.0
-    assert new.model_dump(mode="json")["details"]["model"] == ""
+    assert (new.batch_fill, new.capacity_fps, new.ladder.rung) == (0.0, 0.0, 0)
+    assert new.model_dump(mode="json")["model"] == ""
+
+
+def test_a_slot_tells_what_it_can_do_what_it_promised_and_how_its_classes_fare() -> None:
+    told = info(crew(engine(), ingests=(ingest(),), shards=(analytics(),)))
+    assert (told.capacity_fps, told.admission_fps) == (166.0, 166.0)
+    assert (told.frame_ms, told.floors_fps) == (6.0, 2.5)
+    assert told.utilisation == 0.973
+    assert (told.batch_ms, told.batch_counts) == ({1: 6.0}, {1: 2, 4: 2})
+    high = told.classes[QosClass.HIGH]
+    assert (high.num_streams, high.num_waiting, high.oldest_wait_ms) == (2, 1, 40.0)
+    assert (high.num_inferred, high.num_on_time, high.num_dropped) == (9, 8, 3)
+    assert (told.ladder.rung, told.ladder.name, told.ladder.num_climbs) == (
+        2,
+        "normal floor_rate",
+        3,
+    )
+    assert told.ladder.steps == {"gate": DegradeStep.FLOOR_RATE}

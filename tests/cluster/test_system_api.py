@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,9 +18,22 @@ pytestmark = pytest.mark.ray
 FP32 = Path(engines.__file__).parent / "models" / "traffic-yolox-fp32.yaml"
 
 
-def running_model(system: System) -> str:
+OTHER_QOS = {"class": "critical", "weight": 3, "deadline_ms": 5000, "min_fps": 2}
+
+
+def slot_of(system: System) -> dict[str, Any]:
     (slot,) = system.api.get("/v1/slots")["slots"]
-    return str(slot["details"]["model"])
+    return dict(slot)
+
+
+def running_model(system: System) -> str:
+    return str(slot_of(system)["model"])
+
+
+def measured_slot(system: System) -> dict[str, Any]:
+    """What the slot says as soon as it knows what it can do."""
+    system.await_stats(CAMERAS[0], lambda _: slot_of(system)["admission_fps"] > 0)
+    return slot_of(system)
 
 
 def test_a_job_is_claimed_changed_without_a_gap_and_removed(system: System) -> None:
@@ -31,6 +45,58 @@ def test_a_job_is_claimed_changed_without_a_gap_and_removed(system: System) -> N
     system.api.delete("/v1/streams/extra")
     with pytest.raises(ApiError, match="extra"):
         system.stats("extra")
+
+
+def test_the_whole_quality_of_service_changes_at_once_and_no_frame_is_lost(system: System) -> None:
+    job = {**stream_job(system, "cam2"), "id": "graded"}
+    system.api.post("/v1/streams", job)
+    before = system.await_more_frames("graded")
+    for qos in (OTHER_QOS, {**job["qos"], "weight": None, "min_fps": None}, OTHER_QOS):
+        system.api.patch("/v1/streams/graded", {"qos": qos})
+        system.await_stats("graded", lambda s: s["running_generation"] == s["generation"])
+    after = system.await_more_frames("graded")
+    assert after["qos"] == OTHER_QOS
+    assert (after["session"], after["reconnects"]) == (before["session"], before["reconnects"])
+    for reason in ("lost", "closed", "corrupt", "overload"):
+        assert after["dropped"][reason] == before["dropped"][reason]
+    system.api.patch("/v1/streams/graded", {"enabled": False})
+    last = system.await_stats("graded", lambda s: s["state"] == "disabled" and s["slot"] is None)
+    assert last["decoded"] == last["inferred"] + sum(last["dropped"].values())
+    assert last["inferred"] == last["on_time"] + last["late"] == last["analysed"]
+    system.api.delete("/v1/streams/graded")
+
+
+def test_a_stream_tells_what_it_does_as_events_and_each_change_once(system: System) -> None:
+    system.await_more_frames("cam1")
+    events = system.api.events(type="stream_state", stream="cam1", since="0")
+    told = next(event for event in events if event["data"]["state"] == "running")
+    assert (told["phase"], told["rule"], told["data"]["degrade_step"]) == ("instant", "", "none")
+    assert told["data"]["previous"] in (None, "connecting")
+    client = redis.Redis.from_url(system.cluster.redis_url, decode_responses=True)
+    entries = [fields for _, fields in client.xrange("sightline:events")]
+    client.close()
+    ids = [fields["id"] for fields in entries if fields["type"] == "stream_state"]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_slot_shows_what_it_measured_and_refuses_what_it_cannot_keep(system: System) -> None:
+    slot = measured_slot(system)
+    assert slot["capacity_fps"] > 0 < slot["frame_ms"]
+    assert sum(slot["batch_counts"].values()) > 0 < slot["classes"]["low"]["num_inferred"]
+    assert slot["floors_fps"] > 0 <= slot["ladder"]["rung"]
+    job = {**stream_job(system, "cam1"), "id": "greedy"}
+    for qos, status, figure in [
+        ({"deadline_ms": 0.01}, 422, "0.01 ms is shorter than one batch"),
+        ({"min_fps": 100_000}, 409, "the ready slots infer"),
+        ({"weight": -1}, 422, ""),
+    ]:
+        url = f"{system.cluster.api_url}/v1/streams"
+        answer = httpx.post(url, json={**job, "qos": qos}, timeout=20)
+        assert answer.status_code == status, answer.text
+        (fault,) = answer.json()["errors"]
+        assert fault["field"] == f"qos.{next(iter(qos))}"
+        assert figure in fault["message"]
+        assert fault["remedy"]
 
 
 def test_a_stream_that_is_switched_off_has_accounted_for_every_frame(system: System) -> None:
@@ -94,3 +160,5 @@ def test_metrics_tell_of_every_camera(system: System) -> None:
     text = httpx.get(f"{system.cluster.api_url}/metrics", timeout=20).text
     for camera in CAMERAS:
         assert f'sightline_frames_decoded_total{{stream="{camera}"}}' in text
+        assert f'sightline_deadlines_total{{outcome="hit",stream="{camera}"}}' in text
+    assert "sightline_batch_size_bucket" in text

@@ -1,0 +1,85 @@
+"""What a slot's engine can do, steady enough to promise by: medians of what it measures."""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+
+from actors.inference.actor import EngineStatus
+
+_WINDOW_S = 10.0
+_KNOWN_AFTER_S = 5.0
+_BUSY = 0.9
+_MOST_IN_FLIGHT = 2
+
+
+class SteadyValue:
+    """The median of the last ten seconds; a hiccup of the machine does not move it.
+
+    Attributes:
+        value: 0 until five seconds have been seen: what is measured first is no promise. It stays
+            while nothing new is measured.
+    """
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def add(self, value: float, now: float) -> None:
+        """Take a measurement; ``now`` in seconds, never going back."""
+        self._seen.append((now, value))
+        while now - self._seen[0][0] > _WINDOW_S:
+            self._seen.popleft()
+        if now - self._seen[0][0] >= _KNOWN_AFTER_S:
+            self.value = median(each for _, each in self._seen)
+
+
+class Capacity:
+    """Frames a second and cost of a frame, as the engine's scheduler learns them.
+
+    While the engine is away they stay as they were; another model is measured anew.
+
+    Attributes:
+        model: Whose they are.
+    """
+
+    def __init__(self) -> None:
+        self._begin("")
+
+    @property
+    def fps(self) -> float:
+        """Frames a second at the best batch size, as measured lately; 0 until it is known."""
+        return round(self._fps.value, 2)
+
+    @property
+    def admission_fps(self) -> float:
+        """Frames a second against which floors are admitted; 0 until it is known.
+
+        That is what a busy engine was measured to do. One at rest runs its batches one by one and
+        measures less than it can do with two in flight: at most half. So twice as much is admitted
+        until it has been busy, and what it measures at rest afterwards takes nothing back.
+        """
+        return round(self._busy_fps.value or self._fps.value * _MOST_IN_FLIGHT, 2)
+
+    @property
+    def frame_ms(self) -> float:
+        """Milliseconds of the shortest batch, which has one frame; 0 until it is known."""
+        return round(self._frame_ms.value, 2)
+
+    def observe(self, engine: EngineStatus | None, now: float) -> None:
+        """Take what the engine says; ``now`` in seconds, never going back."""
+        if engine is None or engine.scheduler is None or engine.scheduler.capacity_fps <= 0:
+            return
+        if engine.model != self.model:
+            self._begin(engine.model)
+        scheduler = engine.scheduler
+        self._fps.add(scheduler.capacity_fps, now)
+        self._frame_ms.add(scheduler.batch_ms[min(scheduler.batch_ms)], now)
+        if scheduler.utilisation >= _BUSY:
+            self._busy_fps.add(scheduler.capacity_fps, now)
+
+    def _begin(self, model: str) -> None:
+        self.model = model
+        self._fps = SteadyValue()
+        self._busy_fps = SteadyValue()
+        self._frame_ms = SteadyValue()

@@ -1,0 +1,70 @@
+"""The status of each stream of a slot, from what its actors last said and what was seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from actors.ingest.status import StreamStatus as CameraStatus
+from actors.ledger import Ledger
+from cluster.registry import StreamStatus
+from cluster.slot.crew import Crew
+from cluster.slot.holdings import Holdings
+from cluster.slot.rates import RateMeter
+from cluster.slot.report import (
+    StreamNews,
+    cameras_of,
+    last_events_of,
+    queue_ages_of,
+    stream_status,
+)
+
+
+class Statuses:
+    """Remembers of each stream what is needed to say how it is.
+
+    Args:
+        name: The slot's.
+        crew: The slot's actors.
+        ledger: Its frame ledger.
+        holdings: The streams that it holds.
+    """
+
+    def __init__(self, name: str, crew: Crew, ledger: Ledger, holdings: Holdings) -> None:
+        self._name = name
+        self._crew = crew
+        self._ledger = ledger
+        self._holdings = holdings
+        self._last_seen: dict[str, CameraStatus] = {}
+        self._meters: dict[str, RateMeter] = {}
+
+    def of(self, streams: Iterable[str], now: float) -> dict[str, StreamStatus]:
+        """The status of these streams, which are held; ``now`` in seconds, never going back."""
+        cameras, events = cameras_of(self._crew), last_events_of(self._crew)
+        ages = queue_ages_of(self._crew)
+        statuses = {}
+        for stream in streams:
+            holding = self._holdings[stream]
+            entry = self._ledger.row(holding.assignment.ledger_row).read()
+            meter = self._meters.setdefault(stream, RateMeter())
+            news = StreamNews(
+                camera=self._camera(stream, cameras.get(stream)),
+                entry=entry,
+                rates=meter.measure(entry, now),
+                queue_age_ms=ages.get(stream),
+                last_event=events.get(stream),
+                was_seen=stream in self._last_seen,
+            )
+            statuses[stream] = stream_status(holding, news, self._name)
+        return statuses
+
+    def forget(self, stream: str) -> None:
+        """The stream was let go."""
+        self._last_seen.pop(stream, None)
+        self._meters.pop(stream, None)
+
+    def _camera(self, stream: str, camera: CameraStatus | None) -> CameraStatus | None:
+        """A camera that was closed is still shown as it was last seen, until it is let go."""
+        if camera is not None:
+            self._last_seen[stream] = camera
+            return camera
+        return self._last_seen.get(stream) if self._holdings[stream].closing else None

@@ -1,0 +1,50 @@
+"""Changes of streams go to the shard that has the stream, and wait for one that is away."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from actors.analytics.status import AnalyticsStatus
+from actors.analytics.stream_state import StateChange
+from actors.inference.actor import shard_of
+from actors.messages import DegradeStep, StreamState
+from cluster.slot.child import Child
+from cluster.slot.crew import Crew
+
+NUM_SHARDS = 2
+
+
+def change(stream: str) -> StateChange:
+    running, none = StreamState.RUNNING, DegradeStep.NONE
+    return StateChange(stream, "1.0", 5.0, running, "", "", none, None, None)
+
+
+def shard(number: int, heard: list[StateChange]) -> Child:
+    """An analytics actor that answers, and notes what it is told."""
+    handle: Any = SimpleNamespace(report_states=SimpleNamespace(remote=heard.extend))
+    made = Child(f"analytics-{number}", handle, lambda _: None)
+    made.status = AnalyticsStatus("a", {}, (), 0)
+    return made
+
+
+def test_each_change_goes_to_the_shard_of_its_stream() -> None:
+    heard: list[list[StateChange]] = [[], []]
+    crew = Crew.__new__(Crew)
+    crew.shards = [shard(number, notes) for number, notes in enumerate(heard)]
+    changes = [change(f"cam{number}") for number in range(8)]
+    assert sorted(c.stream for c in crew.report_states(changes)) == [c.stream for c in changes]
+    for number, notes in enumerate(heard):
+        assert notes == [c for c in changes if shard_of(c.stream, NUM_SHARDS) == number]
+        assert notes
+
+
+def test_what_a_shard_that_is_away_should_hear_is_not_taken_as_told() -> None:
+    heard: list[list[StateChange]] = [[], []]
+    crew = Crew.__new__(Crew)
+    crew.shards = [shard(number, notes) for number, notes in enumerate(heard)]
+    crew.shards[1].status = None
+    changes = [change(f"cam{number}") for number in range(8)]
+    assert crew.report_states(changes) == heard[0]
+    assert heard[1] == []
+    assert len(heard[0]) < len(changes)
