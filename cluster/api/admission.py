@@ -29,7 +29,7 @@ def require_admissible(registry: Registry, spec: StreamSpec, before: StreamSpec 
     if is_tighter:
         _require_deadline(spec, slots)
     if is_higher:
-        _require_floor(spec, slots, registry.streams.all())
+        _require_floor(spec, slots, registry)
 
 
 def _ready(slots: Iterable[SlotInfo], pipeline: str) -> list[SlotInfo]:
@@ -56,14 +56,12 @@ def _require_deadline(spec: StreamSpec, slots: Sequence[SlotInfo]) -> None:
     raise InvalidError([fault])
 
 
-def _require_floor(
-    spec: StreamSpec, slots: Sequence[SlotInfo], records: Mapping[str, StreamRecord]
-) -> None:
+def _require_floor(spec: StreamSpec, slots: Sequence[SlotInfo], registry: Registry) -> None:
     """A floor of nothing takes nothing from others, so it is never refused."""
     if not slots or any(slot.admission_fps <= 0 for slot in slots) or spec.floor_fps == 0:
         return
     capacity = sum(slot.admission_fps for slot in slots)
-    floors = _floors_beside(spec, records)
+    floors = _floors_beside(spec, registry.streams.all())
     asked = sum(floors) + spec.floor_fps
     if asked > capacity:
         raise CapacityError(
