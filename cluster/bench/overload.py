@@ -52,7 +52,7 @@ def measure_overload(
         Under ``policies`` what each did, before and after the cameras were added; ``checks``.
 
     Raises:
-        UnavailableError: if the cameras together do not have as many frames; says how many it takes.
+        UnavailableError: if the cameras together send too little; says how many it takes.
     """
     report("drawing the films")
     films = demo_clips(demo_scenarios(min(_NUM_FILMS, num_cameras), fps), lambda _done, _all: None)
