@@ -17,8 +17,8 @@ from ray.exceptions import GetTimeoutError, RayActorError
 
 from actors.inference.ladder import LadderStatus
 from actors.inference.outlet import Deliver, ResultOutlet
-from actors.inference.scheduler import SchedulerSnapshot
 from actors.inference.service import EngineOptions, InferenceService, PoolConfig
+from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest
 from engines.engine import Engine
 from engines.errors import EngineError
@@ -96,6 +96,7 @@ class EngineActor:
             error=self._error,
             scheduler=service.snapshot() if service else None,
             num_unpublished=sum(len(outlet) for outlet in self._outlets),
+            ladder=service.ladder() if service else None,
         )
 
     def stop(self) -> None:
@@ -122,9 +123,12 @@ class EngineActor:
             if self._service is not None:
                 self._service.swap(engine).close()
                 return
-            delay_s = options.max_queue_delay_s
             self._service = InferenceService(
-                engine, self._pool, self._publish, max_queue_delay_s=delay_s
+                engine,
+                self._pool,
+                self._publish,
+                max_queue_delay_s=options.max_queue_delay_s,
+                policy=options.policy,
             )
             threading.Thread(target=self._serve, name="inference", daemon=True).start()
 

@@ -7,9 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from actors.inference.degrading import Degrading
+from actors.inference.fifo import Fifo
+from actors.inference.ladder import LadderStatus
 from actors.inference.leases import PoolLeases
-from actors.inference.scheduler import Batch, Drop, Scheduler, SchedulerConfig, SchedulerSnapshot
+from actors.inference.overload import LadderConfig
+from actors.inference.policy import BatchPolicy
+from actors.inference.scheduler import Batch, Drop, Scheduler, SchedulerConfig
+from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest, Ticket
 from engines.detections import Detections
 from engines.engine import Engine
@@ -22,13 +29,25 @@ _MAX_WORKERS = 2
 """One batch computes while the next is prepared; an engine may allow fewer."""
 
 
+PolicyName = Literal["qos", "fifo"]
+
+
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to run a model."""
+    """How to run a model.
+
+    Attributes:
+        num_threads: Of an engine on a CPU.
+        max_batch_size: Pictures in one call.
+        max_queue_delay_s: See ``SchedulerConfig``.
+        policy: Who makes the batches: the scheduler with its degrade ladder, or a plain queue to
+            measure against.
+    """
 
     num_threads: int = 1
     max_batch_size: int = 4
     max_queue_delay_s: float = 0.005
+    policy: PolicyName = "qos"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,8 @@ class InferenceService:
         pool: Where to make the frame pool.
         publish: Gets the results of each batch, in stream order; must not block.
         max_queue_delay_s: See ``SchedulerConfig``.
+        policy: See ``EngineOptions``.
+        ladder: When long overload degrades streams.
         clock: Seconds, the same clock as the tickets' arrival.
     """
 
@@ -66,6 +87,8 @@ class InferenceService:
         publish: Callable[[Sequence[FrameResult]], None],
         *,
         max_queue_delay_s: float = 0.005,
+        policy: PolicyName = "qos",
+        ladder: LadderConfig | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
@@ -74,7 +97,9 @@ class InferenceService:
         self._max_queue_delay_s = max_queue_delay_s
         self._pool = FramePool.create(pool.num_slots, pool.slot_bytes, name=pool.name)
         self._leases = PoolLeases(self._pool.layout, pool.max_ingests)
-        self._scheduler = Scheduler(SchedulerConfig(engine.batch_sizes, max_queue_delay_s))
+        config = SchedulerConfig(engine.batch_sizes, max_queue_delay_s)
+        self._scheduler = _make_policy(policy, config, pool.num_slots)
+        self._ladder = Degrading(None if policy == "fifo" else ladder or LadderConfig())
         self._streams: dict[str, str] = {}
         self._num_running = 0
         self._num_pausing = 0
@@ -92,6 +117,7 @@ class InferenceService:
         with self._changed:
             for stream in [s for s, owner in self._streams.items() if owner == ingest]:
                 self._close_stream(stream)
+            self._ladder.forget(ingest)
             self._pause()
             return self._leases.attach(ingest)
 
@@ -104,14 +130,20 @@ class InferenceService:
         with self._changed:
             self._leases.check(request.ingest, request.generation)
             now = self._clock()
+            self._ladder.take(request)
             for opened in request.opened:
                 self._streams[opened.stream] = request.ingest
                 self._scheduler.open(opened.stream, opened.qos, now)
             self._release(self._scheduler.submit(request.tickets, now), now)
             for stream in request.closed:
                 self._close_stream(stream)
+            self._ladder.decide(self._scheduler.snapshot, now)
             self._changed.notify_all()
-            return SubmitReply(self._leases.take(request.ingest), self._scheduler.is_backlogged)
+            return SubmitReply(
+                self._leases.take(request.ingest),
+                self._scheduler.is_backlogged,
+                self._ladder.take_steps(request.ingest),
+            )
 
     def run(self) -> None:
         """Serve batches until ``close``; a failure of the engine ends it and is kept."""
@@ -128,6 +160,7 @@ class InferenceService:
             self._pause()
             before, self._engine = self._engine, engine
             self._scheduler.configure(SchedulerConfig(engine.batch_sizes, self._max_queue_delay_s))
+            self._ladder.reset(self._clock())
             return before
 
     def close(self) -> None:
@@ -139,6 +172,11 @@ class InferenceService:
         """The scheduler's counts and costs."""
         with self._changed:
             return self._scheduler.snapshot()
+
+    def ladder(self) -> LadderStatus:
+        """What long overload takes from streams."""
+        with self._changed:
+            return self._ladder.status(self._clock(), time.time())
 
     def _work(self) -> None:
         try:
@@ -196,11 +234,17 @@ class InferenceService:
 
     def _close_stream(self, stream: str) -> None:
         self._streams.pop(stream, None)
+        self._ladder.close(stream)
         self._release(self._scheduler.close(stream), self._clock())
 
     def _release(self, drops: Iterable[Drop], now: float) -> None:
         for drop in drops:
+            self._ladder.count_drop(drop.reason)
             self._leases.release((drop.ticket.slot,), drop.reason, now)
+
+
+def _make_policy(name: PolicyName, config: SchedulerConfig, num_slots: int) -> BatchPolicy:
+    return Fifo(config, num_slots) if name == "fifo" else Scheduler(config)
 
 
 def _result(ticket: Ticket, detections: Detections, model: str) -> FrameResult:

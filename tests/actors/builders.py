@@ -27,6 +27,7 @@ from actors.messages import (
     PoolLease,
     Release,
     StreamState,
+    StreamStep,
     SubmitReply,
     SubmitRequest,
     Ticket,
@@ -149,6 +150,7 @@ class FakeEngine:
     Attributes:
         is_away: Calls raise ConnectionError, and its pool is replaced when it is back.
         outcome: What becomes of a ticket: None is inferred, a DropReason dropped, KEEP held.
+        orders: Steps of the degrade ladder that go with the next reply.
     """
 
     KEEP = object()
@@ -159,6 +161,7 @@ class FakeEngine:
         self.generation = 0
         self.is_away = False
         self.outcome: Any = None
+        self.orders: list[StreamStep] = []
         self.tickets: list[Ticket] = []
         self.requests: list[SubmitRequest] = []
         self.at_engine: dict[int, Ticket] = {}
@@ -182,7 +185,8 @@ class FakeEngine:
             self.at_engine[ticket.slot] = ticket
         self.tickets += request.tickets
         self.requests.append(request)
-        return SubmitReply(tuple(released))
+        orders, self.orders = self.orders, []
+        return SubmitReply(tuple(released), steps=tuple(orders))
 
     def die(self) -> None:
         """Away, with all that it had; the pool it comes back with is another."""

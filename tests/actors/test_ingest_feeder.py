@@ -8,7 +8,7 @@ from actors.ingest.config import IngestConfig
 from actors.ingest.feeder import Feeder
 from actors.ingest.outbox import Lane, Outbox
 from actors.ledger import Ledger
-from actors.messages import DropReason, StreamQos, Ticket
+from actors.messages import DegradeStep, DropReason, StreamQos, StreamStep, Ticket
 from actors.specs import QosSpec
 from engines.frames import Picture
 from tests.actors.builders import FakeEngine, eventually
@@ -120,3 +120,25 @@ def test_what_streams_were_closed_is_told_before_the_end(engine, outbox):
     outbox.close_stream("a")
     feeder.stop(5.0)
     assert "a" in engine.requests[-1].closed
+
+
+def test_steps_come_back_and_what_decoders_and_slots_lack_is_told(feeder, engine, outbox, lane):
+    engine.orders = [StreamStep("a", DegradeStep.FLOOR_RATE, 1.2)]
+    engine.outcome = engine.KEEP
+    feeder.decode_lag_s = 2.5
+    for _ in range(4):
+        put(outbox, lane)
+        eventually(lambda: not outbox.slot_use().waiting)
+    put(outbox, lane)
+    put(outbox, Lane("b", lane.row))
+    eventually(lambda: sum(request.num_given_up for request in engine.requests) == 2)
+    assert engine.requests[-1].decode_lag_s == 2.5
+    assert outbox.steps.of("a").step is DegradeStep.FLOOR_RATE
+    assert outbox.steps.of("b").step is DegradeStep.NONE
+
+
+def test_a_paused_stream_that_sends_nothing_hears_when_it_may_go_on(feeder, engine, outbox):
+    engine.orders = [StreamStep("a", DegradeStep.PAUSED)]
+    eventually(lambda: outbox.steps.of("a").step is DegradeStep.PAUSED)
+    engine.orders = [StreamStep("a", DegradeStep.NONE)]
+    eventually(lambda: outbox.steps.of("a").step is DegradeStep.NONE)

@@ -9,7 +9,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from actors.ingest.outbox import Lane, Outbox, Slot
 from actors.ledger import Ledger
-from actors.messages import DropReason, PoolLease, Release, StreamQos, Ticket
+from actors.messages import (
+    DegradeStep,
+    DropReason,
+    PoolLease,
+    Release,
+    StreamQos,
+    StreamStep,
+    Ticket,
+)
 from actors.specs import QosSpec
 from engines.frames import FramePool, Picture
 
@@ -69,10 +77,41 @@ def test_releases_book_the_outcome_and_the_latency(outbox, ledger):
     first, second = put(outbox, a), put(outbox, b)
     outbox.collect()
     outbox.settle([Release(first, None, 10.05), Release(second, DropReason.DEADLINE, 10.5)])
-    assert a.row.read().inferred == 1
+    assert (a.row.read().inferred, a.row.read().on_time) == (1, 1)
     assert a.row.read().latency_ms["p50"] == pytest.approx(50, rel=0.03)
     assert dropped(b) == {"deadline": 1}
     assert len(outbox.slot_use().free) == NUM_SLOTS
+
+
+@pytest.mark.parametrize(("finished_at", "on_time"), [(11.0, 1), (11.001, 0)])
+def test_a_frame_is_on_time_until_its_deadline(outbox, ledger, finished_at, on_time):
+    lane = Lane("a", ledger.row(0))
+    number = put(outbox, lane)
+    outbox.collect()
+    outbox.settle([Release(number, None, finished_at)])
+    assert (lane.row.read().inferred, lane.row.read().on_time) == (1, on_time)
+
+
+def test_frames_that_end_before_they_are_sent_are_told_once(outbox, ledger, pool):
+    a, b = Lane("a", ledger.row(0)), Lane("b", ledger.row(1))
+    for index in range(3):
+        put(outbox, a, index)
+    for _ in range(NUM_SLOTS):
+        outbox.take_slot(b)
+    assert outbox.collect().num_given_up == 3
+    assert outbox.collect().num_given_up == 0
+    outbox.take_slot(b)
+    outbox.lose_all()
+    outbox.adopt(pool, PoolLease(pool.layout, range(NUM_SLOTS), 2))
+    assert outbox.collect().num_given_up == 0
+
+
+def test_steps_fall_with_their_stream_and_with_the_engine(outbox):
+    outbox.steps.apply([StreamStep(name, DegradeStep.PAUSED) for name in "ab"])
+    outbox.close_stream("a")
+    assert [outbox.steps.of(name).step.value for name in "ab"] == ["none", "paused"]
+    outbox.lose_all()
+    assert outbox.steps.of("b").step is DegradeStep.NONE
 
 
 def test_without_a_free_slot_a_stream_gives_up_its_own_waiting_frame_first(outbox, ledger):

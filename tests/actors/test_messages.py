@@ -12,12 +12,14 @@ import pytest
 from actors.errors import SinkError, SourceError, StaleGenerationError
 from actors.messages import (
     Assignment,
+    DegradeStep,
     DropReason,
     FrameResult,
     PoolLease,
     Release,
     StreamQos,
     StreamState,
+    StreamStep,
     SubmitReply,
     SubmitRequest,
     Ticket,
@@ -41,7 +43,10 @@ MESSAGES = [
     Assignment(SPEC, token=5, ledger_row=3, generation=9),
     TICKET,
     REQUEST,
-    SubmitReply((Release(3, None, 100.2), Release(4, DropReason.DEADLINE, 100.3))),
+    SubmitReply(
+        (Release(3, None, 100.2), Release(4, DropReason.DEADLINE, 100.3)),
+        steps=(StreamStep("gate", DegradeStep.FLOOR_RATE, 2.4),),
+    ),
     PoolLease(PoolLayout("/dev/shm/pool", 8, 4096), range(2, 6), 4),
 ]
 
@@ -76,7 +81,7 @@ def test_a_ticket_costs_few_bytes_in_a_call_with_many() -> None:
 
 
 def test_reasons_and_states_are_words_that_go_into_json() -> None:
-    for word in (*DropReason, *StreamState):
+    for word in (*DropReason, *StreamState, *DegradeStep):
         assert word.value == word.name.lower()
         assert isinstance(word, str)
 

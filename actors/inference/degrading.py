@@ -1,0 +1,82 @@
+"""Brings the degrade ladder what ingest and the scheduler report, and carries its steps back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from actors.inference.ladder import DegradeLadder, LadderStatus
+from actors.inference.overload import LadderConfig, Load
+from actors.inference.snapshot import SchedulerSnapshot
+from actors.messages import DropReason, StreamStep, SubmitRequest
+
+logger = logging.getLogger(__name__)
+
+
+class Degrading:
+    """The ladder of one engine with the counts that it decides by. Not thread-safe.
+
+    Args:
+        config: When it moves; None for never.
+    """
+
+    def __init__(self, config: LadderConfig | None) -> None:
+        self._is_on = config is not None
+        self._ladder = DegradeLadder(config)
+        self._num_given_up = 0
+        self._lags_s: dict[str, float] = {}
+
+    def take(self, request: SubmitRequest) -> None:
+        """What an ingest actor says, before the scheduler gets it."""
+        for opened in request.opened:
+            self._ladder.open(request.ingest, opened)
+        for ticket in request.tickets:
+            self._ladder.learn(ticket)
+        self._num_given_up += request.num_given_up
+        self._lags_s[request.ingest] = request.decode_lag_s
+
+    def count_drop(self, reason: DropReason) -> None:
+        """The engine gives a frame up."""
+        self._num_given_up += reason is not DropReason.CLOSED
+
+    def close(self, stream: str) -> None:
+        """A stream leaves."""
+        self._ladder.close(stream)
+
+    def forget(self, ingest: str) -> None:
+        """An ingest actor begins anew."""
+        self._lags_s.pop(ingest, None)
+
+    def reset(self, now: float) -> None:
+        """Another engine serves."""
+        self._ladder.reset(now)
+
+    def decide(self, snapshot: Callable[[], SchedulerSnapshot], now: float) -> None:
+        """Let the ladder move if it is time.
+
+        Args:
+            snapshot: Asks the scheduler for its state, only where it is needed.
+            now: Seconds, the clock of the tickets.
+        """
+        if not self._is_on or not self._ladder.is_due(now):
+            return
+        if self._ladder.update(self._load(snapshot()), now):
+            status = self._ladder.status(now, 0.0)
+            logger.warning("degrade ladder: rung %d, %s", status.rung, status.name)
+
+    def take_steps(self, ingest: str) -> tuple[StreamStep, ...]:
+        """See ``SubmitReply.steps``."""
+        return self._ladder.take_steps(ingest)
+
+    def status(self, now: float, utc: float) -> LadderStatus:
+        """See ``DegradeLadder.status``."""
+        return self._ladder.status(now, utc)
+
+    def _load(self, scheduler: SchedulerSnapshot) -> Load:
+        return Load(
+            utilisation=scheduler.utilisation,
+            capacity_fps=scheduler.capacity_fps,
+            num_inferred=scheduler.num_batched - scheduler.num_in_flight,
+            num_given_up=self._num_given_up,
+            decode_lag_s=max(self._lags_s.values(), default=0.0),
+        )
