@@ -35,6 +35,7 @@ def engine_options(pipeline: PipelineSpec) -> EngineOptions:
         num_threads=pipeline.num_threads or max(1, num_cores() // 2),
         max_batch_size=pipeline.max_batch_size,
         max_queue_delay_s=pipeline.max_queue_delay_ms / 1e3,
+        policy=pipeline.policy,
     )
 
 

@@ -31,6 +31,11 @@ class PipelineSpec(BaseModel):
     max_queue_delay_ms: float = Field(
         5.0, ge=0, le=1000, description="Longest wait for a batch to fill, milliseconds."
     )
+    policy: Literal["qos", "fifo"] = Field(
+        "qos",
+        description="Who makes the batches, from the start of a slot's engine on: qos, or fifo, a "
+        "plain queue without quality of service, to measure against.",
+    )
     num_threads: int | None = Field(
         None, ge=1, le=256, description="Threads of a CPU engine; null takes half the cores."
     )

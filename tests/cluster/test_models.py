@@ -67,6 +67,8 @@ def test_an_engine_gets_what_the_pipeline_asks_for() -> None:
     options = engine_options(PipelineSpec(num_threads=3, max_batch_size=2, max_queue_delay_ms=12.5))
     assert (options.num_threads, options.max_batch_size) == (3, 2)
     assert options.max_queue_delay_s == pytest.approx(0.0125)
+    assert options.policy == "qos"
+    assert engine_options(PipelineSpec(policy="fifo")).policy == "fifo"
 
 
 def test_an_engine_gets_half_the_cores_where_the_pipeline_does_not_say() -> None:
