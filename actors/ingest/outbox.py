@@ -120,7 +120,7 @@ class Outbox:
                 return None
             lane.row.count_decoded()
             if not self._free:
-                self._supersede(lane.stream)
+                self._withdraw(lane.stream, DropReason.SUPERSEDED)
             if not self._free or self._pool is None:
                 self._num_given_up += 1
                 lane.row.count_dropped(DropReason.OVERLOAD)
@@ -139,7 +139,7 @@ class Outbox:
                 self._free.append(slot.number)
                 lane.row.count_dropped(DropReason.CLOSED)
                 return
-            self._supersede(ticket.stream)
+            self._withdraw(ticket.stream, DropReason.SUPERSEDED)
             self._waiting[ticket.stream] = _Entry(ticket, lane)
             self._changed.notify_all()
 
@@ -267,15 +267,12 @@ class Outbox:
 
     # Under the lock
 
-    def _supersede(self, stream: str) -> None:
-        self._num_given_up += self._withdraw(stream, DropReason.SUPERSEDED)
-
-    def _withdraw(self, stream: str, reason: DropReason) -> bool:
+    def _withdraw(self, stream: str, reason: DropReason) -> None:
         entry = self._waiting.pop(stream, None)
         if entry is not None:
             entry.drop(reason)
+            self._num_given_up += reason is DropReason.SUPERSEDED
             self._free.append(entry.ticket.slot)
-        return entry is not None
 
     def _unhold(self, slot: Slot) -> bool:
         """Whether the slot is still of use: its pool and its place in the lease still stand."""
