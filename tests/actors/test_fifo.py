@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actors.inference.fifo import Fifo
 from actors.inference.policy import BatchPolicy
 from actors.inference.scheduler import SchedulerConfig
-from actors.messages import DropReason, Ticket
+from actors.inference.service import InferenceService, PolicyName, PoolConfig
+from actors.messages import DropReason, StreamQos, SubmitRequest, Ticket
 from actors.specs import QosClass, QosSpec
+from engines.fake import FakeEngine
 from engines.frames import Picture
 
 
@@ -98,3 +102,17 @@ def test_it_counts_what_waits_and_what_is_at_the_engine() -> None:
     fifo.complete(batch, 0.1)
     after = fifo.snapshot()
     assert (after.num_in_flight, after.num_batches, after.num_batched) == (0, 1, 2)
+
+
+@pytest.mark.parametrize(("policy", "dropped"), [("qos", [DropReason.SUPERSEDED]), ("fifo", [])])
+def test_the_engine_runs_the_policy_that_its_options_name(
+    policy: PolicyName, dropped: list[DropReason]
+) -> None:
+    pool = PoolConfig(num_slots=4, slot_bytes=Picture(64, 36).size_bytes, name="test-fifo")
+    service = InferenceService(FakeEngine(), pool, list, policy=policy, clock=lambda: 0.0)
+    lease = service.attach("ingest")
+    frames = (ticket("a", 0), ticket("a", 1))
+    opened = (StreamQos("a", QosSpec()),)
+    reply = service.submit(SubmitRequest("ingest", lease.generation, frames, opened))
+    service.close()
+    assert [release.drop for release in reply.releases] == dropped
