@@ -6,13 +6,13 @@ W x H luma samples that is placed as w x h pixels::
     sx = (x + 0.5) * W / w - 0.5          sy = (y + 0.5) * H / h - 0.5         half-pixel centres
     Y  = bilinear(luma, sx, sy)
     C  = bilinear(chroma, sx / 2, (sy + 0.5) / 2 - 0.5)                        Cb and Cr alike
-    value[c]  = clamp(luma_c * Y + cb_c * Cb + cr_c * Cr + offset_c, 0, 255)   see color.py
+    value[c]  = clamp(R, G or B of (Y, Cb, Cr), 0, 255)                        see color.py
     output[c] = (value[c] - mean[c]) / std[c]
 
 ``bilinear`` clamps its position to the first and last sample of each axis, as OpenCV's
 INTER_LINEAR does. Chroma is left-sited, between two rows (ITU-T H.264 Annex E, chroma type 0, the
-default of H.264, H.265 and MPEG-4). All arithmetic is float32 without intermediate rounding, tap
-positions are float64; a padded pixel holds (pad_value - mean[c]) / std[c].
+default of H.264, H.265 and MPEG-4). All arithmetic is float32 or exact, without intermediate
+rounding, tap positions are float64; a padded pixel holds (pad_value - mean[c]) / std[c].
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.families.bilinear import FloatPlane, Scratch, Taps, resample, taps
-from engines.families.color import ChannelMap, channel_maps
-from engines.frames import Frame, Picture
-from engines.spec import InputSpec
+from engines.families.bilinear import Resampling, Scratch, taps
+from engines.families.color import GREY, ColorMap, color_map
+from engines.frames import Frame, Picture, Plane
+from engines.spec import ColorOrder, InputSpec
 
 MAX_LAYOUTS = 64
 """Picture layouts whose taps are remembered; a camera has one."""
@@ -51,12 +51,12 @@ def place(width: int, height: int, input_spec: InputSpec) -> Placement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
-    """All that depends on the layout of the picture alone; taps are (vertical, horizontal)."""
+    """All that depends on the layout of the picture alone."""
 
     placement: Placement
-    luma: tuple[Taps, Taps]
-    chroma: tuple[Taps, Taps]
-    channels: tuple[ChannelMap, ...]
+    luma: Resampling
+    chroma: Resampling
+    color: ColorMap
 
 
 def _plan(input_spec: InputSpec, picture: Picture) -> _Plan:
@@ -64,11 +64,13 @@ def _plan(input_spec: InputSpec, picture: Picture) -> _Plan:
     x = _positions(picture.width, placement.width)
     y = _positions(picture.height, placement.height)
     chroma_rows, chroma_columns = picture.plane_shapes[1]
+    chroma_y = (y + 0.5) / 2 - 0.5
     return _Plan(
         placement,
-        luma=(taps(y, picture.height), taps(x, picture.width)),
-        chroma=(taps((y + 0.5) / 2 - 0.5, chroma_rows), taps(x / 2, chroma_columns)),
-        channels=channel_maps(picture, input_spec),
+        luma=Resampling(taps(y, picture.height), taps(x, picture.width)),
+        # Left-sited chroma ends before the picture does: the last column is repeated.
+        chroma=Resampling(taps(chroma_y, chroma_rows), taps(x / 2, chroma_columns + 1)),
+        color=color_map(picture),
     )
 
 
@@ -83,6 +85,7 @@ class Letterbox:
     def __init__(self, input_spec: InputSpec) -> None:
         self._plan_of = lru_cache(MAX_LAYOUTS)(partial(_plan, input_spec))
         self._scratch = Scratch()
+        self._is_bgr = input_spec.color is ColorOrder.BGR
         self._mean = np.array(input_spec.mean, np.float32)[:, None, None]
         self._scale = 1 / np.array(input_spec.std, np.float32)[:, None, None]
         self._normalizes = any(input_spec.mean) or set(input_spec.std) != {1.0}
@@ -95,30 +98,36 @@ class Letterbox:
         out[:, height:] = self._pad
         out[:, :height, width:] = self._pad
         placed = out[:, :height, :width]
-        luma, cb, cr = self._resample_planes(frame, plan)
-        luma *= plan.channels[0].luma
-        for channel, channel_out in zip(plan.channels, placed, strict=True):
-            self._convert(channel, luma, cb, cr, channel_out)
+        # Numpy is slow on rows that do not follow each other: of narrow pictures only the last
+        # step is done in place.
+        is_wide = width == out.shape[2]
+        colors = placed if is_wide else self._scratch.array("colors", placed.shape)
+        self._write_colors(frame, plan, colors[::-1] if self._is_bgr else colors)
+        np.clip(colors, 0, 255, out=placed)
         if self._normalizes:
             placed -= self._mean
             placed *= self._scale
 
-    def _resample_planes(self, frame: Frame, plan: _Plan) -> list[FloatPlane]:
-        shape = (plan.placement.height, plan.placement.width)
-        planes = []
-        for name, plane in zip(("y", "cb", "cr"), frame.planes, strict=True):
-            vertical, horizontal = plan.luma if name == "y" else plan.chroma
-            out = self._scratch.plane(name, *shape)
-            resample(plane, vertical, horizontal, out, self._scratch)
-            planes.append(out)
-        return planes
+    def _write_colors(self, frame: Frame, plan: _Plan, rgb: NDArray[np.float32]) -> None:
+        red, green, blue = rgb
+        color, (luma, cb, cr) = plan.color, frame.planes
+        self._read(cb, plan.chroma, GREY, color.blue, out=blue)
+        self._read(cr, plan.chroma, GREY, color.red, out=red)
+        buffer = self._scratch.array("luma", green.shape)
+        np.multiply(blue, color.green_of_blue, out=green)
+        green += np.multiply(red, color.green_of_red, out=buffer)
+        rgb += self._read(luma, plan.luma, color.black, color.luma, out=buffer)
 
-    def _convert(
-        self, channel: ChannelMap, luma: FloatPlane, cb: FloatPlane, cr: FloatPlane, out: FloatPlane
-    ) -> None:
-        term = self._scratch.plane("column_step", *out.shape)
-        np.add(luma, channel.offset, out=out)
-        for factor, plane in ((channel.cb, cb), (channel.cr, cr)):
-            if factor:
-                out += np.multiply(plane, factor, out=term)
-        np.clip(out, 0, 255, out=out)
+    def _read(
+        self,
+        plane: Plane,
+        resampling: Resampling,
+        centre: int,
+        factor: float,
+        out: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """``out`` = factor * (resampled plane - centre)."""
+        sums = resampling.sums(plane, self._scratch)
+        np.subtract(sums, centre * resampling.gain, out=out, dtype=np.float32)
+        out *= factor / resampling.gain
+        return out

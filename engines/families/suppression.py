@@ -5,41 +5,57 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+BLOCK = 128
+"""So many boxes are compared with all the rest at a time."""
+OUTWARD = np.array([[-1], [-1], [1], [1]], np.float32)
+"""Signs with which left, top, right and bottom grow as a box does."""
+
 
 def suppress(
-    xyxy: NDArray[np.float32], class_id: NDArray[np.integer], iou: float
-) -> NDArray[np.bool_]:
+    sides: NDArray[np.float32], class_id: NDArray[np.integer], iou: float, max_kept: int
+) -> list[int]:
     """Greedy class-aware suppression of boxes that are sorted best first.
 
     A box is kept unless a kept, better box of its class overlaps it by more than ``iou``.
-    ``keep[j] = not any(keep[i] and beats[i, j] for i < j)`` has exactly one solution, the greedy
-    one; iterating from all true settles at least one further box each time, in practice most.
 
     Args:
-        xyxy: float32 [n, 4], best first.
+        sides: float32 [4, n], left, top, right and bottom, best first.
         class_id: [n].
         iou: Intersection over union above which the weaker box goes.
+        max_kept: Stop at so many.
 
     Returns:
-        bool [n], which boxes stay.
+        Indices of the boxes that stay, best first.
     """
-    beats = _overlaps(xyxy, iou)
-    beats &= class_id[:, None] == class_id
-    beats = np.triu(beats, 1)
-    keep: NDArray[np.bool_] = np.ones(len(xyxy), bool)
-    while True:
-        kept = np.logical_not(beats[keep].any(axis=0))
-        if np.array_equal(kept, keep):
-            return keep
-        keep = kept
+    kept: list[int] = []
+    rest = np.arange(len(class_id))
+    while len(rest) and len(kept) < max_kept:
+        beats = _overlaps(sides.take(rest, axis=1), class_id.take(rest), iou)
+        stays = np.ones(len(rest), bool)
+        for row, index in enumerate(rest[:BLOCK].tolist()):
+            if stays[row]:
+                kept.append(index)
+                stays[beats[row]] = False
+        rest = rest[BLOCK:][stays[BLOCK:]]
+    return kept[:max_kept]
 
 
-def _overlaps(xyxy: NDArray[np.float32], iou: float) -> NDArray[np.bool_]:
-    """[n, n], whether intersection / union > iou, written without a division."""
-    left, top, right, bottom = xyxy.T
-    width = np.minimum.outer(right, right) - np.maximum.outer(left, left)
-    height = np.minimum.outer(bottom, bottom) - np.maximum.outer(top, top)
-    intersection = np.maximum(width, 0) * np.maximum(height, 0)
-    area = (right - left) * (bottom - top)
-    overlapping: NDArray[np.bool_] = intersection * (1 + iou) > iou * np.add.outer(area, area)
+def _overlaps(
+    sides: NDArray[np.float32], class_id: NDArray[np.integer], iou: float
+) -> NDArray[np.bool_]:
+    """[block, n], whether a box of the first block and any box overlap and have one class.
+
+    Intersection / union > iou is written without a division.
+    """
+    outward = sides * OUTWARD
+    # The intersection ends at the side that is the less far out.
+    inner = np.minimum(outward[:, :BLOCK, None], outward[:, None])
+    size, inner_size = outward[:2] + outward[2:], inner[:2] + inner[2:]
+    # With no width below 0, a product above 0 has no height below 0 either.
+    intersection = np.maximum(inner_size[0], 0, out=inner_size[0])
+    intersection *= inner_size[1]
+    area = size[0] * size[1]
+    overlapping: NDArray[np.bool_]
+    overlapping = intersection * (1 + iou) > iou * np.add.outer(area[:BLOCK], area)
+    overlapping &= class_id[:BLOCK, None] == class_id
     return overlapping

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.detections import Detections
 from engines.errors import ModelError
-from engines.families.letterbox import Letterbox, place
+from engines.families.letterbox import MAX_LAYOUTS, Letterbox, place
 from engines.families.suppression import suppress
-from engines.frames import Frame
+from engines.frames import Frame, Picture
 from engines.signature import Signature, TensorInfo
 from engines.spec import InputSpec, ModelSpec
 
@@ -24,15 +25,13 @@ MAX_CANDIDATES = 512
 Array = NDArray[np.float32]
 
 
-def anchor_grid(width: int, height: int) -> tuple[Array, Array]:
-    """Cell origins [A, 2] (x, y, in cells) and strides [A, 1], in the order of the output."""
-    cells, strides = [], []
+def anchor_grid(width: int, height: int) -> Array:
+    """Left, top and stride of each anchor's cell [3, A], in input pixels and output order."""
+    cells = []
     for stride in STRIDES:
-        rows, columns = height // stride, width // stride
-        y, x = np.mgrid[:rows, :columns]
-        cells.append(np.stack((x.ravel(), y.ravel()), axis=1))
-        strides.append(np.full((rows * columns, 1), stride))
-    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
+        y, x = np.mgrid[: height // stride, : width // stride] * stride
+        cells.append(np.stack((x.ravel(), y.ravel(), np.full(x.size, stride))))
+    return np.concatenate(cells, axis=1).astype(np.float32)
 
 
 class Yolox:
@@ -47,18 +46,19 @@ class Yolox:
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self._letterbox = Letterbox(spec.input)
-        self._cells, self._strides = anchor_grid(spec.input.width, spec.input.height)
+        self._to_source = lru_cache(MAX_LAYOUTS)(partial(to_source, spec.input))
+        self._grid = anchor_grid(spec.input.width, spec.input.height)
 
     def check_signature(self, signature: Signature) -> None:
         """See ``FamilyAdapter.check_signature``."""
         _check_multiple(self._spec.input)
         _check_input(signature, self._spec.input)
-        _check_output(signature, len(self._cells), len(self._spec.labels))
+        _check_output(signature, self._grid.shape[1], len(self._spec.labels))
 
     def check_outputs(self, outputs: Sequence[Array]) -> None:
         """See ``FamilyAdapter.check_outputs``."""
         output = outputs[0]
-        expected = (1, len(self._cells), NUM_BOX_COLUMNS + len(self._spec.labels))
+        expected = (1, self._grid.shape[1], NUM_BOX_COLUMNS + len(self._spec.labels))
         if output.shape != expected:
             raise _wrong_output(f"the output is {list(output.shape)}", expected)
         probabilities = output[..., 4:]
@@ -85,39 +85,54 @@ class Yolox:
 
     def _read_one(self, rows: Array, frame: Frame) -> Detections:
         spec = self._spec
-        anchors, score, class_id = candidates(rows, spec.confidence)
+        anchors, raw, score, class_id = candidates(rows, spec.confidence)
         if not len(anchors):
             return Detections.empty()
-        xyxy = decode_boxes(rows[anchors, :4], self._cells[anchors], self._strides[anchors])
-        best = np.flatnonzero(suppress(xyxy, class_id, spec.iou))[: spec.max_detections]
-        return Detections.of(to_source(xyxy[best], frame, spec.input), score[best], class_id[best])
+        sides = decode_boxes(raw, self._grid.take(anchors, axis=1))
+        best = suppress(sides, class_id, spec.iou, spec.max_detections)
+        scale, limit = self._to_source(frame.picture, frame.source_width, frame.source_height)
+        xyxy = sides.take(best, axis=1).T * scale
+        return Detections.of(np.clip(xyxy, 0, limit), score.take(best), class_id.take(best))
 
 
-def candidates(rows: Array, confidence: float) -> tuple[NDArray[np.intp], Array, NDArray[np.intp]]:
-    """Rows [A, 5 + classes] whose score reaches ``confidence``: index, score, class; best first."""
+def candidates(
+    rows: Array, confidence: float
+) -> tuple[NDArray[np.intp], Array, Array, NDArray[np.intp]]:
+    """Rows [A, 5 + classes] whose score reaches ``confidence``, best first.
+
+    Returns:
+        Their n indices, raw cx, cy, w and h [4, n], scores and classes.
+    """
     # No class probability exceeds 1, so objectness alone rules out nearly all of the background.
     anchors = np.flatnonzero(rows[:, 4] >= confidence)
-    classes = rows[anchors, NUM_BOX_COLUMNS:]
-    class_id = classes.argmax(axis=1)
-    score = rows[anchors, 4] * classes[np.arange(len(anchors)), class_id]
-    order = np.argsort(-score, kind="stable")[:MAX_CANDIDATES]
-    order = order[score[order] >= confidence]
-    return anchors[order], score[order], class_id[order]
+    columns = rows.take(anchors, axis=0).T.copy()
+    classes = columns[NUM_BOX_COLUMNS:]
+    score = columns[4] * classes.max(axis=0)
+    num = min(MAX_CANDIDATES, int(np.count_nonzero(score >= confidence)))
+    order = np.argsort(-score, kind="stable")[:num]
+    raw, class_id = columns[:4].take(order, axis=1), classes.argmax(axis=0).take(order)
+    return anchors.take(order), raw, score.take(order), class_id
 
 
-def decode_boxes(raw: Array, cells: Array, strides: Array) -> Array:
-    """Raw cx, cy, w, h [n, 4] to left, top, right, bottom in input pixels."""
-    centre = (raw[:, :2] + cells) * strides
-    half = np.exp(raw[:, 2:]) * (strides / 2)
-    return np.concatenate((centre - half, centre + half), axis=1)
+def decode_boxes(raw: Array, grid: Array) -> Array:
+    """Raw cx, cy, w and h [4, n] to left, top, right and bottom in input pixels [4, n]."""
+    cell, stride = grid[:2], grid[2]
+    sides = np.empty_like(raw)
+    centre = raw[:2] * stride + cell
+    half = np.exp(raw[2:]) * (stride / 2)
+    np.subtract(centre, half, out=sides[:2])
+    np.add(centre, half, out=sides[2:])
+    return sides
 
 
-def to_source(xyxy: Array, frame: Frame, input_spec: InputSpec) -> Array:
-    """Boxes in input pixels to source pixels, clipped to the picture."""
-    placement = place(frame.picture.width, frame.picture.height, input_spec)
-    size = np.array([frame.source_width, frame.source_height] * 2, np.float32)
-    placed = np.array([placement.width, placement.height] * 2, np.float32)
-    return np.clip(xyxy * (size / placed), 0, size)
+def to_source(
+    input_spec: InputSpec, picture: Picture, source_width: int, source_height: int
+) -> tuple[Array, Array]:
+    """Factors [4] from left, top, right, bottom in input pixels to source pixels; limits [4]."""
+    placement = place(picture.width, picture.height, input_spec)
+    size: Array = np.array([source_width, source_height] * 2, np.float32)
+    placed: Array = np.array([placement.width, placement.height] * 2, np.float32)
+    return np.divide(size, placed, dtype=np.float32), size
 
 
 def _check_multiple(input_spec: InputSpec) -> None:

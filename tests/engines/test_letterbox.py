@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engines.families.bilinear import EvenTaps, taps
 from engines.families.letterbox import Letterbox, place
 from engines.frames import ColorMatrix, Frame, Picture
 from engines.spec import ColorOrder, InputSpec
@@ -75,6 +76,42 @@ def test_every_pixel_is_what_the_formula_says(
     spec = InputSpec(width=width, height=height, color=color, mean=(1, 2, 3), std=(4, 5, 6))
     frame = random_frame(picture, seed=seed)
     out = np.full((3, height, width), np.nan, np.float32)
+    Letterbox(spec).write(frame, out)
+    np.testing.assert_allclose(out, reference(frame, spec), atol=1e-3)
+
+
+@pytest.mark.parametrize("color", ColorOrder)
+@pytest.mark.parametrize("height", [12, 9])
+@pytest.mark.parametrize("ratio", [1, 2, 3, 4, 5, 6, 8])
+def test_whole_ratios_are_what_the_formula_says(ratio: int, height: int, color: ColorOrder) -> None:
+    spec = InputSpec(width=16, height=height, color=color)
+    frame = random_frame(Picture(16 * ratio, 9 * ratio), seed=ratio)
+    out = np.full((3, height, 16), np.nan, np.float32)
+    Letterbox(spec).write(frame, out)
+    np.testing.assert_allclose(out, reference(frame, spec), atol=1e-3)
+
+
+def test_narrow_pictures_are_what_the_formula_says() -> None:
+    for picture in (Picture(24, 40), Picture(32, 40), Picture(7, 20)):
+        spec = InputSpec(width=24, height=20, mean=(1, 2, 3), std=(4, 5, 6))
+        frame = random_frame(picture)
+        out = np.full((3, 20, 24), np.nan, np.float32)
+        Letterbox(spec).write(frame, out)
+        np.testing.assert_allclose(out, reference(frame, spec), atol=1e-3)
+
+
+def test_whole_ratios_gather_nothing_and_others_do() -> None:
+    for ratio, is_even in ((1, True), (2, True), (3, True), (6, True), (0.5, False), (2.5, False)):
+        positions = (np.arange(20, dtype=np.float64) + 0.5) * ratio - 0.5
+        assert isinstance(taps(positions, int(20 * ratio)), EvenTaps) == is_even
+
+
+def test_the_brightest_plane_does_not_overflow() -> None:
+    spec = InputSpec(width=16, height=8)
+    picture = Picture(64, 32, full_range=True)
+    planes = tuple(np.full(shape, 255, np.uint8) for shape in picture.plane_shapes)
+    out = np.empty((3, 8, 16), np.float32)
+    frame = Frame(picture, planes, 64, 32)
     Letterbox(spec).write(frame, out)
     np.testing.assert_allclose(out, reference(frame, spec), atol=1e-3)
 

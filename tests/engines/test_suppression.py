@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engines.families.suppression import suppress
+from engines.families.suppression import BLOCK, suppress
 
 
 def plain_greedy(xyxy: NDArray[np.float32], class_id: NDArray[np.int64], iou: float) -> list[int]:
@@ -25,7 +25,7 @@ def overlaps(a: NDArray[np.float32], b: NDArray[np.float32], iou: float) -> bool
 
 @settings(max_examples=150, deadline=None)
 @given(
-    num=st.integers(0, 60),
+    num=st.integers(0, 60) | st.integers(BLOCK - 1, BLOCK + 60),
     num_classes=st.integers(1, 3),
     iou=st.sampled_from([0.1, 0.3, 0.45, 0.65, 0.9]),
     seed=st.integers(0, 10_000),
@@ -37,17 +37,27 @@ def test_it_keeps_exactly_what_the_greedy_algorithm_keeps(
     corner = rng.integers(0, 40, (num, 2))
     xyxy = np.concatenate((corner, corner + rng.integers(1, 30, (num, 2))), 1).astype(np.float32)
     class_id = rng.integers(0, num_classes, num)
-    kept = np.flatnonzero(suppress(xyxy, class_id, iou))
-    assert kept.tolist() == plain_greedy(xyxy, class_id, iou)
+    assert suppress(xyxy.T, class_id, iou, num) == plain_greedy(xyxy, class_id, iou)
 
 
 def test_a_chain_of_boxes_keeps_every_second_one() -> None:
-    left = np.arange(0, 90, 3, dtype=np.float32)
-    xyxy = np.stack((left, left * 0, left + 10, left * 0 + 10), axis=1)
-    keep = suppress(xyxy, np.zeros(len(left), int), 0.5)
-    np.testing.assert_array_equal(keep, np.arange(len(left)) % 2 == 0)
+    left = np.arange(0, 9 * BLOCK, 3, dtype=np.float32)
+    sides = np.stack((left, left * 0, left + 10, left * 0 + 10))
+    kept = suppress(sides, np.zeros(len(left), int), 0.5, len(left))
+    assert kept == list(range(0, len(left), 2))
 
 
 def test_boxes_of_different_classes_do_not_touch_each_other() -> None:
-    xyxy = np.array([[0, 0, 10, 10]] * 3, np.float32)
-    np.testing.assert_array_equal(suppress(xyxy, np.array([0, 1, 0]), 0.5), [True, True, False])
+    sides = np.array([[0, 0, 10, 10]] * 3, np.float32).T
+    assert suppress(sides, np.array([0, 1, 0]), 0.5, 3) == [0, 1]
+
+
+def test_boxes_that_are_apart_on_both_axes_do_not_overlap() -> None:
+    sides = np.array([[0, 0, 10, 10], [100, 100, 110, 110]], np.float32).T
+    assert suppress(sides, np.zeros(2, int), 0.1, 2) == [0, 1]
+
+
+def test_it_stops_at_the_best_max_kept() -> None:
+    left = np.arange(2 * BLOCK, dtype=np.float32) * 20
+    sides = np.stack((left, left * 0, left + 10, left * 0 + 10))
+    assert suppress(sides, np.zeros(len(left), int), 0.5, 3) == [0, 1, 2]

@@ -91,10 +91,10 @@ def test_noise_over_the_whole_picture_is_bounded() -> None:
 
 
 def test_the_grid_counts_rows_first_and_stride_by_stride() -> None:
-    cells, strides = anchor_grid(64, 32)
-    assert len(cells) == 8 * 4 + 4 * 2 + 2 * 1
-    assert cells[9].tolist() == [1, 1]
-    assert strides[[0, 31, 32, 39, 40, 41], 0].tolist() == [8, 8, 16, 16, 32, 32]
+    left, top, stride = anchor_grid(64, 32)
+    assert len(stride) == 8 * 4 + 4 * 2 + 2 * 1
+    assert (left[[9, 33]].tolist(), top[[9, 33]].tolist()) == ([8, 16], [8, 0])
+    assert stride[[0, 31, 32, 39, 40, 41]].tolist() == [8, 8, 16, 16, 32, 32]
 
 
 IMAGE = TensorInfo("images", "float32", (None, 3, 64, 64))
