@@ -63,7 +63,7 @@ def _plan(input_spec: InputSpec, picture: Picture) -> _Plan:
     placement = place(picture.width, picture.height, input_spec)
     x = _positions(picture.width, placement.width)
     y = _positions(picture.height, placement.height)
-    chroma_rows, chroma_columns = picture.plane_shapes[1]
+    chroma_rows, chroma_columns = (picture.height + 1) // 2, (picture.width + 1) // 2
     chroma_y = (y + 0.5) / 2 - 0.5
     return _Plan(
         placement,

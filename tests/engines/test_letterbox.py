@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,6 +105,18 @@ def test_whole_ratios_gather_nothing_and_others_do() -> None:
     for ratio, is_even in ((1, True), (2, True), (3, True), (6, True), (0.5, False), (2.5, False)):
         positions = (np.arange(20, dtype=np.float64) + 0.5) * ratio - 0.5
         assert isinstance(taps(positions, int(20 * ratio)), EvenTaps) == is_even
+
+
+@pytest.mark.parametrize("picture", [Picture(32, 16), Picture(25, 21)])
+def test_planes_may_be_views_of_interleaved_samples(picture: Picture) -> None:
+    spec = InputSpec(width=16, height=8)
+    frame = random_frame(picture)
+    pairs = np.stack(frame.planes[1:], axis=2)
+    views = replace(frame, planes=(frame.planes[0], pairs[..., 0], pairs[..., 1]))
+    out, expected = np.empty((2, 3, 8, 16), np.float32)
+    Letterbox(spec).write(views, out)
+    Letterbox(spec).write(frame, expected)
+    np.testing.assert_array_equal(out, expected)
 
 
 def test_the_brightest_plane_does_not_overflow() -> None:
