@@ -2,7 +2,8 @@
 
 EngineError
 ├── ModelError          a model file or its spec is not usable; names the field and the remedy
-├── FramePoolError      shared memory could not be made, opened or addressed
+├── FramePoolError      a pool of frames could not be made, opened or addressed
+├── DeviceError         a GPU, its driver or a CUDA library cannot be used; names the remedy
 └── EngineFailedError   a loaded engine stopped working; the process that owns it must be restarted
 """
 
@@ -37,6 +38,10 @@ def _model_error(message: str, field: str, remedy: str) -> ModelError:
 
 class FramePoolError(EngineError):
     """A frame pool could not be made, opened or addressed."""
+
+
+class DeviceError(EngineError):
+    """A GPU, its driver, its memory or a CUDA library cannot be used."""
 
 
 class EngineFailedError(EngineError):

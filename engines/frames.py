@@ -30,27 +30,44 @@ class ColorMatrix(str, Enum):
     BT709 = "bt709"
 
 
+class Chroma(str, Enum):
+    """How the two chroma planes lie: one after the other, or as pairs in one plane."""
+
+    PLANAR = "planar"
+    INTERLEAVED = "interleaved"
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The layout of one decoded picture: planar YCbCr 4:2:0, 8 bits (``yuv420p``).
+    """The layout of one decoded picture: YCbCr 4:2:0, 8 bits (``yuv420p`` or ``nv12``).
 
     Attributes:
         width: Pixels in a row of the luma plane.
         height: Rows of the luma plane.
         matrix: YCbCr matrix for the conversion to RGB.
         full_range: True where luma spans 0..255, False for 16..235.
+        chroma: Planar is what decoders on the CPU give, interleaved what NVDEC gives.
     """
 
     width: int
     height: int
     matrix: ColorMatrix = ColorMatrix.BT709
     full_range: bool = False
+    chroma: Chroma = Chroma.PLANAR
 
     @property
     def plane_shapes(self) -> tuple[tuple[int, int], ...]:
         """(rows, columns) of Y, U and V; chroma is rounded up for odd sizes."""
         chroma = ((self.height + 1) // 2, (self.width + 1) // 2)
         return ((self.height, self.width), chroma, chroma)
+
+    @property
+    def stored_shapes(self) -> tuple[tuple[int, int], ...]:
+        """(rows, bytes of a row) of the planes in memory: Y, U, V, or Y and U V in pairs."""
+        luma, chroma, _ = self.plane_shapes
+        if self.chroma is Chroma.INTERLEAVED:
+            return (luma, (chroma[0], 2 * chroma[1]))
+        return (luma, chroma, chroma)
 
     @property
     def size_bytes(self) -> int:
@@ -64,7 +81,8 @@ class Frame:
 
     Attributes:
         picture: The layout.
-        planes: Y [H, W], U and V [ceil(H/2), ceil(W/2)], uint8; valid until the slot is released.
+        planes: Y [H, W], U and V [ceil(H/2), ceil(W/2)], uint8, however they are stored; valid
+            until the slot is released.
         source_width: Width in pixels of the camera's picture; the pool's copy may be smaller.
         source_height: Its height.
     """
@@ -76,12 +94,40 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceFrame:
+    """A decoded picture in the memory of a GPU.
+
+    Attributes:
+        picture: The layout.
+        address: Where its packed planes begin, as this process sees it; the planes follow each
+            other without gaps, in the order of ``picture.stored_shapes``.
+        source_width: Width in pixels of the camera's picture; the pool's copy may be smaller.
+        source_height: Its height.
+    """
+
+    picture: Picture
+    address: int
+    source_width: int
+    source_height: int
+
+
+@dataclass(frozen=True, slots=True)
 class PoolLayout:
-    """How to open a pool: where it is, and how it is divided."""
+    """How to open a pool: where it is, and how it is divided.
+
+    Attributes:
+        path: The file of a pool in host memory; the device's name for one on a GPU.
+        num_slots: Pictures that it holds.
+        slot_bytes: Room for each.
+        ipc: What CUDA IPC opens; empty for host memory.
+        device: Index of the GPU as the pool's owner counts; None for host memory.
+    """
 
     path: str
     num_slots: int
     slot_bytes: int
+    ipc: bytes = b""
+    device: int | None = None
 
 
 class FramePool:
@@ -135,7 +181,7 @@ class FramePool:
         return cls(layout, memory)
 
     def write(self, slot: int, picture: Picture, planes: Sequence[Plane]) -> None:
-        """Copy planes (row strides may be padded) into a slot.
+        """Copy planes, as ``stored_shapes`` has them (rows may be padded), into a slot.
 
         Raises:
             FramePoolError: if there is no such slot or the picture does not fit.
@@ -148,7 +194,10 @@ class FramePool:
     ) -> Frame:
         """View a slot as a picture, uncopied; ``source_size`` is (width, height) in pixels."""
         width, height = source_size or (picture.width, picture.height)
-        return Frame(picture, self._views(slot, picture), width, height)
+        planes = self._views(slot, picture)
+        if picture.chroma is Chroma.INTERLEAVED:
+            planes = (planes[0], planes[1][:, ::2], planes[1][:, 1::2])
+        return Frame(picture, planes, width, height)
 
     def close(self) -> None:
         """Unmap; views that are still held keep the memory until they are dropped."""
@@ -163,22 +212,30 @@ class FramePool:
         Path(self.layout.path).unlink(missing_ok=True)
 
     def _views(self, slot: int, picture: Picture) -> tuple[Plane, ...]:
-        layout = self.layout
         if self._bytes is None:
-            raise FramePoolError(f"the pool {layout.path} is closed")
-        if not 0 <= slot < layout.num_slots:
-            raise FramePoolError(f"slot {slot} of {layout.num_slots} does not exist")
-        if picture.size_bytes > layout.slot_bytes:
-            raise FramePoolError(
-                f"a {picture.width}x{picture.height} picture takes {picture.size_bytes} bytes, "
-                f"a slot has {layout.slot_bytes}"
-            )
-        return _plane_views(self._bytes, slot * layout.slot_bytes, picture)
+            raise FramePoolError(f"the pool {self.layout.path} is closed")
+        return _plane_views(self._bytes, slot_offset(self.layout, slot, picture), picture)
+
+
+def slot_offset(layout: PoolLayout, slot: int, picture: Picture) -> int:
+    """Where a slot begins in its pool, in bytes.
+
+    Raises:
+        FramePoolError: if there is no such slot or the picture does not fit.
+    """
+    if not 0 <= slot < layout.num_slots:
+        raise FramePoolError(f"slot {slot} of {layout.num_slots} does not exist")
+    if picture.size_bytes > layout.slot_bytes:
+        raise FramePoolError(
+            f"a {picture.width}x{picture.height} picture takes {picture.size_bytes} bytes, "
+            f"a slot has {layout.slot_bytes}"
+        )
+    return slot * layout.slot_bytes
 
 
 def _plane_views(buffer: Plane, offset: int, picture: Picture) -> tuple[Plane, ...]:
     views = []
-    for rows, columns in picture.plane_shapes:
+    for rows, columns in picture.stored_shapes:
         views.append(buffer[offset : offset + rows * columns].reshape(rows, columns))
         offset += rows * columns
     return tuple(views)
