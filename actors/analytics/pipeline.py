@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from actors.analytics.events import Event
@@ -143,6 +143,8 @@ class StreamPipeline:
             session.tracker.ended,
         )
 
-    def _record(self, session: _Session, occurrences: Iterable[Occurrence]) -> list[Event]:
+    def _record(self, session: _Session, occurrences: Sequence[Occurrence]) -> list[Event]:
+        if not occurrences:
+            return []
         context = EventContext(self.spec.id, self._slot, session.last.model, self.spec.labels)
         return [session.life_cycle.record(o, context) for o in occurrences]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actors.analytics.events import EventType, Phase
 from actors.analytics.rules import Moment, Occurrence, Rule, Scene, Sighting, make_rule
-from actors.analytics.rules.geometry import line_distance, polygon_distance
+from actors.analytics.rules.geometry import Line, Polygon
 from actors.specs import LineRule, ZoneRule
 
 SIZE = (1000, 500)
@@ -54,9 +54,9 @@ def test_a_drive_across_the_line_is_one_crossing_with_its_direction():
 
 
 def test_forward_is_from_the_negative_to_the_positive_side_of_the_line():
-    a, b = (500.0, 100.0), (500.0, 400.0)
-    assert line_distance((480, 250), a, b) == pytest.approx(20)
-    assert line_distance((530, 250), a, b) == pytest.approx(-30)
+    line = Line((500.0, 100.0), (500.0, 400.0))
+    feet = np.array([[480.0, 530], [250, 250]])
+    assert line.distances(feet) == pytest.approx([20, -30])
 
 
 def test_the_moment_of_a_crossing_lies_between_the_frames():
@@ -185,18 +185,15 @@ def test_closing_a_zone_ends_the_visits_once():
 
 
 def test_a_concave_zone_has_its_notch_outside():
-    u_shape = np.array([[0, 0], [30, 0], [30, 30], [20, 30], [20, 10], [10, 10], [10, 30], [0, 30]])
-    corners = u_shape.astype(float)
-    assert polygon_distance([(5, 20)], corners) == pytest.approx([5])
-    assert polygon_distance([(15, 20)], corners) == pytest.approx([-5])
-    assert polygon_distance([(25, 29)], corners) == pytest.approx([1])
-    assert polygon_distance([(33, 34)], corners) == pytest.approx([-5])
+    corners = [(0, 0), (30, 0), (30, 30), (20, 30), (20, 10), (10, 10), (10, 30), (0, 30)]
+    points = np.array([[5.0, 15, 25, 33], [20, 20, 29, 34]])
+    assert Polygon(corners).distances(points) == pytest.approx([5, -5, 1, -5])
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.floats(-3, 3), st.floats(-3, 3))
 def test_the_distance_from_a_square_is_that_of_geometry(x, y):
-    corners = np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
+    square = Polygon([(-1, -1), (1, -1), (1, 1), (-1, 1)])
     outside = np.hypot(max(abs(x) - 1, 0), max(abs(y) - 1, 0))
     expected = -outside if outside > 0 else 1 - max(abs(x), abs(y))
-    assert polygon_distance([(x, y)], corners) == pytest.approx([expected], abs=1e-9)
+    assert square.distances(np.array([[x], [y]])) == pytest.approx([expected], abs=1e-9)

@@ -145,22 +145,35 @@ def test_whatever_is_found_each_identity_appears_once_a_frame_and_never_comes_ba
 
 
 def test_kalman_steps_of_any_length_predict_alike():
-    state = kalman.correct(
-        kalman.begin(np.array([[50.0, 60, 20, 10]])), np.array([[55.0, 60, 20, 10]])
-    )
-    once, twice = state.copy(), state.copy()
-    kalman.predict(once, 0.4)
-    kalman.predict(twice, 0.1)
-    kalman.predict(twice, 0.3)
+    state = kalman.begin(np.array([[50.0], [60], [20], [10]]))
+    kalman.correct(state, np.array([[55.0], [60], [20], [10]]))
+    once = kalman.predict(state, 0.4)
+    twice = kalman.predict(kalman.predict(state, 0.1), 0.3)
     np.testing.assert_allclose(twice, once, rtol=1e-9)
 
 
 def test_kalman_learns_a_speed_in_pixels_a_second():
-    state = kalman.begin(np.array([[0.0, 50, 40, 20]]))
+    state = kalman.begin(np.array([[0.0], [50], [40], [20]]))
     for n, t_s in enumerate(np.cumsum([0.1, 0.3] * 20)):
-        kalman.predict(state, 0.3 if n % 2 else 0.1)
-        state = kalman.correct(state, np.array([[30 * t_s, 50, 40, 20]]))
-    assert state[0, kalman.VELOCITY].tolist() == pytest.approx([30, 0, 0, 0], abs=0.5)
+        state = kalman.predict(state, 0.3 if n % 2 else 0.1)
+        kalman.correct(state, np.array([[30 * t_s], [50], [40], [20]]))
+    assert state[kalman.VELOCITY, :, 0].tolist() == pytest.approx([30, 0, 0, 0], abs=0.5)
+
+
+def test_corners_and_centres_are_two_ways_to_say_a_box():
+    corners = np.array([[10.0], [20], [40], [60]])
+    boxes = kalman.to_centre(corners)
+    assert boxes[:, 0].tolist() == [25, 40, 30, 40]
+    assert kalman.to_corners(boxes).tolist() == corners.tolist()
+
+
+def test_frames_with_nothing_or_only_unsure_detections_keep_a_track_but_begin_none():
+    tracker = Tracker()
+    assert len(tracker.update(detections([(100, 100)], confidence=0.2), 0.0)) == 0
+    tracker.update(detections([(100, 100)]), 0.1)
+    tracker.update(detections([(100, 100)]), 0.2)
+    assert len(tracker.update(detections([(100, 100)], confidence=0.05), 0.3)) == 0
+    assert tracker.update(detections([(100, 100)], confidence=0.2), 0.4).track_id.tolist() == [1]
 
 
 def tracked_score(sequence: mot_metrics.Sequence, config: TrackerConfig) -> mot_metrics.Score:

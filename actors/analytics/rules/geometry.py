@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
 Point = tuple[float, float]
 
 _TINY = 1e-12
@@ -18,38 +19,62 @@ def to_pixels(points: Sequence[Point], size: tuple[int, int]) -> list[Point]:
     return [(x * size[0], y * size[1]) for x, y in points]
 
 
-def line_distance(point: Point, a: Point, b: Point) -> float:
-    """Distance from the endless line through a and b; its sign is that of cross(b - a, p - a)."""
-    cross = (b[0] - a[0]) * (point[1] - a[1]) - (b[1] - a[1]) * (point[0] - a[0])
-    return cross / math.dist(a, b)
+class Line:
+    """The endless line through a and b, whose segment from a to b counts.
+
+    Attributes:
+        a: Where the segment begins.
+        b: Where it ends.
+    """
+
+    def __init__(self, a: Point, b: Point) -> None:
+        self.a, self.b = a, b
+        self._length_px = math.dist(a, b)
+
+    def distances(self, points: Floats) -> list[float]:
+        """Distances of points [2, n] from the line; their sign is that of cross(b - a, p - a)."""
+        (ax, ay), (bx, by) = self.a, self.b
+        cross = (bx - ax) * (points[1] - ay) - (by - ay) * (points[0] - ax)
+        signed: list[float] = (cross / self._length_px).tolist()
+        return signed
+
+    def is_beside(self, point: Point) -> bool:
+        """Whether the point's nearest place on the line lies between a and b."""
+        (ax, ay), (bx, by) = self.a, self.b
+        along = (point[0] - ax) * (bx - ax) + (point[1] - ay) * (by - ay)
+        return 0 <= along <= (bx - ax) ** 2 + (by - ay) ** 2
 
 
-def is_beside(point: Point, a: Point, b: Point) -> bool:
-    """Whether the point's nearest place on the endless line lies between a and b."""
-    along = (point[0] - a[0]) * (b[0] - a[0]) + (point[1] - a[1]) * (b[1] - a[1])
-    return 0 <= along <= (b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2
+class Polygon:
+    """A polygon; what does not depend on the points that are asked for is worked out once."""
+
+    def __init__(self, corners: Sequence[Point]) -> None:
+        self._corners = np.array(corners, dtype=np.float64).T[:, :, None]  # [2, m, 1]
+        self._ends = np.roll(self._corners, -1, axis=1)
+        self._edges = self._ends - self._corners
+        run, rise = self._edges
+        self._squares = np.maximum(run * run + rise * rise, _TINY)
+        self._slopes = run / np.where(rise == 0, _TINY, rise)
+
+    def distances(self, points: Floats) -> list[float]:
+        """Distances of points [2, n] from the border: positive inside, negative outside.
+
+        A point is inside where a ray to the right meets an odd number of edges (even-odd rule).
+        """
+        from_corners = points[:, None] - self._corners  # [2, m, n]
+        products = from_corners * self._edges
+        along = (products[0] + products[1]) / self._squares
+        np.minimum(np.maximum(along, 0, out=along), 1, out=along)
+        away = from_corners - along * self._edges
+        away *= away
+        distance = np.sqrt((away[0] + away[1]).min(axis=0))
+        right, below = from_corners
+        spans = (below >= 0) != (points[1] >= self._ends[1])
+        inside = np.logical_xor.reduce(spans & (right < below * self._slopes), axis=0)
+        signed: list[float] = np.where(inside, distance, -distance).tolist()
+        return signed
 
 
 def between(p: Point, q: Point, fraction: float) -> Point:
     """The point at a fraction of the way from p to q."""
     return p[0] + fraction * (q[0] - p[0]), p[1] + fraction * (q[1] - p[1])
-
-
-def polygon_distance(points: Sequence[Point], corners: NDArray[np.float64]) -> list[float]:
-    """Distances of points from the border of a polygon [m, 2]: positive inside, negative outside.
-
-    A point is inside where a ray to the right meets an odd number of edges (even-odd rule).
-    """
-    from_corners = np.asarray(points, dtype=np.float64).reshape(-1, 1, 2) - corners  # [n, m, 2]
-    edges = np.roll(corners, -1, axis=0) - corners
-    squares = np.maximum((edges * edges).sum(axis=1), _TINY)
-    along = np.clip((from_corners * edges).sum(axis=2) / squares, 0, 1)
-    away = from_corners - along[..., None] * edges
-    distance = np.sqrt((away * away).sum(axis=2).min(axis=1))
-    below = from_corners[..., 1] >= 0
-    spans = below != np.roll(below, -1, axis=1)
-    slopes = edges[:, 0] / np.where(edges[:, 1] == 0, _TINY, edges[:, 1])
-    is_left = from_corners[..., 0] < from_corners[..., 1] * slopes
-    inside = np.count_nonzero(spans & is_left, axis=1) % 2 == 1
-    signed: list[float] = np.where(inside, distance, -distance).tolist()
-    return signed

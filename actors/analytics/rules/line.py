@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from actors.analytics.events import EventType, Phase
-from actors.analytics.rules.geometry import Point, between, is_beside, line_distance, to_pixels
-from actors.analytics.rules.scene import Occurrence, Scene, Sighting
+from actors.analytics.rules.geometry import Line, between, to_pixels
+from actors.analytics.rules.scene import Occurrence, Scene, Sighting, feet_of
 from actors.analytics.rules.side import Side
 from actors.specs import LineRule
 
 
 @dataclass(slots=True)
 class _Path:
+    last: Sighting
     side: Side = field(default_factory=Side)
-    foot: Point = (0.0, 0.0)
     met_segment: bool = False
 
 
@@ -31,14 +31,15 @@ class LineCrossing:
 
     def update(self, scene: Scene) -> list[Occurrence]:
         """The crossings that this scene completes."""
-        a, b = to_pixels(self.spec.points, scene.source_size)
+        line = Line(*to_pixels(self.spec.points, scene.source_size))
+        sightings, feet = scene.of_classes(self.spec.classes)
         crossings = []
-        for sighting in scene.of_classes(self.spec.classes):
-            path = self._paths.setdefault(sighting.track, _Path())
-            if sighting.first is not None:
-                self._advance(path, sighting.first, a, b)
-            if self._advance(path, sighting, a, b):
-                crossings.append(self._crossing(path, sighting))
+        for sighting, distance_px in zip(sightings, line.distances(feet), strict=True):
+            path = self._paths.get(sighting.track) or self._begin(sighting, line)
+            if path.side.stays(distance_px, sighting.at):
+                path.last = sighting
+            elif self._advance(path, sighting, distance_px, line):
+                crossings.append(self._crossing(path))
         for track in scene.ended:
             self._paths.pop(track, None)
         return [c for c in crossings if self.spec.direction in ("both", c.data["direction"])]
@@ -48,22 +49,30 @@ class LineCrossing:
         self._paths.clear()
         return []
 
-    def _advance(self, path: _Path, sighting: Sighting, a: Point, b: Point) -> bool:
+    def _begin(self, sighting: Sighting, line: Line) -> _Path:
+        first = sighting.first or sighting
+        self._paths[sighting.track] = path = _Path(first)
+        if sighting.first is not None:
+            (first_px,) = line.distances(feet_of([first]))
+            self._advance(path, first, first_px, line)
+        return path
+
+    def _advance(self, path: _Path, sighting: Sighting, distance_px: float, line: Line) -> bool:
         """Move along the path; whether this completes a crossing of the segment."""
-        foot, had_side = sighting.foot, path.side.settled is not None
-        fraction = path.side.observe(line_distance(foot, a, b), sighting.at)
+        last, had_side = path.last, path.side.settled is not None
+        path.last = sighting
+        fraction = path.side.observe(distance_px, sighting.at)
         if fraction is not None:
-            path.met_segment = is_beside(between(path.foot, foot, fraction), a, b)
-        path.foot = foot
+            path.met_segment = line.is_beside(between(last.foot, sighting.foot, fraction))
         return path.side.settle(sighting.size_px) and had_side and path.met_segment
 
-    def _crossing(self, path: _Path, sighting: Sighting) -> Occurrence:
+    def _crossing(self, path: _Path) -> Occurrence:
         direction = "forward" if path.side.settled else "backward"
         return Occurrence(
             EventType.LINE_CROSS,
             Phase.INSTANT,
             self.spec.name,
-            sighting,
-            path.side.since or sighting.at,
+            path.last,
+            path.side.since or path.last.at,
             {"direction": direction},
         )

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from actors.analytics.events import Box, EventType, Phase
 from actors.analytics.tracking import Birth
@@ -41,9 +45,8 @@ class Moment:
         return Moment(t_s, self.ts + passed_s, self.pts_s + passed_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """One tracked object in one frame.
+class Sighting(NamedTuple):
+    """One tracked object in one frame; a named tuple, as there is one for each object and frame.
 
     Attributes:
         track: Its identity.
@@ -81,12 +84,17 @@ class Scene:
         source_size: (width, height) of the picture in pixels.
         at: When it was taken.
         ended: Identities whose tracks have ended; they do not come again.
+        feet: float64 [2, n], x and y of the foot of each sighting.
     """
 
     sightings: tuple[Sighting, ...]
     source_size: tuple[int, int]
     at: Moment
     ended: tuple[int, ...] = ()
+    feet: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "feet", feet_of(self.sightings))
 
     @classmethod
     def of(
@@ -99,17 +107,29 @@ class Scene:
         ended: tuple[int, ...] = (),
     ) -> Scene:
         """Build from what the tracker gave for a frame; see ``Tracker`` for births and ended."""
-        columns = (tracked.track_id, tracked.class_id, tracked.confidence, tracked.xyxy)
-        sightings = []
-        for track, class_id, confidence, box in zip(*(c.tolist() for c in columns), strict=True):
-            name = labels[class_id] if class_id < len(labels) else str(class_id)
-            first = _first(births[track], track, name, at) if track in births else None
-            sightings.append(Sighting(track, name, confidence, tuple(box), at, first))
+        tracks, confidences = tracked.track_id.tolist(), tracked.confidence.tolist()
+        boxes = map(tuple, tracked.xyxy.tolist())
+        names = [
+            labels[class_id] if class_id < len(labels) else str(class_id)
+            for class_id in tracked.class_id.tolist()
+        ]
+        sightings = list(map(Sighting, tracks, names, confidences, boxes, repeat(at)))
+        if births:
+            sightings = [_with_first(s, births.get(s.track)) for s in sightings]
         return cls(tuple(sightings), source_size, at, ended)
 
-    def of_classes(self, names: Sequence[str]) -> list[Sighting]:
-        """The sightings of these labels; all for none."""
-        return [s for s in self.sightings if not names or s.class_name in names]
+    def of_classes(self, names: Sequence[str]) -> tuple[Sequence[Sighting], NDArray[np.float64]]:
+        """The sightings of these labels, all for none, and their feet [2, n]."""
+        if not names:
+            return self.sightings, self.feet
+        index = [n for n, s in enumerate(self.sightings) if s.class_name in names]
+        return [self.sightings[n] for n in index], self.feet[:, index]
+
+
+def feet_of(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
+    """Where the objects stand: x and y, float64 [2, n], source pixels."""
+    boxes = np.array([s.box for s in sightings], dtype=np.float64).reshape(-1, 4)
+    return np.array([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +153,14 @@ class Occurrence:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _first(birth: Birth, track: int, name: str, now: Moment) -> Sighting:
+def _with_first(sighting: Sighting, birth: Birth | None) -> Sighting:
+    if birth is None:
+        return sighting
     left, top, right, bottom = birth.xyxy.tolist()
-    return Sighting(track, name, birth.confidence, (left, top, right, bottom), now.at(birth.t_s))
+    return sighting._replace(
+        first=sighting._replace(
+            confidence=birth.confidence,
+            box=(left, top, right, bottom),
+            at=sighting.at.at(birth.t_s),
+        )
+    )

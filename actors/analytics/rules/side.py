@@ -25,6 +25,16 @@ class Side:
     _distance_px: float = 0.0
     _at: Moment | None = None
 
+    def stays(self, distance_px: float, at: Moment) -> bool:
+        """Whether the object is still where it certainly was; if so, the distance is taken.
+
+        That is what almost every frame says of almost every object, so it costs the least.
+        """
+        if (distance_px >= 0) is not self.settled or (self._distance_px >= 0) is not self.settled:
+            return False
+        self._distance_px, self._at = distance_px, at
+        return True
+
     def observe(self, distance_px: float, at: Moment) -> float | None:
         """Take a signed distance.
 

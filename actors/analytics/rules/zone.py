@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from actors.analytics.events import EventType, Phase
-from actors.analytics.rules.geometry import polygon_distance, to_pixels
-from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
+from actors.analytics.rules.geometry import Polygon, to_pixels
+from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting, feet_of
 from actors.analytics.rules.side import Side
 from actors.specs import ZoneRule
 
@@ -29,19 +27,18 @@ class ZonePresence:
     def __init__(self, spec: ZoneRule) -> None:
         self.spec = spec
         self._visits: dict[int, _Visit] = {}
+        self._polygons: dict[tuple[int, int], Polygon] = {}  # by size of the picture
 
     def update(self, scene: Scene) -> list[Occurrence]:
         """The entries and exits that this scene completes."""
-        corners = np.array(to_pixels(self.spec.points, scene.source_size))
-        sightings = scene.of_classes(self.spec.classes)
-        distances = polygon_distance([s.foot for s in sightings], corners)
+        polygon = self._polygon(scene.source_size)
+        sightings, feet = scene.of_classes(self.spec.classes)
         occurrences = []
-        for sighting, distance_px in zip(sightings, distances, strict=True):
-            visit = self._visits.setdefault(sighting.track, _Visit(sighting))
-            if sighting.first is not None:
-                (first_px,) = polygon_distance([sighting.first.foot], corners)
-                visit.side.observe(first_px, sighting.first.at)
-            occurrences += self._advance(visit, sighting, distance_px)
+        for sighting, distance_px in zip(sightings, polygon.distances(feet), strict=True):
+            visit = self._visits.get(sighting.track) or self._begin(sighting, polygon)
+            visit.last = sighting
+            if not visit.side.stays(distance_px, sighting.at):
+                occurrences += self._advance(visit, distance_px)
         for track in scene.ended:
             occurrences += self._end(track, "track_lost")
         return occurrences
@@ -50,9 +47,21 @@ class ZonePresence:
         """End all visits and forget all objects."""
         return [end for track in list(self._visits) for end in self._end(track, reason)]
 
-    def _advance(self, visit: _Visit, sighting: Sighting, distance_px: float) -> list[Occurrence]:
-        visit.last = sighting
-        before = visit.side.settled
+    def _polygon(self, size: tuple[int, int]) -> Polygon:
+        """The zone in pixels, worked out once for each size of the picture."""
+        if size not in self._polygons:
+            self._polygons = {size: Polygon(to_pixels(self.spec.points, size))}
+        return self._polygons[size]
+
+    def _begin(self, sighting: Sighting, polygon: Polygon) -> _Visit:
+        self._visits[sighting.track] = visit = _Visit(sighting)
+        if sighting.first is not None:
+            (first_px,) = polygon.distances(feet_of([sighting.first]))
+            visit.side.observe(first_px, sighting.first.at)
+        return visit
+
+    def _advance(self, visit: _Visit, distance_px: float) -> list[Occurrence]:
+        before, sighting = visit.side.settled, visit.last
         visit.side.observe(distance_px, sighting.at)
         if not visit.side.settle(sighting.size_px):
             return []

@@ -11,17 +11,21 @@ Mask = NDArray[np.bool_]
 
 
 def overlap(a: Floats, b: Floats) -> Floats:
-    """Intersection over union of boxes xyxy [n, 4] and [m, 4], as [n, m]."""
-    size = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    """Intersection over union of boxes [4, n] and [4, m] (left, top, right, bottom), as [n, m]."""
+    size = np.minimum(a[2:, :, None], b[2:, None])
+    size -= np.maximum(a[:2, :, None], b[:2, None])
     np.maximum(size, 0, out=size)
-    common = size[..., 0] * size[..., 1]
-    union = area(a)[:, None] + area(b)[None] - common
-    return np.asarray(common / np.maximum(union, 1e-9))
+    common = size[0] * size[1]
+    union = area(a)[:, None] + area(b)
+    union -= common
+    common /= np.maximum(union, 1e-9, out=union)
+    return np.asarray(common)
 
 
 def area(boxes: Floats) -> Floats:
-    """Areas [n] of boxes xyxy [n, 4], square pixels."""
-    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
+    """Areas [n] of boxes [4, n], square pixels."""
+    size = boxes[2:] - boxes[:2]
+    return np.asarray(size[0] * size[1])
 
 
 class Matching:
@@ -35,22 +39,23 @@ class Matching:
         self.row_of = np.full(num_cols, -1, dtype=np.intp)
         self._free_row = np.ones(num_rows, dtype=np.bool_)
 
-    def is_open(self, cols: Mask) -> bool:
-        """Whether another round over ``cols`` could find a pair."""
-        return bool(self._free_row.any() and (self.row_of[cols] < 0).any())
+    def free_rows(self, mask: Mask) -> Indices:
+        """The tracks of a mask that have no detection yet."""
+        return (mask & self._free_row).nonzero()[0]
 
-    def add(
-        self, similarity: Floats, least: float, *, rows: Mask | None = None, cols: Mask
-    ) -> None:
-        """Match what is free, of the given rows and columns; ``similarity`` is [rows, cols]."""
-        free_row = self._free_row if rows is None else self._free_row & rows
-        free_col = cols & (self.row_of < 0)
-        allowed = free_row[:, None] & free_col[None] & (similarity >= least)
-        if allowed.any():
+    def free_cols(self, mask: Mask) -> Indices:
+        """The detections of a mask that have no track yet."""
+        return (mask & (self.row_of < 0)).nonzero()[0]
+
+    def add(self, rows: Indices, cols: Indices, similarity: Floats, least: float) -> None:
+        """Match free rows [n] and columns [m] where their ``similarity`` [n, m] is enough."""
+        allowed = similarity >= least
+        if np.count_nonzero(allowed):
             from scipy.optimize import linear_sum_assignment  # slow to load, see `Tracker`
 
-            value = np.where(allowed, similarity - least + 1e-6, 0.0)
-            found_rows, found_cols = linear_sum_assignment(value, maximize=True)
-            good = allowed[found_rows, found_cols]
-            self.row_of[found_cols[good]] = found_rows[good]
-            self._free_row[found_rows[good]] = False
+            value = (similarity - (least - 1e-6)) * allowed
+            i, j = linear_sum_assignment(value, maximize=True)
+            good = allowed[i, j]
+            found = rows[i[good]]
+            self.row_of[cols[j[good]]] = found
+            self._free_row[found] = False

@@ -1,9 +1,10 @@
 """Kalman filter over all boxes at once: constant velocity in seconds, not in frames.
 
 Centre and size are four coordinates with noise of their own, so a track's covariance is four 2x2
-blocks, and every step is closed arithmetic on arrays. A state is float64 [n, 5, 4]: the rows are
-position, velocity, variance of position, covariance, variance of velocity; the columns are centre
-x, centre y, width, height, in pixels and seconds. Noise grows with the size of the box.
+blocks, and every step is closed arithmetic on arrays. A state is float64 [5, 4, n]: the rows are
+position, velocity, variance of position, covariance, variance of velocity; then come centre x,
+centre y, width, height, in pixels and seconds; tracks are last, since arithmetic is fastest along
+the last axis. Noise grows with the size of the box.
 """
 
 from __future__ import annotations
@@ -15,73 +16,76 @@ Floats = NDArray[np.float64]
 
 POSITION, VELOCITY, VAR_POSITION, COVARIANCE, VAR_VELOCITY = range(5)
 
-# Standard deviations as fractions of the geometric mean of width and height.
-_MEASURED = np.array([0.075, 0.075, 0.1, 0.1])
-_FIRST_VELOCITY = np.array([5.0, 5.0, 0.5, 0.5])  # per second
-_VELOCITY_WALK = np.array([0.3, 0.3, 0.1, 0.1])  # per second and square root of a second
+# Variances as fractions of width times height, [4, 1].
+_MEASURED = np.array([[0.075], [0.075], [0.1], [0.1]]) ** 2
+_FIRST_VELOCITY = np.array([[5.0], [5.0], [0.5], [0.5]]) ** 2  # per second squared
+_VELOCITY_WALK = np.array([[0.3], [0.3], [0.1], [0.1]]) ** 2  # per second cubed
 _MIN_SIZE_PX = 1.0
+_STAY = np.eye(5)
 
 
 def begin(boxes: Floats) -> Floats:
-    """States of tracks that were seen once: boxes [n, 4] as centre and size."""
-    state = np.zeros((len(boxes), 5, 4))
-    scale = _scale(boxes)
-    state[:, POSITION] = boxes
-    state[:, VAR_POSITION] = (scale * _MEASURED) ** 2
-    state[:, VAR_VELOCITY] = (scale * _FIRST_VELOCITY) ** 2
+    """States of tracks that were seen once: boxes [4, n] as centre and size."""
+    state = np.zeros((5, *boxes.shape))
+    area = _area(boxes)
+    state[POSITION] = boxes
+    state[VAR_POSITION] = _MEASURED * area
+    state[VAR_VELOCITY] = _FIRST_VELOCITY * area
     return state
 
 
-def predict(state: Floats, dt_s: float) -> None:
-    """Move all states ``dt_s`` ahead, in place.
+def predict(state: Floats, dt_s: float) -> Floats:
+    """The states ``dt_s`` ahead.
 
     White noise acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2).
     """
-    walk = (_scale(state[:, POSITION]) * _VELOCITY_WALK) ** 2 * dt_s
-    state[:, POSITION] += dt_s * state[:, VELOCITY]
-    np.maximum(state[:, POSITION, 2:], _MIN_SIZE_PX, out=state[:, POSITION, 2:])
-    state[:, VAR_POSITION] += dt_s * (
-        2 * state[:, COVARIANCE] + dt_s * (state[:, VAR_VELOCITY] + walk / 3)
-    )
-    state[:, COVARIANCE] += dt_s * (state[:, VAR_VELOCITY] + walk / 2)
-    state[:, VAR_VELOCITY] += walk
+    step = _STAY.copy()
+    step[POSITION, VELOCITY] = step[COVARIANCE, VAR_VELOCITY] = dt_s
+    step[VAR_POSITION, COVARIANCE] = 2 * dt_s
+    step[VAR_POSITION, VAR_VELOCITY] = dt_s * dt_s
+    ahead: Floats = (step @ state.reshape(5, -1)).reshape(state.shape)
+    walk = _VELOCITY_WALK * _area(state[POSITION])
+    ahead[VAR_POSITION:] += walk * np.array([[[dt_s**3 / 3]], [[dt_s**2 / 2]], [[dt_s]]])
+    size = ahead[POSITION, 2:]
+    np.maximum(size, _MIN_SIZE_PX, out=size)
+    return ahead
 
 
-def correct(state: Floats, boxes: Floats) -> Floats:
-    """States after seeing ``boxes`` [n, 4], one for each state, as centre and size."""
-    innovation = boxes - state[:, POSITION]
-    variance = state[:, VAR_POSITION] + (_scale(boxes) * _MEASURED) ** 2
-    gain = state[:, VAR_POSITION] / variance
-    gain_velocity = state[:, COVARIANCE] / variance
-    corrected = np.empty_like(state)
-    corrected[:, POSITION] = state[:, POSITION] + gain * innovation
-    corrected[:, VELOCITY] = state[:, VELOCITY] + gain_velocity * innovation
-    corrected[:, VAR_POSITION] = (1 - gain) * state[:, VAR_POSITION]
-    corrected[:, COVARIANCE] = (1 - gain) * state[:, COVARIANCE]
-    corrected[:, VAR_VELOCITY] = state[:, VAR_VELOCITY] - gain_velocity * state[:, COVARIANCE]
-    return corrected
+def correct(state: Floats, boxes: Floats) -> None:
+    """Let all states see ``boxes`` [4, n], one for each, as centre and size; in place."""
+    position, _, variance, covariance, var_velocity = state
+    gains = state[VAR_POSITION:VAR_VELOCITY] / (variance + _MEASURED * _area(boxes))
+    state[:VAR_POSITION] += gains * (boxes - position)
+    var_velocity -= gains[1] * covariance
+    state[VAR_POSITION:VAR_VELOCITY] *= 1 - gains[0]
 
 
 def squared_distance(state: Floats, boxes: Floats) -> Floats:
-    """Squared Mahalanobis distance [n, m] of states [n] and measured boxes [m, 4]."""
-    variance = state[:, VAR_POSITION] + (_scale(state[:, POSITION]) * _MEASURED) ** 2
-    difference = state[:, None, POSITION] - boxes[None]
-    return np.asarray((difference * difference / variance[:, None]).sum(axis=2))
+    """Squared Mahalanobis distance [n, m] of states [n] and measured boxes [4, m]."""
+    position = state[POSITION]
+    variance = state[VAR_POSITION] + _MEASURED * _area(position)
+    difference = position[:, :, None] - boxes[:, None]
+    difference *= difference
+    difference /= variance[:, :, None]
+    return np.asarray(difference.sum(axis=0))
 
 
-def to_centre(xyxy: NDArray[np.floating]) -> Floats:
-    """Corners [n, 4] as centre and size [n, 4]."""
-    corners = xyxy.astype(np.float64)
-    size = corners[:, 2:] - corners[:, :2]
-    return np.concatenate([corners[:, :2] + size / 2, size], axis=1)
+def to_centre(corners: Floats) -> Floats:
+    """Corners [4, n] as centre and size [4, n]."""
+    boxes: Floats = corners.copy()
+    boxes[2:] -= corners[:2]
+    boxes[:2] += boxes[2:] / 2
+    return boxes
 
 
 def to_corners(boxes: Floats) -> Floats:
-    """Centre and size [n, 4] as corners [n, 4]."""
-    half = boxes[:, 2:] / 2
-    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+    """Centre and size [4, n] as corners [4, n]."""
+    corners: Floats = boxes.copy()
+    corners[:2] -= boxes[2:] / 2
+    corners[2:] += corners[:2]
+    return corners
 
 
-def _scale(boxes: Floats) -> Floats:
-    """Geometric mean of width and height, [n, 1], pixels."""
-    return np.sqrt(np.maximum(boxes[:, 2] * boxes[:, 3], _MIN_SIZE_PX))[:, None]
+def _area(boxes: Floats) -> Floats:
+    """Width times height, [n], square pixels."""
+    return np.asarray(np.maximum(boxes[2] * boxes[3], _MIN_SIZE_PX))

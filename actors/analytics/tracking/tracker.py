@@ -65,15 +65,12 @@ class Tracker:
             ValueError: if time does not advance.
         """
         self._advance(t_s)
-        found = detections[detections.confidence >= self._config.low_confidence]
-        sure = found.confidence >= self._config.high_confidence
-        row_of = self._match(found, sure, t_s)
-        seen = row_of >= 0
-        self._observe(found[seen], row_of[seen], t_s)
-        num_before = len(self._tracks)
-        new = ~seen & (found.confidence >= self._config.begin_confidence)
-        self._begin(found[new], t_s)
-        row_of[new] = np.arange(num_before, len(self._tracks))
+        found = self._worthy(detections)
+        corners = np.array(found.xyxy.T, dtype=np.float64, order="C")
+        boxes = kalman.to_centre(corners)
+        row_of = self._match(found, corners, boxes, t_s)
+        self._observe(found, boxes, row_of, t_s)
+        self._begin(found, boxes, row_of, t_s)
         self._confirm()
         tracked = self._tracked(found, row_of)
         self._end(t_s)
@@ -83,72 +80,86 @@ class Tracker:
         if self._t_s is not None:
             if t_s <= self._t_s:
                 raise ValueError(f"time must advance: {t_s} s came after {self._t_s} s")
-            kalman.predict(self._tracks.state, t_s - self._t_s)
+            self._tracks.state = kalman.predict(self._tracks.state, t_s - self._t_s)
         self._t_s = t_s
 
-    def _match(self, found: Detections, sure: NDArray[np.bool_], t_s: float) -> Indices:
+    def _worthy(self, detections: Detections) -> Detections:
+        """Those that are not ignored."""
+        worthy = detections.confidence >= self._config.low_confidence
+        return detections if np.count_nonzero(worthy) == len(worthy) else detections[worthy]
+
+    def _match(
+        self, found: Detections, corners: kalman.Floats, boxes: kalman.Floats, t_s: float
+    ) -> Indices:
         """Row of the track of each detection, -1 where there is none."""
         tracks, config = self._tracks, self._config
         matching = Matching(len(tracks), len(found))
         if not len(tracks) or not len(found):
             return matching.row_of
-        predicted = tracks.state[:, kalman.POSITION]
-        overlaps = overlap(kalman.to_corners(predicted), found.xyxy.astype(np.float64))
-        same_class = tracks.class_id[:, None] == found.class_id[None]
-        similarity = np.where(same_class, overlaps, config.class_penalty * overlaps)
-        matching.add(similarity * found.confidence, config.min_iou, cols=sure)
-        if not sure.all():
-            steady = tracks.identity != TENTATIVE
-            matching.add(similarity, config.min_iou_low, rows=steady, cols=~sure)
-        if matching.is_open(sure):
-            distance = kalman.squared_distance(tracks.state, kalman.to_centre(found.xyxy))
-            near = np.where(same_class, config.max_gate - distance, -1.0)
-            recent = t_s - tracks.seen_s <= config.max_gate_s
-            matching.add(near, 0.0, rows=recent, cols=sure)
+        similarity = overlap(kalman.to_corners(tracks.state[kalman.POSITION]), corners)
+        other_class = tracks.class_id[:, None] != found.class_id
+        np.multiply(similarity, config.class_penalty, out=similarity, where=other_class)
+        sure = found.confidence >= config.high_confidence
+        rows, cols = np.arange(len(tracks)), sure.nonzero()[0]
+        confident = similarity.take(cols, axis=1) * found.confidence[cols]
+        matching.add(rows, cols, confident, config.min_iou)
+        cols = matching.free_cols(~sure)
+        if len(cols):
+            rows = matching.free_rows(tracks.identity != TENTATIVE)
+            matching.add(rows, cols, similarity[rows[:, None], cols], config.min_iou_low)
+        cols = matching.free_cols(sure)
+        if len(cols):
+            rows = matching.free_rows(t_s - tracks.seen_s <= config.max_gate_s)
+            distance = kalman.squared_distance(tracks.state[:, :, rows], boxes[:, cols])
+            near = np.where(other_class[rows[:, None], cols], -1.0, config.max_gate - distance)
+            matching.add(rows, cols, near, 0.0)
         return matching.row_of
 
-    def _observe(self, found: Detections, rows: Indices, t_s: float) -> None:
-        if len(rows):
-            centres = kalman.to_centre(found.xyxy)
-            self._tracks.observe(rows, centres, found.confidence, found.class_id, t_s)
+    def _observe(
+        self, found: Detections, boxes: kalman.Floats, row_of: Indices, t_s: float
+    ) -> None:
+        cols = (row_of >= 0).nonzero()[0]
+        if len(cols) < len(found):
+            row_of, found, boxes = row_of[cols], found[cols], boxes.take(cols, axis=1)
+        if len(cols):
+            self._tracks.observe(row_of, found, boxes, t_s)
 
-    def _begin(self, found: Detections, t_s: float) -> None:
-        if len(found):
-            self._tracks.begin(found.xyxy, found.confidence, found.class_id, t_s)
+    def _begin(self, found: Detections, boxes: kalman.Floats, row_of: Indices, t_s: float) -> None:
+        """Add tracks for sure detections that have none, and enter their rows."""
+        new = (row_of < 0) & (found.confidence >= self._config.begin_confidence)
+        if np.count_nonzero(new):
+            num_before = len(self._tracks)
+            self._tracks.begin(found[new], boxes[:, new], t_s)
+            row_of[new] = np.arange(num_before, len(self._tracks))
 
     def _confirm(self) -> None:
-        tracks = self._tracks
-        rows = np.nonzero(
-            (tracks.identity == TENTATIVE) & (tracks.num_hits >= self._config.min_hits)
-        )[0]
-        tracks.identity[rows] = np.arange(self._next_identity, self._next_identity + len(rows))
-        self._next_identity += len(rows)
-        self.births = {
-            int(tracks.identity[row]): Birth(
-                tracks.first_xyxy[row],
+        tracks, self.births = self._tracks, {}
+        enough = (tracks.identity == TENTATIVE) & (tracks.num_hits >= self._config.min_hits)
+        for row in np.flatnonzero(enough).tolist():
+            tracks.identity[row] = self._next_identity
+            self.births[self._next_identity] = Birth(
+                tracks.first_xyxy[row].astype(np.float64),
                 float(tracks.first_confidence[row]),
                 float(tracks.born_s[row]),
             )
-            for row in rows
-        }
+            self._next_identity += 1
 
     def _tracked(self, found: Detections, row_of: Indices) -> Detections:
         """The detections that belong to confirmed tracks."""
-        has_track = row_of >= 0
-        has_track[has_track] = self._tracks.identity[row_of[has_track]] != TENTATIVE
-        rows = row_of[has_track]
-        return Detections(
-            found.xyxy[has_track],
-            found.confidence[has_track],
-            self._tracks.class_id[rows].astype(np.int32),
-            self._tracks.identity[rows],
-        )
+        tracks = self._tracks
+        if not len(tracks):
+            return Detections.empty()
+        identity = tracks.identity[row_of]
+        of_track = (row_of >= 0) & (identity != TENTATIVE)
+        tracked = Detections(found.xyxy, found.confidence, tracks.class_id[row_of], identity)
+        return tracked if np.count_nonzero(of_track) == len(found) else tracked[of_track]
 
     def _end(self, t_s: float) -> None:
         tracks, config = self._tracks, self._config
         tentative = tracks.identity == TENTATIVE
         patience_s = np.where(tentative, config.max_tentative_s, config.max_lost_s)
-        alive = t_s - tracks.seen_s <= patience_s
-        self.ended = tuple(tracks.identity[~alive & ~tentative].tolist())
-        if not alive.all():
-            tracks.keep(alive)
+        over = t_s - tracks.seen_s > patience_s
+        self.ended = ()
+        if np.count_nonzero(over):
+            self.ended = tuple(tracks.identity[over & ~tentative].tolist())
+            tracks.keep(~over)

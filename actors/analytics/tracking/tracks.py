@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.analytics.tracking import kalman
+from engines.detections import Detections
 
 Indices = NDArray[np.intp]
 TENTATIVE = 0
@@ -15,73 +16,61 @@ class Tracks:
     """All tracks that are alive; arrays of one length n, tracks in the order of their birth.
 
     Attributes:
-        state: float64 [n, 5, 4], see ``kalman``.
+        state: float64 [5, 4, n], see ``kalman``.
         identity: int64 [n], from 1; ``TENTATIVE`` until the track is confirmed.
         num_hits: int64 [n], observations.
         seen_s: float64 [n], time of the last observation.
         born_s: float64 [n], time of the first observation.
-        first_xyxy: float64 [n, 4], box of the first observation.
-        first_confidence: float64 [n], its confidence.
+        first_xyxy: float32 [n, 4], box of the first observation.
+        first_confidence: float32 [n], its confidence.
         votes: float64 [n, k], sum of confidences for each class.
+        class_id: int32 [n], the class with the most votes.
     """
 
     def __init__(self) -> None:
-        self.state = np.empty((0, 5, 4))
+        self.state = np.empty((5, 4, 0))
         self.identity = np.empty(0, dtype=np.int64)
         self.num_hits = np.empty(0, dtype=np.int64)
         self.seen_s = np.empty(0)
         self.born_s = np.empty(0)
-        self.first_xyxy = np.empty((0, 4))
-        self.first_confidence = np.empty(0)
+        self.first_xyxy = np.empty((0, 4), dtype=np.float32)
+        self.first_confidence = np.empty(0, dtype=np.float32)
         self.votes = np.empty((0, 1))
+        self.class_id = np.empty(0, dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.identity)
 
-    @property
-    def class_id(self) -> NDArray[np.intp]:
-        """The class with the most votes, [n]."""
-        return np.asarray(self.votes.argmax(axis=1), dtype=np.intp)
-
-    def begin(
-        self,
-        xyxy: NDArray[np.float32],
-        confidence: NDArray[np.float32],
-        class_id: NDArray[np.int32],
-        t_s: float,
-    ) -> None:
-        """Add a tentative track for each box."""
-        num = len(xyxy)
-        self._grow_votes(class_id)
+    def begin(self, found: Detections, boxes: kalman.Floats, t_s: float) -> None:
+        """Add a tentative track for each detection; ``boxes`` [4, m] are centre and size."""
+        num = len(found)
+        self._grow_votes(found.class_id)
         votes = np.zeros((num, self.votes.shape[1]))
-        votes[np.arange(num), class_id] = confidence
-        self.state = np.concatenate([self.state, kalman.begin(kalman.to_centre(xyxy))])
+        votes[np.arange(num), found.class_id] = found.confidence
+        self.state = np.concatenate([self.state, kalman.begin(boxes)], axis=2)
         self.identity = np.concatenate([self.identity, np.full(num, TENTATIVE)])
         self.num_hits = np.concatenate([self.num_hits, np.ones(num, dtype=np.int64)])
         self.seen_s = np.concatenate([self.seen_s, np.full(num, t_s)])
         self.born_s = np.concatenate([self.born_s, np.full(num, t_s)])
-        self.first_xyxy = np.concatenate([self.first_xyxy, xyxy])
-        self.first_confidence = np.concatenate([self.first_confidence, confidence])
+        self.first_xyxy = np.concatenate([self.first_xyxy, found.xyxy])
+        self.first_confidence = np.concatenate([self.first_confidence, found.confidence])
         self.votes = np.concatenate([self.votes, votes])
+        self.class_id = np.concatenate([self.class_id, found.class_id])
 
-    def observe(
-        self,
-        rows: Indices,
-        centres: kalman.Floats,
-        confidence: NDArray[np.float32],
-        class_id: NDArray[np.int32],
-        t_s: float,
-    ) -> None:
-        """Correct the tracks ``rows`` by one box each, given as centre and size [m, 4]."""
-        self._grow_votes(class_id)
-        self.state[rows] = kalman.correct(self.state[rows], centres)
+    def observe(self, rows: Indices, found: Detections, boxes: kalman.Floats, t_s: float) -> None:
+        """Correct the tracks ``rows`` by one detection each; ``boxes`` [4, m] as for ``begin``."""
+        self._grow_votes(found.class_id)
+        seen = self.state.take(rows, axis=2)
+        kalman.correct(seen, boxes)
+        self.state[:, :, rows] = seen
         self.num_hits[rows] += 1
         self.seen_s[rows] = t_s
-        self.votes[rows, class_id] += confidence
+        self.votes[rows, found.class_id] += found.confidence
+        self.class_id = self.votes.argmax(axis=1).astype(np.int32)
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
         """Forget the tracks that the mask does not select."""
-        self.state = self.state[mask]
+        self.state = self.state[:, :, mask]
         self.identity = self.identity[mask]
         self.num_hits = self.num_hits[mask]
         self.seen_s = self.seen_s[mask]
@@ -89,8 +78,9 @@ class Tracks:
         self.first_xyxy = self.first_xyxy[mask]
         self.first_confidence = self.first_confidence[mask]
         self.votes = self.votes[mask]
+        self.class_id = self.class_id[mask]
 
     def _grow_votes(self, class_id: NDArray[np.int32]) -> None:
-        missing = int(class_id.max(initial=0)) + 1 - self.votes.shape[1]
+        missing = int(class_id.max()) + 1 - self.votes.shape[1]
         if missing > 0:
             self.votes = np.pad(self.votes, ((0, 0), (0, missing)))
