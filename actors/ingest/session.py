@@ -192,6 +192,7 @@ class Session:
                 return
             source.rewind()
             decoder.restart()
+            self._lag.repeat()
             if pacer is not None:
                 pacer.repeat()
 
