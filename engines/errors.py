@@ -4,6 +4,7 @@ EngineError
 ├── ModelError          a model file or its spec is not usable; names the field and the remedy
 ├── FramePoolError      a pool of frames could not be made, opened or addressed
 ├── DeviceError         a GPU, its driver or a CUDA library cannot be used; names the remedy
+│   └── DeviceMemoryError   the GPU has not so much memory free; gives the figures
 └── EngineFailedError   a loaded engine stopped working; the process that owns it must be restarted
 """
 
@@ -42,6 +43,10 @@ class FramePoolError(EngineError):
 
 class DeviceError(EngineError):
     """A GPU, its driver, its memory or a CUDA library cannot be used."""
+
+
+class DeviceMemoryError(DeviceError):
+    """A GPU has less memory free than is wanted."""
 
 
 class EngineFailedError(EngineError):
