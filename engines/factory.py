@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import Enum
 
 from engines.engine import Engine
-from engines.spec import ModelSpec
+from engines.spec import ModelSpec, Precision
 
 
 class Backend(str, Enum):
     """What computes."""
 
     ONNXRUNTIME = "onnxruntime"
+    TENSORRT = "tensorrt"
 
 
 def create_engine(
@@ -20,17 +21,27 @@ def create_engine(
     backend: Backend = Backend.ONNXRUNTIME,
     num_threads: int = 1,
     max_batch_size: int = 4,
+    precision: Precision | None = None,
+    device: int = 0,
 ) -> Engine:
     """An engine for a model, not yet loaded.
 
     Args:
         spec: The model.
         backend: What computes.
-        num_threads: CPU threads of the backend.
-        max_batch_size: Most frames of one ``infer``.
+        num_threads: CPU threads of the backend; TensorRT needs none.
+        max_batch_size: Most frames of one ``infer``; TensorRT is built for the powers of two up to
+            it, and for itself.
+        precision: What TensorRT computes in; that of the spec if None.
+        device: Index of the GPU.
     """
     match backend:
         case Backend.ONNXRUNTIME:
             from engines.onnxruntime import OnnxRuntimeEngine
 
             return OnnxRuntimeEngine(spec, num_threads=num_threads, max_batch_size=max_batch_size)
+        case Backend.TENSORRT:
+            from engines.tensorrt import TensorRtEngine
+
+            sizes = (*(1 << n for n in range(max_batch_size.bit_length())), max_batch_size)
+            return TensorRtEngine(spec, batch_sizes=sizes, precision=precision, device=device)

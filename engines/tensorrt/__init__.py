@@ -1,0 +1,5 @@
+"""The GPU backend, on TensorRT; needs the extra ``gpu`` when it is loaded, not when imported."""
+
+from engines.tensorrt.engine import TensorRtEngine
+
+__all__ = ["TensorRtEngine"]
