@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from engines.errors import ModelError
-
 Array = NDArray[Any]
 
 UINT8_MAX, INT8_MAX = 255, 127
@@ -28,6 +26,11 @@ NUM_DATA_INPUTS = {"Add": 2, "Concat": None, "Mul": 2}
 """How many inputs are values, and not sizes or scales, where it is not one; None is all."""
 
 
+def is_quantized(model: onnx.ModelProto) -> bool:
+    """Whether the graph has Q/DQ nodes."""
+    return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+
+
 def to_fp16(model: onnx.ModelProto, *, half_input: bool = False) -> onnx.ModelProto:
     """A copy that computes in FP16 and gives FP32 outputs.
 
@@ -35,18 +38,9 @@ def to_fp16(model: onnx.ModelProto, *, half_input: bool = False) -> onnx.ModelPr
     scales of Resize, and operators that have no FP16 form.
 
     Args:
-        model: The model in FP32.
+        model: The model in FP32, not quantized.
         half_input: Take the image as FP16 too; values of 0 to 255 keep 1/16 of a grey level.
-
-    Raises:
-        ModelError: if the model is quantized already.
     """
-    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
-        raise ModelError(
-            "the model has Q/DQ nodes, it is INT8",
-            field="precision",
-            remedy="Write int8, or give the FP32 model.",
-        )
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     borders = [tensor.name for tensor in copy.graph.output]

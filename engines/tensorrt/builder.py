@@ -14,7 +14,7 @@ from engines.families import adapter_for
 from engines.families.yolox import MAX_CANDIDATES
 from engines.graph.batch_axis import free_batch_axis
 from engines.graph.best_candidates import PREFIX, best_candidates, num_candidates
-from engines.graph.precision import to_fp16, to_signed_int8
+from engines.graph.precision import is_quantized, to_fp16, to_signed_int8
 from engines.onnxruntime.session import open_session, signature_of
 from engines.spec import ModelSpec, Precision
 from engines.tensorrt import versions
@@ -107,6 +107,13 @@ def graph_for(spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
     """
     model = onnx.load(spec.path)
     _check(spec, model)
+    if is_quantized(model) != (precision is Precision.INT8):
+        raise ModelError(
+            f"{spec.path} {'has' if is_quantized(model) else 'has no'} Q/DQ nodes, it cannot "
+            f"become {precision.value}",
+            field="precision",
+            remedy="INT8 comes from `sightline model quantize`, FP16 and FP32 from the FP32 file.",
+        )
     if model.graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value"):
         model = free_batch_axis(model)
     match precision:

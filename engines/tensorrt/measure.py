@@ -56,9 +56,8 @@ class Measurement:
 
 
 def measure(
-    spec: ModelSpec,
+    models: Sequence[tuple[ModelSpec, Precision]],
     *,
-    precisions: Sequence[Precision] = (Precision.FP32, Precision.FP16),
     batch_sizes: Sequence[int] = DEFAULT_BATCH_SIZES,
     duration_s: float = 1.0,
     picture: Picture = PICTURE,
@@ -67,13 +66,12 @@ def measure(
     device: int = 0,
     report: Report | None = None,
 ) -> Iterator[Measurement]:
-    """Measure a model in each precision, without graphs and with them, at each batch size.
+    """Measure models, without graphs and with them, at each batch size.
 
     Plans that the cache does not have are built first.
 
     Args:
-        spec: The model; INT8 asks for a file with Q/DQ nodes, FP16 and FP32 for one without.
-        precisions: Plans to measure.
+        models: Each with the precision of its plan; INT8 asks for a file with Q/DQ nodes.
         batch_sizes: Ascending.
         duration_s: For each figure.
         picture: What the cameras give.
@@ -85,7 +83,7 @@ def measure(
     cache = cache or PlanCache()
     sizes = tuple(batch_sizes)
     with _pictures(picture, 2 * max(sizes), device) as frames:
-        for precision in precisions:
+        for spec, precision in models:
             request = request_for(
                 spec,
                 platform_of(device),
@@ -125,7 +123,7 @@ def _single_batches(
     lane: GpuLane, batch: Sequence[DeviceFrame], size: int, duration_s: float
 ) -> tuple[float, float, float]:
     """Medians of describing (us), enqueueing (us) and of the whole batch (ms)."""
-    times = []
+    times: list[tuple[float, float, float]] = []
     end = time.perf_counter() + duration_s
     while not times or time.perf_counter() < end:
         start = time.perf_counter()
