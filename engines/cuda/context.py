@@ -42,7 +42,7 @@ class DeviceContext:
             self.cuda.init()
             device = self.cuda.Device(index)
             _use_blocking_sync(index)
-            self._context = device.retain_primary_context()
+            self._context = _for_ever(device.retain_primary_context())
             major, minor = device.compute_capability()
             self.name: str = device.name()
         except self.cuda.Error as error:
@@ -103,6 +103,16 @@ def _import_pycuda() -> Any:
         )
         raise DeviceError(f"CUDA cannot be used ({error}): {remedy}") from error
     return pycuda.driver
+
+
+def _for_ever(context: Any) -> Any:
+    """Keep a context until the process ends, which releases it.
+
+    PyCUDA's destructor detaches a primary context as if it were one of its own, which fails, and at
+    exit other libraries may still work in it.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(context))
+    return context
 
 
 def _use_blocking_sync(index: int) -> None:

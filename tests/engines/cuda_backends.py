@@ -7,6 +7,7 @@ import multiprocessing
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -124,7 +125,6 @@ class OnDevice:
             self.cuda.memcpy_dtoh(out, on_device)
             on_device.free()
             preprocessor.close()
-            del stream
         return out
 
     def suppress(
@@ -151,7 +151,6 @@ class OnDevice:
             for buffer in buffers:
                 buffer.free()
             suppressor.close()
-            del stream
         return [read_record(record) for record in out]
 
     def download(self, address: int, size_bytes: int) -> bytes:
@@ -202,3 +201,31 @@ def write_attached(
     pool = DevicePool.attach(layout, memory=memory)
     pool.write(slot, picture, planes)
     pool.close()
+
+
+class Owner:
+    """An engine in a process of its own, which makes a pool; ``with`` ends it by SIGKILL."""
+
+    def __init__(self, num_slots: int, slot_bytes: int, memory: type[Memory] | None) -> None:
+        context = multiprocessing.get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        arguments = (sender, num_slots, slot_bytes, memory)
+        self._process = context.Process(target=_own, args=arguments)
+        self._process.start()
+        assert receiver.poll(60)
+        self.layout: PoolLayout = receiver.recv()
+
+    def __enter__(self) -> Owner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.join()
+        if self.layout.path.startswith("stand-in"):
+            Path(self.layout.ipc.decode()).unlink()
+
+
+def _own(sender: Any, num_slots: int, slot_bytes: int, memory: type[Memory] | None) -> None:
+    pool = DevicePool.create(num_slots, slot_bytes, memory=memory)
+    sender.send(pool.layout)
+    time.sleep(120)

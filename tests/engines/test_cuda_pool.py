@@ -1,5 +1,6 @@
 """The device pool's protocol, on a GPU or with host memory in its place."""
 
+import contextlib
 import pickle
 import threading
 from collections.abc import Iterator
@@ -10,13 +11,14 @@ import pytest
 
 from engines.cuda.pool import DevicePlane, DevicePool
 from engines.cuda.stand_in import HostMemory
-from engines.errors import DeviceMemoryError, FramePoolError
+from engines.errors import DeviceError, DeviceMemoryError, FramePoolError
 from engines.families.letterbox import Letterbox
 from engines.frames import Chroma, FramePool, Picture, Plane
 from engines.spec import InputSpec
 from tests.engines.cuda_backends import (
     ON_BOTH,
     Backend,
+    Owner,
     backend_of,
     in_another_process,
     write_attached,
@@ -178,6 +180,24 @@ def test_the_owner_takes_the_memory_along_and_who_attached_does_not() -> None:
     owner.unlink()
     with pytest.raises(FramePoolError):
         DevicePool.attach(owner.layout, memory=HostMemory)
+
+
+def test_an_owner_that_is_killed_takes_nobody_along_and_its_successor_is_opened(
+    backend: Backend,
+) -> None:
+    picture = Picture(64, 48)
+    with Owner(1, SLOT_BYTES, backend.memory) as owner:
+        orphan = DevicePool.attach(owner.layout, memory=backend.memory)
+        orphan.write(0, picture, noise(picture))
+    with contextlib.suppress(DeviceError):  # the memory may be gone, the process must not
+        orphan.write(0, picture, noise(picture))
+    with Owner(1, SLOT_BYTES, backend.memory) as successor:
+        pool = DevicePool.attach(successor.layout, memory=backend.memory)
+        orphan.close()
+        planes = noise(picture, seed=9)
+        pool.write(0, picture, planes)
+        assert content(backend, pool, 0, picture) == packed(picture, planes)
+        pool.close()
 
 
 class SlowMemory(HostMemory):
