@@ -8,7 +8,7 @@ from actors.specs import CLASS_DEFAULTS, QosClass
 
 _LEAST_PART = 0.5
 _LARGEST_PART = 0.9
-_MAX_OWED = 64.0
+_OWED_S, _LEAST_OWED = 0.25, 4.0
 
 
 class FloorQueue:
@@ -18,7 +18,7 @@ class FloorQueue:
     class takes within its share: that is little, and it is what has the short deadlines. So that a
     crowd of floors shuts nobody out they get a part of the picks only: half, or what all floors
     together need of the engine where that is more, at most nine in ten. What floors had to leave
-    to others is owed to them; when that is much they go before all.
+    to others is owed to them; when that is a quarter of a second's work they go before all.
 
     Where floors alone are more than the engine can do, classes share their part by weight.
 
@@ -28,6 +28,7 @@ class FloorQueue:
 
     def __init__(self) -> None:
         self.part = _LEAST_PART
+        self._max_owed = _LEAST_OWED
         self._heaps: dict[QosClass, LazyHeap[WaitingStream]] = {c: LazyHeap() for c in QosClass}
         self._virtual_times = dict.fromkeys(QosClass, 0.0)
         self._clock = 0.0
@@ -37,6 +38,7 @@ class FloorQueue:
         """Say what all floors together need, and what the engine can do; 0 where not known."""
         needed = floors_fps / capacity_fps if capacity_fps > 0.0 else 0.0
         self.part = min(_LARGEST_PART, max(_LEAST_PART, needed))
+        self._max_owed = max(_LEAST_OWED, capacity_fps * _OWED_S)
 
     def enter(self, stream: WaitingStream) -> None:
         """The stream waits."""
@@ -57,8 +59,8 @@ class FloorQueue:
         if stream is None:
             self._owed = 0.0
             return None
-        self._owed = min(self._owed + self.part, _MAX_OWED)
-        if self._owed < (_MAX_OWED if is_within_share else 1.0):
+        self._owed = min(self._owed + self.part, self._max_owed + 1.0)
+        if self._owed < (self._max_owed if is_within_share else 1.0):
             return None
         self._owed -= 1.0
         qos_class = stream.qos_class

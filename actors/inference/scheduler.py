@@ -60,16 +60,16 @@ class Decision:
 class Scheduler:
     """Batches the newest frame of each stream by deadline, class weight and floor.
 
-    Bound for ``critical``: a frame of a class that is within its share waits for the batch that is
-    in flight when it comes, for the window, and for nothing else. Exactly: let every other frame of
-    ``critical`` that waits fit into the same batch with it; let its class have had less than its
-    share, which holds where its frames come at less than 8/15 of the capacity and at most one a
-    stream, or four, at once; let its own frame before be done; and let all floors fit beside it.
-    Then it is in the first batch that is taken after it came.
+    Bound for ``critical``: while its frames come at less than 8/15 of those that the engine does,
+    and at most two a stream at once, each is in the first batch that is taken after it came, so it
+    waits for one batch in flight and for the window. Three things can come before it: other frames
+    of ``critical`` that fill the batch; its own stream's frame before it, while that is in flight;
+    and floors, where these have had to leave a quarter of a second's work to others. Out of
+    overload it may also wait its turn, where all that waits is done within 40 ms.
 
-    Bound for all: a stream whose frames wait is picked within a minute or its floor's time,
-    whichever is shorter, plus one pick for each floor that is due by then (twice that where floors
-    need less than half of the engine).
+    Bound for all: a stream whose frames wait is picked when its floor is due, after a minute where
+    it has none, or after that within as many frames as the engine does in half a second and four
+    for each stream of its class by the class's part of the weights.
     """
 
     def __init__(self, config: SchedulerConfig) -> None:

@@ -3,13 +3,17 @@
 Start-time fair queueing (Goyal, Vin, Cheng 1996) at two levels. Each class and each stream has a
 virtual time that advances by 1 / weight with each frame served; the one furthest behind is next.
 
-To that four things are added. A class that has had less than its share may catch up, at most one
-frame for each of its streams: it goes before all others, the most important class first (rate-
-controlled static priority, Zhang, Ferrari 1993). Streams of a class that are within one frame of
-each other are equally entitled: the earliest deadline goes first. Shares are for overload: as long
-as everything that waited was taken within the last 0.2 s, frames go in the order of arrival, so
-that nobody pays for a class without need; but ``critical`` still goes first, unless all that waits
-is done within 30 ms. And floors are kept: see ``FloorQueue``.
+To that four things are added.
+
+- A class that is within its share goes before all others, the most important one first (rate-
+  controlled static priority, Zhang, Ferrari 1993). What its share is a token bucket says: of each
+  frame served, whose ever it is, a class earns its weight's part; it saves up two frames a stream.
+- Streams of a class that are within one frame of each other are equally entitled: the earliest
+  deadline goes first.
+- Shares are for overload. As long as everything that waited was taken within the last 0.2 s, frames
+  go in the order of arrival, so that nobody pays for a class without need; but ``critical`` still
+  goes first, unless all that waits is done within 40 ms.
+- Floors are kept: see ``FloorQueue``.
 """
 
 from __future__ import annotations
@@ -21,9 +25,11 @@ from actors.inference.lazy_heap import LazyHeap
 from actors.inference.waiting import LONGEST_FLOOR_S, WaitingStream
 from actors.specs import CLASS_DEFAULTS, QosClass, QosSpec
 
-_LEAST_DEPTH = 4
+_ALL_WEIGHTS = sum(defaults.weight for defaults in CLASS_DEFAULTS.values())
+_FRAMES_AHEAD = 4.0
 _OVERLOADED_AFTER_S = 0.2
-_SHORT_S = 0.03
+_SHORT_S = 0.04
+_CATCH_UP_S = 0.5
 
 
 @dataclass(slots=True)
@@ -33,12 +39,27 @@ class _ClassQueue:
     virtual_time: float = 0.0
     clock: float = 0.0
     num_streams: int = 0
+    tokens: float = 0.0
+    refilled_at: int = 0
     heap: LazyHeap[WaitingStream] = field(default_factory=LazyHeap)
 
     @property
     def depth(self) -> float:
-        """How far it may be behind or ahead of its share, in virtual time."""
-        return max(self.num_streams, _LEAST_DEPTH) / self.weight
+        """How many frames it may be behind its share, or ahead of it."""
+        return 2.0 * self.num_streams
+
+    def refill(self, num_picked: int) -> float:
+        """Its tokens when so many frames of all classes were picked."""
+        earned = (num_picked - self.refilled_at) * self.weight / _ALL_WEIGHTS
+        self.tokens = min(self.tokens + earned, self.depth)
+        self.refilled_at = num_picked
+        return self.tokens
+
+    def charge(self, most: float) -> None:
+        """It has had a frame more; its virtual time comes to ``most`` at most."""
+        self.tokens = max(self.tokens - 1.0, -self.depth)
+        most = max(most, self.virtual_time)
+        self.virtual_time = min(self.virtual_time + 1.0 / self.weight, most)
 
 
 class FairQueue:
@@ -52,6 +73,7 @@ class FairQueue:
         self._num_waiting = 0
         self._empty_at = 0.0
         self._capacity_fps = 0.0
+        self._num_picked = 0
 
     def __len__(self) -> int:
         return self._num_waiting
@@ -83,10 +105,10 @@ class FairQueue:
         self._floors_fps -= stream.min_fps
 
     def entitle(self, stream: WaitingStream) -> None:
-        """A frame of the stream came after a time without: unused share is not saved up."""
+        """A frame of the stream came after a time without: little unused share is saved up."""
         queue = self._classes[stream.qos_class]
-        queue.virtual_time = max(queue.virtual_time, self._clock - queue.depth)
-        stream.virtual_time = max(stream.virtual_time, queue.clock)
+        queue.virtual_time = max(queue.virtual_time, self._clock)
+        stream.virtual_time = max(stream.virtual_time, queue.clock - 1.0)
 
     def enter(self, stream: WaitingStream, now: float) -> None:
         """The stream's waiting frame can be taken."""
@@ -114,19 +136,25 @@ class FairQueue:
         queue = self._next_class(now)
         if queue is None:
             return None
-        stream = self._floors.pick(now, is_within_share=queue.virtual_time < self._clock)
+        stream = self._floors.pick(now, is_within_share=self._has_tokens(queue))
         if stream is not None:
             self._charge_floor(stream)
         else:
             stream = self._charge_share(queue)
         self.leave(stream)
-        # What came late does not put off what comes next, but at most one is caught up.
-        stream.due = min(max(stream.due + stream.floor_s, now), now + stream.floor_s)
+        self._num_picked += 1
+        # What came late does not put off what comes next; half a second of it is caught up.
+        due = max(stream.due + stream.floor_s, now - _CATCH_UP_S)
+        stream.due = min(due, now + stream.floor_s)
         return stream
 
     def is_entitled(self, stream: WaitingStream, now: float) -> bool:
         """Whether the stream's class is within its share, or its floor is due."""
-        return self._classes[stream.qos_class].virtual_time < self._clock or stream.due <= now
+        return self._has_tokens(self._classes[stream.qos_class]) or stream.due <= now
+
+    def _has_tokens(self, queue: _ClassQueue) -> bool:
+        """Whether the class may have a frame more and is still within its share."""
+        return queue.refill(self._num_picked) >= 1.0
 
     def _begin_anew(self, now: float) -> None:
         """All that waited was taken: nobody has had too little, or too much."""
@@ -144,7 +172,7 @@ class FairQueue:
         for queue in self._classes.values():
             if not queue.heap:
                 continue
-            if queue.virtual_time < self._clock:
+            if self._has_tokens(queue):
                 return queue
             if chosen is None or queue.virtual_time < chosen.virtual_time:
                 chosen = queue
@@ -153,7 +181,7 @@ class FairQueue:
     def _by_arrival(self) -> _ClassQueue | None:
         is_short = self._num_waiting <= self._capacity_fps * _SHORT_S
         critical = self._classes[QosClass.CRITICAL]
-        if critical.heap and not is_short and critical.virtual_time <= self._clock:
+        if critical.heap and not is_short and critical.tokens > -critical.depth:
             return critical
         chosen, oldest = None, float("inf")
         for queue in self._classes.values():
@@ -166,16 +194,16 @@ class FairQueue:
         stream = queue.heap.first()
         if stream is None:
             raise ValueError(f"no stream of class {queue.name.value} waits")
-        self._clock = max(self._clock, queue.virtual_time)
+        if not self._has_tokens(queue):
+            self._clock = max(self._clock, queue.virtual_time)
         queue.clock = max(queue.clock, stream.virtual_time)
-        queue.virtual_time += 1.0 / queue.weight
+        queue.charge(float("inf"))
         stream.virtual_time += 1.0 / stream.weight
         return stream
 
     def _charge_floor(self, stream: WaitingStream) -> None:
         """Floors count towards the share, but what exceeds it is no debt for ever."""
         queue = self._classes[stream.qos_class]
-        most = max(queue.virtual_time, self._clock + queue.depth)
-        queue.virtual_time = min(queue.virtual_time + 1.0 / queue.weight, most)
-        most = max(stream.virtual_time, queue.clock + _LEAST_DEPTH / stream.weight)
+        queue.charge(self._clock + queue.depth / queue.weight)
+        most = max(stream.virtual_time, queue.clock + _FRAMES_AHEAD / stream.weight)
         stream.virtual_time = min(stream.virtual_time + 1.0 / stream.weight, most)
