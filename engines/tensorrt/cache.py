@@ -13,7 +13,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
+from engines.errors import ModelError
 from engines.tensorrt.plan import PlanRequest, Platform, pack, plain_name, unpack
 
 FOLDER = "SIGHTLINE_PLAN_CACHE"
@@ -56,8 +58,13 @@ class PlanCache:
 
     @contextmanager
     def lock(self, request: PlanRequest) -> Iterator[None]:
-        """Hold the right to build a plan; waits while another process has it."""
-        with self._locked(self.path_of(request).with_suffix(".lock")):
+        """Hold the right to build a plan; waits while another process has it.
+
+        Raises:
+            ModelError: if the folder cannot be written.
+        """
+        with self._lock_file(request) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def read_timings(self, platform: Platform) -> bytes:
@@ -86,9 +93,13 @@ class PlanCache:
             os.unlink(temporary)
             raise
 
-    @contextmanager
-    def _locked(self, path: Path) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def _lock_file(self, request: PlanRequest) -> IO[str]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return self.path_of(request).with_suffix(".lock").open("a")
+        except OSError as error:
+            raise ModelError(
+                f"plans cannot be kept in {self.folder} ({error.strerror})",
+                field="plan",
+                remedy=f"Make it writable, or name another folder in ${FOLDER}.",
+            ) from error

@@ -179,10 +179,9 @@ class GpuLane:
 
     def run(self, frames: Sequence[Frame | DeviceFrame], batch_size: int) -> Records:
         """See ``Lane.run``."""
-        with self._context:
-            self.describe(frames, batch_size)
-            self.launch(batch_size)
-            self._stream.synchronize()
+        self.describe(frames, batch_size)
+        self.launch(batch_size)
+        self.wait()
         return self._records[: len(frames)]
 
     def describe(self, frames: Sequence[Frame | DeviceFrame], batch_size: int) -> None:
@@ -193,11 +192,11 @@ class GpuLane:
     def launch(self, batch_size: int) -> None:
         """Enqueue the batch that was described."""
         graph = self._graphs.get(batch_size)
-        if graph is None:
-            with self._context:
+        with self._context:
+            if graph is None:
                 self._enqueue(batch_size)
-        else:
-            graph.launch(self._stream.handle)
+            else:
+                graph.launch(self._stream.handle)
 
     def wait(self) -> None:
         """Until all that was enqueued is done; the thread sleeps meanwhile."""
@@ -218,6 +217,7 @@ class GpuLane:
                 buffer.free()
             self._buffers.clear()
             free_pinned(self._records)
+            del self._records, self._staging, self._stream
 
     def _allocate(self) -> None:
         """Device memory for the largest batch; the batch sizes use it in turn."""

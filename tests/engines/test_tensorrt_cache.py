@@ -157,6 +157,20 @@ def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> No
     assert PlanCache().folder == Path("/mnt/shared/plans")
 
 
+def test_a_folder_that_cannot_be_written_is_named(
+    request_here: PlanRequest, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    cache = PlanCache(tmp_path / "file" / "plans")
+    with pytest.raises(ModelError, match=r"cannot be kept in .*file/plans.*SIGHTLINE_PLAN_CACHE"):
+        build_plan(tiny_spec(tmp_path / "tiny.onnx"), request_here, cache)
+
+
+def test_a_model_that_is_not_there_is_named() -> None:
+    with pytest.raises(ModelError, match=r"/nowhere/a\.onnx cannot be read"):
+        request_for(tiny_spec(Path("/nowhere/a.onnx")), HERE)
+
+
 def test_what_is_there_is_not_built_again(request_here: PlanRequest, cache: PlanCache) -> None:
     cache.publish(request_here, PLAN)
     spec = tiny_spec(Path("is not looked at"))

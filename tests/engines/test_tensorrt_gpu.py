@@ -142,7 +142,7 @@ def test_every_precision_finds_nearly_what_onnx_runtime_finds(engine: TensorRtEn
     num = sum(int((one.confidence >= SURE).sum()) for one in wanted)
     lost = sum(unmatched(f, w, 0.6) for f, w in zip(found, wanted, strict=True))
     # INT8 has fewer steps when signed; FP16 loses what stands at the threshold.
-    assert lost <= (0.3 if engine.spec.precision is Precision.INT8 else 0.05) * num
+    assert lost <= (0.4 if engine.spec.precision is Precision.INT8 else 0.05) * num
 
 
 def test_a_padded_batch_gives_what_its_frames_give_alone(engine: TensorRtEngine) -> None:

@@ -126,6 +126,16 @@ def test_decoding_stays_in_fp32_where_a_flag_could_lower_it(
 
 
 @EACH
+def test_fp32_means_fp32_and_not_tf32(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for precision, cleared in ((Precision.FP32, 1), (Precision.FP16, 0)):
+        trt = stand_in(version)
+        build(trt, tmp_path, monkeypatch, precision=precision)
+        assert trt.called("clear_flag") == [(trt.BuilderFlag.TF32,)] * cleared
+
+
+@EACH
 def test_options_reach_the_builder(
     version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
