@@ -37,7 +37,7 @@ class DegradeStep(str, Enum):
     """What long overload takes from a stream, the mildest first."""
 
     NONE = "none"
-    FLOOR_RATE = "floor_rate"  # no more pictures than its floor asks for
+    CAPPED = "capped"  # no more pictures a second than are left for it, its floor at least
     KEY_FRAMES = "key_frames"  # of these, only what is decoded without others
     PAUSED = "paused"  # the camera stays open, nothing is decoded
 

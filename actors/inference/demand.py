@@ -7,6 +7,7 @@ from actors.messages import DegradeStep, StreamQos, StreamStep, Ticket
 
 _SPAN_S = 2.0
 _SILENT_S = 10.0
+_WORTH_TELLING = 0.1
 
 
 class StreamDemand:
@@ -90,13 +91,22 @@ class LadderStream:
         self._max_fps = float("inf") if opened.max_fps is None else opened.max_fps
         self._cap_fps = floor_cap_fps(opened.qos)
 
-    def tell(self, rung: int) -> StreamStep | None:
-        """What a rung takes from it; None where that is in force already."""
+    def tell(self, rung: int, level_fps: float = 0.0) -> StreamStep | None:
+        """What a rung takes from it; None where that, or nearly that, is in force already.
+
+        Args:
+            rung: Of the ladder.
+            level_fps: A cap need not be lower than this, even if the floor is.
+        """
         step = step_at(rung, self.qos_class)
-        cap_fps = None if step is DegradeStep.NONE else self._cap_fps
-        if (told := StreamStep(self.stream, step, cap_fps)) == self.told:
-            return None
-        self.told = told
+        is_free = step is DegradeStep.NONE or level_fps == float("inf")
+        cap_fps = None if is_free else max(self._cap_fps, level_fps)
+        told = StreamStep(self.stream, step, cap_fps)
+        before, self.told = self.told, told
+        if before is not None and before.step is step:
+            if not self._is_news(before.max_fps, cap_fps):
+                self.told = before
+            return None if self.told is before else told
         # What is not decoded is not numbered.
         self._all.pause()
         self._key_frames.pause()
@@ -118,6 +128,16 @@ class LadderStream:
         known_fps = demand.fps(now, self._cap_fps)
         full_fps = min(self._cap_fps if known_fps is None else known_fps, self._max_fps)
         return full_fps if step is DegradeStep.NONE else min(full_fps, self._cap_fps)
+
+    def is_at_floor(self) -> bool:
+        """Whether no lower cap is left to hold it to."""
+        return self.told is not None and self.told.max_fps == self._cap_fps
+
+    def _is_news(self, before_fps: float | None, cap_fps: float | None) -> bool:
+        """Whether another cap is worth telling; the lowest always is, since it is a promise."""
+        if before_fps is None or cap_fps is None or cap_fps == self._cap_fps:
+            return before_fps != cap_fps
+        return abs(cap_fps - before_fps) > _WORTH_TELLING * before_fps
 
     def floor_fps(self, rung: int, now: float) -> float:
         """Of these, what has been promised to it."""

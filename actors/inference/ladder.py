@@ -1,7 +1,8 @@
 """The degrade ladder: what long overload takes from streams, from the lowest class up and back.
 
-Pure: time is an argument. ``critical`` is never degraded. First classes are capped to their floors,
-which costs nobody what was promised to him. Key frames only, and the pause, break floors: they are
+Pure: time is an argument. ``critical`` is never degraded. First classes are capped, down to their
+floors, which costs nobody what was promised to him; the last class that is capped keeps what the
+others leave, so that the engine stays busy. Key frames only, and the pause, break floors: they are
 for an engine that cannot serve the floors alone, and for decoders that do not keep up.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from actors.inference.demand import LadderStream
+from actors.inference.filling import water_level
 from actors.inference.overload import LadderConfig, Load, LoadTrend
 from actors.inference.rungs import RUNGS
 from actors.messages import DegradeStep, StreamQos, StreamStep, Ticket
@@ -21,7 +23,7 @@ class LadderStatus:
 
     Attributes:
         rung: How many rungs it has climbed; 0 takes nothing from anybody.
-        name: Of the rung: class and step, as in ``low floor_rate``; ``none`` at the foot.
+        name: Of the rung: class and step, as in ``low capped``; ``none`` at the foot.
         since: UTC of the last change of the rung, seconds since 1970.
         steps: Steps by stream; streams of which nothing is taken are left out.
         num_climbs: Rungs climbed since the engine started.
@@ -106,6 +108,8 @@ class DegradeLadder:
                 self._step_back(now)
         else:
             self._overloaded_since = self._calm_since = None
+        if self._rung == before and self._trend.is_settled:
+            self._tell_all(now)
         return self._rung != before
 
     def status(self, now: float, utc: float) -> LadderStatus:
@@ -131,7 +135,9 @@ class DegradeLadder:
             return False
         if self._trend.is_behind or not self._trend.is_full:
             return self._trend.is_behind
-        breaks_floors = RUNGS[above - 1][1] is not DegradeStep.FLOOR_RATE
+        if not all(stream.is_at_floor() for stream in self._last_capped()):
+            return False
+        breaks_floors = RUNGS[above - 1][1] is not DegradeStep.CAPPED
         return not breaks_floors or self._floors_fps(self._rung, now) > self._trend.served_fps
 
     def _has_room(self, load: Load, now: float) -> bool:
@@ -139,7 +145,7 @@ class DegradeLadder:
         if self._rung == 0 or not self._trend.decoders_keep_up:
             return False
         below = self._below()
-        breaks_floors = RUNGS[self._rung - 1][1] is not DegradeStep.FLOOR_RATE
+        breaks_floors = RUNGS[self._rung - 1][1] is not DegradeStep.CAPPED
         needed_fps = (self._floors_fps if breaks_floors else self._offered_fps)(below, now)
         # A full engine shows what it can do; one that is not has only its estimate.
         capacity_fps = self._trend.served_fps if self._trend.is_full else load.capacity_fps
@@ -190,11 +196,30 @@ class DegradeLadder:
         self._rung, self._changed_at = rung, now
         self._overloaded_since = self._calm_since = None
         self._trend.restart(now)
-        for stream in self._streams.values():
-            self._tell(stream)
+        self._tell_all(now)
 
-    def _tell(self, stream: LadderStream) -> None:
-        step = stream.tell(self._rung)
+    def _last_capped(self) -> list[LadderStream]:
+        """The streams of the class that gives way now; none where floors are given up already."""
+        if not self._rung or RUNGS[self._rung - 1][1] is not DegradeStep.CAPPED:
+            return []
+        name = RUNGS[self._rung - 1][0]
+        return [stream for stream in self._streams.values() if stream.qos_class is name]
+
+    def _tell_all(self, now: float) -> None:
+        """Tell each stream what is taken from it, where that has changed."""
+        last = self._last_capped()
+        others_fps = self._offered_fps(self._rung, now) - sum(
+            stream.offered_fps(self._rung, now) for stream in last
+        )
+        left_fps = self._config.fill * self._trend.capacity_fps() - others_fps
+        demands_fps = [stream.offered_fps(0, now) for stream in last]
+        level_fps = water_level(demands_fps, left_fps)
+        gives_way = RUNGS[self._rung - 1][0] if last else None
+        for stream in self._streams.values():
+            self._tell(stream, level_fps if stream.qos_class is gives_way else 0.0)
+
+    def _tell(self, stream: LadderStream, level_fps: float = 0.0) -> None:
+        step = stream.tell(self._rung, level_fps)
         if step is not None:
             self._news.setdefault(stream.owner, {})[step.stream] = step
 

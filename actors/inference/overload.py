@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 _SMOOTHING = 0.3
 _CATCHING_UP = 0.95
+_TELLING = 0.5
+"""An engine that is less busy shows little of what it can do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class LadderConfig:
         relapse_s: Overload so soon after a step back doubles the wait for the next to that rung.
         full: Utilisation of the engine from which it is at its limit.
         room: Share of the capacity that the load may have after a step back.
+        fill: The class that is being capped may bring so much of the capacity, the others counted
+            in: a little too much keeps the engine busy and its queue short.
         min_loss: Share of frames given up from which a full engine is overloaded.
         max_decode_lag_s: Decoders that are further behind are overloaded.
         interval_s: How often to decide.
@@ -32,6 +36,7 @@ class LadderConfig:
     relapse_s: float = 300.0
     full: float = 0.95
     room: float = 0.9
+    fill: float = 1.05
     min_loss: float = 0.01
     max_decode_lag_s: float = 1.0
     interval_s: float = 1.0
@@ -86,6 +91,18 @@ class LoadTrend:
         self._lost_fps += share * (lost_fps - self._lost_fps)
         self._usual_lag_s += share * (load.decode_lag_s - self._usual_lag_s)
         self._is_settled = True
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether anything is known since the last move."""
+        return self._is_settled
+
+    def capacity_fps(self) -> float:
+        """What the engine could do if it were always busy, from what it does; 0 if not known."""
+        if self._last is None:
+            return 0.0
+        busy, load = self._last[1].utilisation, self._last[1]
+        return self.served_fps / busy if busy >= _TELLING else load.capacity_fps
 
     @property
     def is_full(self) -> bool:

@@ -9,7 +9,7 @@ from actors.specs import QosClass, QosSpec
 
 RUNGS: tuple[tuple[QosClass, DegradeStep], ...] = tuple(
     (name, step)
-    for step in (DegradeStep.FLOOR_RATE, DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)
+    for step in (DegradeStep.CAPPED, DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)
     for name in (QosClass.LOW, QosClass.NORMAL, QosClass.HIGH)
 )
 

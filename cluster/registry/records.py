@@ -78,7 +78,7 @@ class Ladder(_Record):
     """How far long overload has taken a slot down the degrade ladder."""
 
     rung: int = Field(0, description="Rungs in force; 0 takes nothing from anybody.")
-    name: str = Field("none", description="Of the rung: class and step, as in `low floor_rate`.")
+    name: str = Field("none", description="Of the rung: class and step, as in `low capped`.")
     since: float = Field(0.0, description="UTC of the last change, seconds since 1970.")
     steps: dict[str, DegradeStep] = Field({}, description="Streams that are degraded, and how.")
     num_climbs: int = Field(0, description="Rungs taken since the engine started.")
