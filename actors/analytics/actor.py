@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from actors.analytics.status import AnalyticsStatus
 from actors.analytics.stream_state import StateChange
+from actors.channel import ChannelAddress, ChannelServer
 from actors.ledger import Ledger
-from actors.messages import Assignment, FrameResult
+from actors.messages import Assignment
 from actors.sinks.specs import SinkSpec
 
 
@@ -39,6 +40,7 @@ class AnalyticsActor:
 
         ledger = Ledger.attach(ledger_path)
         self._shard = AnalyticsShard(ledger, [open_sink(s) for s in sinks], slot_name, labels)
+        self._channel = ChannelServer(self._shard.process, "analytics")
 
     def start(self) -> str:
         """Answers once the actor is up, with its incarnation."""
@@ -56,9 +58,9 @@ class AnalyticsActor:
         """Take the class names of another model."""
         self._shard.set_labels(labels)
 
-    def process(self, results: tuple[FrameResult, ...]) -> None:
-        """Analyse frames, each stream's in order: keep one call in flight, as threads overtake."""
-        self._shard.process(results)
+    def channel(self) -> ChannelAddress:
+        """Where the engine calls ``AnalyticsShard.process``, with one call in flight."""
+        return self._channel.address
 
     def report_states(self, changes: tuple[StateChange, ...]) -> None:
         """Write an event of each change of a stream's state or degrade step."""
@@ -70,4 +72,5 @@ class AnalyticsActor:
 
     def stop(self) -> None:
         """Give up all streams, deliver what the sinks can take, close them."""
+        self._channel.close()
         self._shard.close()

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import RayError
 
+from actors.channel import Channel, ChannelAddress, ChannelServer
 from actors.inference.ladder import LadderStatus
 from actors.inference.outlet import Deliver, ResultOutlet
 from actors.inference.service import EngineOptions, InferenceService, PoolConfig
@@ -64,6 +65,7 @@ class EngineActor:
         self._incarnation = uuid.uuid4().hex
         self._pool = pool
         self._outlets = [ResultOutlet(_deliver_to(shard)) for shard in shards]
+        self._channel = ChannelServer(self._submit, "engine")
         self._service: InferenceService | None = None
         self._error = ""
         self._loading = threading.Lock()
@@ -83,9 +85,9 @@ class EngineActor:
         """
         return self._ready().attach(ingest)
 
-    def submit(self, request: SubmitRequest) -> SubmitReply:
-        """See ``InferenceService.submit``."""
-        return self._ready().submit(request)
+    def channel(self) -> ChannelAddress:
+        """Where ingest actors call ``InferenceService.submit``."""
+        return self._channel.address
 
     def status(self) -> EngineStatus:
         """What the slot shows of the engine."""
@@ -101,10 +103,14 @@ class EngineActor:
 
     def stop(self) -> None:
         """End the loop and remove the pool."""
+        self._channel.close()
         if self._service is not None:
             self._service.close()
         for outlet in self._outlets:
             outlet.close()
+
+    def _submit(self, request: SubmitRequest) -> SubmitReply:
+        return self._ready().submit(request)
 
     def _ready(self) -> InferenceService:
         if self._service is None:
@@ -162,10 +168,18 @@ def _loaded(spec: ModelSpec, options: EngineOptions) -> Engine:
 
 
 def _deliver_to(shard: Any) -> Deliver:
+    """Calls an analytics actor through its channel, which is asked for again when it has died."""
+    channel: Channel | None = None
+
     def deliver(results: tuple[FrameResult, ...]) -> None:
+        nonlocal channel
         try:
-            ray.get(shard.process.remote(results), timeout=_DELIVER_TIMEOUT_S)
-        except (RayActorError, GetTimeoutError) as error:
+            if channel is None:
+                address = ray.get(shard.channel.remote(), timeout=_DELIVER_TIMEOUT_S)
+                channel = Channel(address, _DELIVER_TIMEOUT_S)
+            channel.call(results)
+        except (RayError, ConnectionError) as error:
+            channel = None
             raise ConnectionError(str(error)) from error
 
     return deliver

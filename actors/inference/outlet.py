@@ -65,6 +65,8 @@ class ResultOutlet:
             except ConnectionError as error:
                 logger.warning("analytics is away, %d results lost: %s", len(results), error)
                 time.sleep(_RETRY_S)
+            except Exception:  # later frames may do better
+                logger.exception("analytics failed, %d results lost", len(results))
             time.sleep(max(0.0, began + _MIN_INTERVAL_S - time.monotonic()))
 
     def _take(self) -> tuple[FrameResult, ...] | None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from actors.channel import Channel, ChannelAddress
 from actors.errors import StaleGenerationError
 from actors.ingest.config import IngestConfig
 from actors.ingest.status import IngestStatus
@@ -16,23 +17,33 @@ from actors.messages import Assignment, PoolLease, SubmitReply, SubmitRequest
 _CALL_TIMEOUT_S = 10.0
 
 
-class RayEngineLink:
-    """Calls an engine actor; keeps the EngineLink protocol.
+class EngineActorLink:
+    """The way to an engine actor: found through Ray, fed through its channel.
+
+    Keeps the EngineLink protocol.
 
     Args:
-        engine: Handle of an actor with ``attach(ingest)`` and ``submit(request)``.
+        engine: Handle of an actor with ``attach(ingest)`` and ``channel()``.
     """
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
+        self._channel: Channel | None = None
 
     def attach(self, ingest: str) -> PoolLease:
         """Get a lease of the engine's pool."""
-        return cast(PoolLease, _result(self._engine.attach.remote(ingest)))
+        lease = cast(PoolLease, _result(self._engine.attach.remote(ingest)))
+        if self._channel is not None:
+            self._channel.close()
+        address = cast(ChannelAddress, _result(self._engine.channel.remote()))
+        self._channel = Channel(address, _CALL_TIMEOUT_S)
+        return lease
 
     def submit(self, request: SubmitRequest) -> SubmitReply:
         """Bring tickets, fetch releases."""
-        return cast(SubmitReply, _result(self._engine.submit.remote(request)))
+        if self._channel is None:
+            raise ConnectionError("not attached yet")
+        return cast(SubmitReply, self._channel.call(request))
 
 
 class IngestActor:
@@ -51,7 +62,7 @@ class IngestActor:
         # Imported here, so that the slot, which only starts the actor, needs no codecs.
         from actors.ingest.fleet import Ingest
 
-        self._ingest = Ingest(name, Ledger.attach(ledger_path), RayEngineLink(engine), config)
+        self._ingest = Ingest(name, Ledger.attach(ledger_path), EngineActorLink(engine), config)
 
     def open_stream(self, assignment: Assignment) -> None:
         """Take a stream on."""

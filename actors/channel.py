@@ -1,0 +1,129 @@
+"""Calls between two processes of one machine, many a second: a Unix socket and pickle.
+
+A Ray call costs each side about a millisecond of processor, which on a small machine is as much as
+a small model's inference. Actors find each other through Ray; what they say for each batch of
+frames goes through a channel. Sockets lie in Linux's abstract namespace, so that no file is left.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 16
+_FAMILY = "AF_UNIX"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelAddress:
+    """Where a server listens, and the key that it asks for."""
+
+    path: str
+    key: bytes = field(repr=False)
+
+
+class ChannelServer:
+    """Answers each call with what a function returns, or raises, for the value that was sent.
+
+    Args:
+        answer: Called in a thread for each client, so possibly by several at once.
+        name: Shows in the names of socket and threads.
+    """
+
+    def __init__(self, answer: Callable[[Any], Any], name: str) -> None:
+        path = f"\0sightline-{name}-{os.getpid()}-{secrets.token_hex(8)}"
+        self.address = ChannelAddress(path, secrets.token_bytes(32))
+        self._answer = answer
+        self._name = name
+        self._is_closed = False
+        self._listener = Listener(path, _FAMILY, _BACKLOG, authkey=self.address.key)
+        threading.Thread(target=self._accept, name=f"{name}-listen", daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more clients; those that are served go on until they leave."""
+        self._is_closed = True
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._is_closed:
+            try:
+                connection = self._listener.accept()
+            except (OSError, EOFError, AuthenticationError) as error:
+                if not self._is_closed:
+                    logger.warning("%s refused a client: %s", self._name, error)
+                continue
+            arguments = (connection,)
+            threading.Thread(
+                target=self._serve, args=arguments, name=self._name, daemon=True
+            ).start()
+
+    def _serve(self, connection: Connection) -> None:
+        with connection:
+            try:
+                while True:
+                    connection.send_bytes(self._reply(connection.recv_bytes()))
+            except (EOFError, OSError):
+                return
+
+    def _reply(self, sent: bytes) -> bytes:
+        try:
+            return _packed((True, self._answer(pickle.loads(sent))))  # noqa: S301 - it has our key
+        except Exception as error:  # whoever called must get it
+            return _packed((False, error))
+
+
+class Channel:
+    """A way to a server; for one thread.
+
+    Args:
+        address: The server's.
+        timeout_s: Longest wait for an answer, seconds.
+
+    Raises:
+        ConnectionError: if nobody listens there.
+    """
+
+    def __init__(self, address: ChannelAddress, timeout_s: float = 10.0) -> None:
+        self._timeout_s = timeout_s
+        try:
+            self._connection = Client(address.path, _FAMILY, authkey=address.key)
+        except (OSError, EOFError, AuthenticationError) as error:
+            raise ConnectionError(f"nobody listens: {error}") from error
+
+    def call(self, value: Any) -> Any:
+        """Send a value and wait for the answer.
+
+        Raises:
+            ConnectionError: if the server is gone or does not answer in time; the channel is of no
+                use any more.
+            Exception: what the server's function raised.
+        """
+        try:
+            self._connection.send_bytes(_packed(value))
+            if not self._connection.poll(self._timeout_s):
+                raise TimeoutError(f"no answer in {self._timeout_s:g} s")
+            is_good, answer = pickle.loads(self._connection.recv_bytes())  # noqa: S301 - as above
+        except (OSError, EOFError) as error:
+            self.close()
+            raise ConnectionError(f"the other side is gone: {error!r}") from error
+        if not is_good:
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Leave; may be called twice."""
+        self._connection.close()
+
+
+def _packed(value: Any) -> bytes:
+    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
