@@ -20,7 +20,7 @@ def create_engine(
     *,
     backend: Backend = Backend.ONNXRUNTIME,
     num_threads: int = 1,
-    max_batch_size: int = 4,
+    max_batch_size: int | None = None,
     precision: Precision | None = None,
     device: int = 0,
 ) -> Engine:
@@ -30,8 +30,9 @@ def create_engine(
         spec: The model.
         backend: What computes.
         num_threads: CPU threads of the backend; TensorRT needs none.
-        max_batch_size: Most frames of one ``infer``; TensorRT is built for the powers of two up to
-            it, and for itself.
+        max_batch_size: Most frames of one ``infer``; None for 1 on a CPU, where a batch gains
+            nothing and delays its first frame, and 32 on a GPU. TensorRT is built for the powers of
+            two up to it, and for itself.
         precision: What TensorRT computes in; that of the spec if None.
         device: Index of the GPU.
     """
@@ -39,9 +40,11 @@ def create_engine(
         case Backend.ONNXRUNTIME:
             from engines.onnxruntime import OnnxRuntimeEngine
 
-            return OnnxRuntimeEngine(spec, num_threads=num_threads, max_batch_size=max_batch_size)
+            largest = max_batch_size or 1
+            return OnnxRuntimeEngine(spec, num_threads=num_threads, max_batch_size=largest)
         case Backend.TENSORRT:
             from engines.tensorrt import TensorRtEngine
 
-            sizes = (*(1 << n for n in range(max_batch_size.bit_length())), max_batch_size)
+            largest = max_batch_size or 32
+            sizes = (*(1 << n for n in range(largest.bit_length())), largest)
             return TensorRtEngine(spec, batch_sizes=sizes, precision=precision, device=device)

@@ -38,14 +38,14 @@ class EngineOptions:
 
     Attributes:
         num_threads: Of an engine on a CPU.
-        max_batch_size: Pictures in one call.
+        max_batch_size: Pictures in one call; None for what suits the device.
         max_queue_delay_s: See ``SchedulerConfig``.
         policy: Who makes the batches: the scheduler with its degrade ladder, or a plain queue to
             measure against.
     """
 
     num_threads: int = 1
-    max_batch_size: int = 4
+    max_batch_size: int | None = None
     max_queue_delay_s: float = 0.005
     policy: PolicyName = "qos"
 

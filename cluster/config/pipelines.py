@@ -27,7 +27,12 @@ class PipelineSpec(BaseModel):
     device: Literal["auto", "cpu"] = Field(
         "auto", description="What runs the model: the CPU; this version has no engine for a GPU."
     )
-    max_batch_size: int = Field(8, ge=1, le=256, description="Pictures in one call of the model.")
+    max_batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="Pictures in one call of the model; without it 1 on a CPU, 32 on a GPU.",
+    )
     max_queue_delay_ms: float = Field(
         5.0, ge=0, le=1000, description="Longest wait for a batch to fill, milliseconds."
     )
