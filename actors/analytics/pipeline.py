@@ -134,7 +134,7 @@ class StreamPipeline:
     def _scene(self, session: _Session, result: FrameResult) -> Scene:
         t_s = session.clock.advance(result.pts_s, result.arrival)
         self.tracked = session.tracker.update(result.detections, t_s)
-        return Scene.of(
+        return Scene(
             self.tracked,
             self._labels,
             result.source_size,

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from actors.analytics.events import EventType, Phase
 from actors.analytics.rules import Moment, Occurrence, Rule, Scene, Sighting, make_rule
 from actors.analytics.rules.geometry import Line, Polygon
+from actors.analytics.tracking import Birth
 from actors.specs import LineRule, ZoneRule
+from engines.detections import Detections
 
 SIZE = (1000, 500)
+LABELS = ("person", "car", "truck")
 WIDTH_PX, HEIGHT_PX = 40, 20
 
 # From top to bottom at x = 500: its positive side is the left one.
@@ -30,8 +33,24 @@ def sighting(x: float, y: float, t_s: float, track: int = 1, name: str = "car") 
     return Sighting(track, name, 0.9, box, at(t_s))
 
 
-def scene(*sightings: Sighting, t_s: float, ended: tuple[int, ...] = ()) -> Scene:
-    return Scene(sightings, SIZE, at(t_s), ended)
+def scene(
+    *sightings: Sighting,
+    t_s: float,
+    ended: tuple[int, ...] = (),
+    size: tuple[int, int] = SIZE,
+) -> Scene:
+    tracked = Detections.of(
+        np.array([s.box for s in sightings]).reshape(-1, 4),
+        np.array([s.confidence for s in sightings]),
+        np.array([LABELS.index(s.class_name) for s in sightings]),
+        np.array([s.track for s in sightings], dtype=np.int64),
+    )
+    births = {
+        s.track: Birth(np.array(s.first.box), s.first.confidence, s.first.at.t_s)
+        for s in sightings
+        if s.first is not None
+    }
+    return Scene(tracked, LABELS, size, at(t_s), births, ended)
 
 
 def follow(rule: Rule, path: list[tuple[float, float]], step_s: float = 0.1) -> list[Occurrence]:
@@ -55,8 +74,8 @@ def test_a_drive_across_the_line_is_one_crossing_with_its_direction():
 
 def test_forward_is_from_the_negative_to_the_positive_side_of_the_line():
     line = Line((500.0, 100.0), (500.0, 400.0))
-    feet = np.array([[480.0, 530], [250, 250]])
-    assert line.distances(feet) == pytest.approx([20, -30])
+    assert line.distance((480, 250)) == pytest.approx(20)
+    assert line.distance((530, 250)) == pytest.approx(-30)
 
 
 def test_the_moment_of_a_crossing_lies_between_the_frames():
@@ -122,6 +141,27 @@ def test_only_the_asked_classes_count():
         assert follow(rule, [(450, 100), (450, 250), (550, 250), (700, 250)]) == []
 
 
+def test_a_scene_tells_of_each_object_who_it_is_and_where_it_stands():
+    born = sighting(470, 250, 0.0, track=7, name="truck")
+    confirmed = Sighting(7, "truck", 0.9, sighting(530, 250, 0.2).box, at(0.2), born)
+    seen = scene(sighting(100, 200, 0.2), confirmed, t_s=0.2)
+    assert seen.tracks == [1, 7]
+    assert seen.feet.T.tolist() == [[100, 200], [530, 250]]
+    told = seen.sighting(1)
+    assert (told.track, told.class_name, told.box, told.at) == (7, "truck", confirmed.box, at(0.2))
+    assert told.first is not None
+    assert (told.first.foot, told.first.at.t_s) == ((470, 250), 0.0)
+    assert seen.sighting(0).first is None
+
+
+def test_a_zone_takes_the_size_of_each_picture():
+    rule = make_rule(ZONE)
+    assert words(follow(rule, [(350, 250), (500, 250), (700, 250)])) == ["entered", "left"]
+    in_small = [scene(sighting(50, 25, t, track=2), t_s=t, size=(100, 50)) for t in (1.0, 2.0)]
+    (enter,) = [o for s in in_small for o in rule.update(s)]
+    assert (enter.sighting.track, enter.data["reason"]) == (2, "appeared")
+
+
 def test_each_object_has_its_own_side():
     rule, said = make_rule(LINE), []
     for n, x in enumerate((460, 490, 510, 540)):
@@ -132,7 +172,8 @@ def test_each_object_has_its_own_side():
 
 def test_a_line_follows_the_size_of_the_picture():
     rule = make_rule(LINE)
-    small = [Scene((sighting(x, 25, 0.1 * x),), (100, 50), at(0.1 * x)) for x in (20, 80)]
+    times = {x: 0.1 * x for x in (20, 80)}
+    small = [scene(sighting(x, 25, t), t_s=t, size=(100, 50)) for x, t in times.items()]
     assert words([o for s in small for o in rule.update(s)]) == ["backward"]
 
 

@@ -20,29 +20,22 @@ def to_pixels(points: Sequence[Point], size: tuple[int, int]) -> list[Point]:
 
 
 class Line:
-    """The endless line through a and b, whose segment from a to b counts.
-
-    Attributes:
-        a: Where the segment begins.
-        b: Where it ends.
-    """
+    """The endless line through a and b."""
 
     def __init__(self, a: Point, b: Point) -> None:
-        self.a, self.b = a, b
-        self._length_px = math.dist(a, b)
+        self._a = a
+        self._run, self._rise = b[0] - a[0], b[1] - a[1]
+        self._length = math.dist(a, b)
 
-    def distances(self, points: Floats) -> list[float]:
-        """Distances of points [2, n] from the line; their sign is that of cross(b - a, p - a)."""
-        (ax, ay), (bx, by) = self.a, self.b
-        cross = (bx - ax) * (points[1] - ay) - (by - ay) * (points[0] - ax)
-        signed: list[float] = (cross / self._length_px).tolist()
-        return signed
+    def distance(self, point: Point) -> float:
+        """Distance of a point from the line; its sign is that of cross(b - a, p - a)."""
+        cross = self._run * (point[1] - self._a[1]) - self._rise * (point[0] - self._a[0])
+        return cross / self._length
 
     def is_beside(self, point: Point) -> bool:
         """Whether the point's nearest place on the line lies between a and b."""
-        (ax, ay), (bx, by) = self.a, self.b
-        along = (point[0] - ax) * (bx - ax) + (point[1] - ay) * (by - ay)
-        return 0 <= along <= (bx - ax) ** 2 + (by - ay) ** 2
+        along = (point[0] - self._a[0]) * self._run + (point[1] - self._a[1]) * self._rise
+        return 0 <= along <= self._run**2 + self._rise**2
 
 
 class Polygon:
@@ -53,7 +46,8 @@ class Polygon:
         self._ends = np.roll(self._corners, -1, axis=1)
         self._edges = self._ends - self._corners
         run, rise = self._edges
-        self._squares = np.maximum(run * run + rise * rise, _TINY)
+        # times a way from the corner: the part of the edge that it covers
+        self._parts = self._edges / np.maximum(run * run + rise * rise, _TINY)
         self._slopes = run / np.where(rise == 0, _TINY, rise)
 
     def distances(self, points: Floats) -> list[float]:
@@ -62,13 +56,12 @@ class Polygon:
         A point is inside where a ray to the right meets an odd number of edges (even-odd rule).
         """
         from_corners = points[:, None] - self._corners  # [2, m, n]
-        products = from_corners * self._edges
-        along = (products[0] + products[1]) / self._squares
-        np.minimum(np.maximum(along, 0, out=along), 1, out=along)
+        right, below = from_corners
+        products = from_corners * self._parts
+        along = (products[0] + products[1]).clip(0, 1)
         away = from_corners - along * self._edges
         away *= away
         distance = np.sqrt((away[0] + away[1]).min(axis=0))
-        right, below = from_corners
         spans = (below >= 0) != (points[1] >= self._ends[1])
         inside = np.logical_xor.reduce(spans & (right < below * self._slopes), axis=0)
         signed: list[float] = np.where(inside, distance, -distance).tolist()

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from actors.analytics.events import EventType, Phase
-from actors.analytics.rules.geometry import Line, between, to_pixels
-from actors.analytics.rules.scene import Occurrence, Scene, Sighting, feet_of
+from actors.analytics.rules.geometry import Line, Point, between, to_pixels
+from actors.analytics.rules.scene import Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
 from actors.specs import LineRule
 
 
 @dataclass(slots=True)
 class _Path:
-    last: Sighting
+    foot: Point
     side: Side = field(default_factory=Side)
     met_segment: bool = False
 
@@ -32,14 +32,17 @@ class LineCrossing:
     def update(self, scene: Scene) -> list[Occurrence]:
         """The crossings that this scene completes."""
         line = Line(*to_pixels(self.spec.points, scene.source_size))
-        sightings, feet = scene.of_classes(self.spec.classes)
-        crossings = []
-        for sighting, distance_px in zip(sightings, line.distances(feet), strict=True):
-            path = self._paths.get(sighting.track) or self._begin(sighting, line)
-            if path.side.stays(distance_px, sighting.at):
-                path.last = sighting
-            elif self._advance(path, sighting, distance_px, line):
-                crossings.append(self._crossing(path))
+        numbers, feet = scene.of_classes(self.spec.classes)
+        crossings, tracks = [], scene.tracks
+        for number, foot in zip(numbers, zip(*feet.tolist(), strict=True), strict=True):
+            path = self._paths.get(tracks[number])
+            if path is not None and path.side.stays(line.distance(foot), scene.at):
+                path.foot = foot
+                continue
+            sighting = scene.sighting(number)
+            path = path or self._begin(sighting, line)
+            if self._advance(path, sighting, line):
+                crossings.append(self._crossing(path, sighting))
         for track in scene.ended:
             self._paths.pop(track, None)
         return [c for c in crossings if self.spec.direction in ("both", c.data["direction"])]
@@ -51,28 +54,27 @@ class LineCrossing:
 
     def _begin(self, sighting: Sighting, line: Line) -> _Path:
         first = sighting.first or sighting
-        self._paths[sighting.track] = path = _Path(first)
+        self._paths[sighting.track] = path = _Path(first.foot)
         if sighting.first is not None:
-            (first_px,) = line.distances(feet_of([first]))
-            self._advance(path, first, first_px, line)
+            self._advance(path, first, line)
         return path
 
-    def _advance(self, path: _Path, sighting: Sighting, distance_px: float, line: Line) -> bool:
+    def _advance(self, path: _Path, sighting: Sighting, line: Line) -> bool:
         """Move along the path; whether this completes a crossing of the segment."""
-        last, had_side = path.last, path.side.settled is not None
-        path.last = sighting
-        fraction = path.side.observe(distance_px, sighting.at)
+        foot, had_side = sighting.foot, path.side.settled is not None
+        fraction = path.side.observe(line.distance(foot), sighting.at)
         if fraction is not None:
-            path.met_segment = line.is_beside(between(last.foot, sighting.foot, fraction))
+            path.met_segment = line.is_beside(between(path.foot, foot, fraction))
+        path.foot = foot
         return path.side.settle(sighting.size_px) and had_side and path.met_segment
 
-    def _crossing(self, path: _Path) -> Occurrence:
+    def _crossing(self, path: _Path, sighting: Sighting) -> Occurrence:
         direction = "forward" if path.side.settled else "backward"
         return Occurrence(
             EventType.LINE_CROSS,
             Phase.INSTANT,
             self.spec.name,
-            path.last,
-            path.side.since or path.last.at,
+            sighting,
+            path.side.since or sighting.at,
             {"direction": direction},
         )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +44,9 @@ class Moment:
         return Moment(t_s, self.ts + passed_s, self.pts_s + passed_s)
 
 
-class Sighting(NamedTuple):
-    """One tracked object in one frame; a named tuple, as there is one for each object and frame.
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One tracked object in one frame.
 
     Attributes:
         track: Its identity.
@@ -75,61 +75,56 @@ class Sighting(NamedTuple):
         return float(((self.box[2] - self.box[0]) * (self.box[3] - self.box[1])) ** 0.5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """The tracked objects of one frame.
+    """The tracked objects of one frame, as arrays; a ``Sighting`` is made of those of note only.
 
     Attributes:
-        sightings: One an object.
+        tracked: The objects.
+        labels: Class names, in class order.
         source_size: (width, height) of the picture in pixels.
         at: When it was taken.
+        births: First observations of the tracks that were confirmed in this frame.
         ended: Identities whose tracks have ended; they do not come again.
-        feet: float64 [2, n], x and y of the foot of each sighting.
+        tracks: Identity of each object.
+        feet: float64 [2, n], x and y of where each object stands: the bottom centre of its box.
     """
 
-    sightings: tuple[Sighting, ...]
+    tracked: Detections
+    labels: Sequence[str]
     source_size: tuple[int, int]
     at: Moment
+    births: Mapping[int, Birth] = field(default_factory=dict)
     ended: tuple[int, ...] = ()
-    feet: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+    tracks: list[int] = field(init=False)
+    feet: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "feet", feet_of(self.sightings))
+        left, _, right, bottom = self.tracked.xyxy.T.astype(np.float64)
+        object.__setattr__(self, "tracks", self.tracked.track_id.tolist())
+        object.__setattr__(self, "feet", np.array([(left + right) / 2, bottom]))
 
-    @classmethod
-    def of(
-        cls,
-        tracked: Detections,
-        labels: Sequence[str],
-        source_size: tuple[int, int],
-        at: Moment,
-        births: Mapping[int, Birth],
-        ended: tuple[int, ...] = (),
-    ) -> Scene:
-        """Build from what the tracker gave for a frame; see ``Tracker`` for births and ended."""
-        tracks, confidences = tracked.track_id.tolist(), tracked.confidence.tolist()
-        boxes = map(tuple, tracked.xyxy.tolist())
-        names = [
-            labels[class_id] if class_id < len(labels) else str(class_id)
-            for class_id in tracked.class_id.tolist()
-        ]
-        sightings = list(map(Sighting, tracks, names, confidences, boxes, repeat(at)))
-        if births:
-            sightings = [_with_first(s, births.get(s.track)) for s in sightings]
-        return cls(tuple(sightings), source_size, at, ended)
-
-    def of_classes(self, names: Sequence[str]) -> tuple[Sequence[Sighting], NDArray[np.float64]]:
-        """The sightings of these labels, all for none, and their feet [2, n]."""
+    def of_classes(self, names: Sequence[str]) -> tuple[Sequence[int], NDArray[np.float64]]:
+        """The numbers of the objects of these labels, all for none, and their feet [2, n]."""
         if not names:
-            return self.sightings, self.feet
-        index = [n for n, s in enumerate(self.sightings) if s.class_name in names]
-        return [self.sightings[n] for n in index], self.feet[:, index]
+            return range(len(self.tracks)), self.feet
+        class_ids = self.tracked.class_id.tolist()
+        numbers = [n for n, class_id in enumerate(class_ids) if self._name(class_id) in names]
+        return numbers, self.feet[:, numbers]
 
+    def sighting(self, number: int) -> Sighting:
+        """One of the objects by its number, from 0."""
+        tracked, track = self.tracked, self.tracks[number]
+        name, birth = self._name(int(tracked.class_id[number])), self.births.get(track)
+        first = None
+        if birth is not None:
+            at = self.at.at(birth.t_s)
+            first = Sighting(track, name, birth.confidence, _box(birth.xyxy), at)
+        confidence = float(tracked.confidence[number])
+        return Sighting(track, name, confidence, _box(tracked.xyxy[number]), self.at, first)
 
-def feet_of(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
-    """Where the objects stand: x and y, float64 [2, n], source pixels."""
-    boxes = np.array([s.box for s in sightings], dtype=np.float64).reshape(-1, 4)
-    return np.array([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]])
+    def _name(self, class_id: int) -> str:
+        return self.labels[class_id] if class_id < len(self.labels) else str(class_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +148,6 @@ class Occurrence:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _with_first(sighting: Sighting, birth: Birth | None) -> Sighting:
-    if birth is None:
-        return sighting
-    left, top, right, bottom = birth.xyxy.tolist()
-    return sighting._replace(
-        first=sighting._replace(
-            confidence=birth.confidence,
-            box=(left, top, right, bottom),
-            at=sighting.at.at(birth.t_s),
-        )
-    )
+def _box(xyxy: NDArray[np.floating]) -> Box:
+    left, top, right, bottom = xyxy.tolist()
+    return left, top, right, bottom

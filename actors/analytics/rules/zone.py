@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from actors.analytics.events import EventType, Phase
 from actors.analytics.rules.geometry import Polygon, to_pixels
-from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting, feet_of
+from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
 from actors.specs import ZoneRule
 
 
 @dataclass(slots=True)
 class _Visit:
-    last: Sighting
+    scene: Scene  # in which it was last seen
+    number: int  # of the object in that scene
     side: Side = field(default_factory=Side)
+
+    @property
+    def sighting(self) -> Sighting:
+        return self.scene.sighting(self.number)
 
 
 class ZonePresence:
@@ -32,12 +39,12 @@ class ZonePresence:
     def update(self, scene: Scene) -> list[Occurrence]:
         """The entries and exits that this scene completes."""
         polygon = self._polygon(scene.source_size)
-        sightings, feet = scene.of_classes(self.spec.classes)
+        numbers, feet = scene.of_classes(self.spec.classes)
         occurrences = []
-        for sighting, distance_px in zip(sightings, polygon.distances(feet), strict=True):
-            visit = self._visits.get(sighting.track) or self._begin(sighting, polygon)
-            visit.last = sighting
-            if not visit.side.stays(distance_px, sighting.at):
+        for number, distance_px in zip(numbers, polygon.distances(feet), strict=True):
+            visit = self._visits.get(scene.tracks[number]) or self._begin(scene, number, polygon)
+            visit.scene, visit.number = scene, number
+            if not visit.side.stays(distance_px, scene.at):
                 occurrences += self._advance(visit, distance_px)
         for track in scene.ended:
             occurrences += self._end(track, "track_lost")
@@ -53,35 +60,36 @@ class ZonePresence:
             self._polygons = {size: Polygon(to_pixels(self.spec.points, size))}
         return self._polygons[size]
 
-    def _begin(self, sighting: Sighting, polygon: Polygon) -> _Visit:
-        self._visits[sighting.track] = visit = _Visit(sighting)
-        if sighting.first is not None:
-            (first_px,) = polygon.distances(feet_of([sighting.first]))
-            visit.side.observe(first_px, sighting.first.at)
+    def _begin(self, scene: Scene, number: int, polygon: Polygon) -> _Visit:
+        self._visits[scene.tracks[number]] = visit = _Visit(scene, number)
+        first = visit.sighting.first
+        if first is not None:
+            (first_px,) = polygon.distances(np.array([first.foot]).T)
+            visit.side.observe(first_px, first.at)
         return visit
 
     def _advance(self, visit: _Visit, distance_px: float) -> list[Occurrence]:
-        before, sighting = visit.side.settled, visit.last
+        before, sighting = visit.side.settled, visit.sighting
         visit.side.observe(distance_px, sighting.at)
         if not visit.side.settle(sighting.size_px):
             return []
         at = visit.side.since or sighting.at
         if visit.side.settled:
-            return [self._enter(visit, "appeared" if before is None else "entered", at)]
-        return [] if before is None else [self._exit(visit, "left", at)]
+            return [self._enter(sighting, "appeared" if before is None else "entered", at)]
+        return [] if before is None else [self._exit(sighting, "left", at)]
 
     def _end(self, track: int, reason: str) -> list[Occurrence]:
         visit = self._visits.pop(track, None)
         if visit is None or not visit.side.settled:
             return []
-        return [self._exit(visit, reason, visit.last.at)]
+        return [self._exit(visit.sighting, reason, visit.scene.at)]
 
-    def _enter(self, visit: _Visit, reason: str, at: Moment) -> Occurrence:
+    def _enter(self, sighting: Sighting, reason: str, at: Moment) -> Occurrence:
         return Occurrence(
-            EventType.ZONE_ENTER, Phase.BEGIN, self.spec.name, visit.last, at, {"reason": reason}
+            EventType.ZONE_ENTER, Phase.BEGIN, self.spec.name, sighting, at, {"reason": reason}
         )
 
-    def _exit(self, visit: _Visit, reason: str, at: Moment) -> Occurrence:
+    def _exit(self, sighting: Sighting, reason: str, at: Moment) -> Occurrence:
         return Occurrence(
-            EventType.ZONE_EXIT, Phase.END, self.spec.name, visit.last, at, {"reason": reason}
+            EventType.ZONE_EXIT, Phase.END, self.spec.name, sighting, at, {"reason": reason}
         )

@@ -1,10 +1,10 @@
 """Kalman filter over all boxes at once: constant velocity in seconds, not in frames.
 
 Centre and size are four coordinates with noise of their own, so a track's covariance is four 2x2
-blocks, and every step is closed arithmetic on arrays. A state is float64 [5, 4, n]: the rows are
-position, velocity, variance of position, covariance, variance of velocity; then come centre x,
-centre y, width, height, in pixels and seconds; tracks are last, since arithmetic is fastest along
-the last axis. Noise grows with the size of the box.
+blocks, and every step is closed arithmetic on arrays. A state is float64 [6, 4, n]: the rows are
+position, velocity, variance of position, covariance, variance of velocity, and what the last grows
+by in a second; then come centre x, centre y, width, height, in pixels and seconds; tracks are last,
+since arithmetic is fastest along the last axis. Noise grows with the size of the box.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-POSITION, VELOCITY, VAR_POSITION, COVARIANCE, VAR_VELOCITY = range(5)
+NUM_ROWS = 6
+POSITION, VELOCITY, VAR_POSITION, COVARIANCE, VAR_VELOCITY, WALK = range(NUM_ROWS)
 
 # Variances as fractions of width times height, [4, 1].
 _MEASURED = np.array([[0.075], [0.075], [0.1], [0.1]]) ** 2
 _FIRST_VELOCITY = np.array([[5.0], [5.0], [0.5], [0.5]]) ** 2  # per second squared
 _VELOCITY_WALK = np.array([[0.3], [0.3], [0.1], [0.1]]) ** 2  # per second cubed
-_MIN_SIZE_PX = 1.0
-_STAY = np.eye(5)
+_MIN_SIZE_PX = np.array(1.0)  # an array: NumPy takes longer over a number
+_STAY = np.eye(NUM_ROWS)
 
 
 def begin(boxes: Floats) -> Floats:
     """States of tracks that were seen once: boxes [4, n] as centre and size."""
-    state = np.zeros((5, *boxes.shape))
+    state = np.zeros((NUM_ROWS, *boxes.shape))
     area = _area(boxes)
     state[POSITION] = boxes
     state[VAR_POSITION] = _MEASURED * area
@@ -39,13 +40,14 @@ def predict(state: Floats, dt_s: float) -> Floats:
 
     White noise acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2).
     """
+    np.multiply(_VELOCITY_WALK, _area(state[POSITION]), out=state[WALK])
     step = _STAY.copy()
-    step[POSITION, VELOCITY] = step[COVARIANCE, VAR_VELOCITY] = dt_s
+    step[POSITION, VELOCITY] = step[COVARIANCE, VAR_VELOCITY] = step[VAR_VELOCITY, WALK] = dt_s
     step[VAR_POSITION, COVARIANCE] = 2 * dt_s
-    step[VAR_POSITION, VAR_VELOCITY] = dt_s * dt_s
-    ahead: Floats = (step @ state.reshape(5, -1)).reshape(state.shape)
-    walk = _VELOCITY_WALK * _area(state[POSITION])
-    ahead[VAR_POSITION:] += walk * np.array([[[dt_s**3 / 3]], [[dt_s**2 / 2]], [[dt_s]]])
+    step[VAR_POSITION, VAR_VELOCITY] = dt_s**2
+    step[VAR_POSITION, WALK] = dt_s**3 / 3
+    step[COVARIANCE, WALK] = dt_s**2 / 2
+    ahead: Floats = step.dot(state.reshape(NUM_ROWS, -1)).reshape(state.shape)
     size = ahead[POSITION, 2:]
     np.maximum(size, _MIN_SIZE_PX, out=size)
     return ahead
@@ -53,11 +55,11 @@ def predict(state: Floats, dt_s: float) -> Floats:
 
 def correct(state: Floats, boxes: Floats) -> None:
     """Let all states see ``boxes`` [4, n], one for each, as centre and size; in place."""
-    position, _, variance, covariance, var_velocity = state
-    gains = state[VAR_POSITION:VAR_VELOCITY] / (variance + _MEASURED * _area(boxes))
-    state[:VAR_POSITION] += gains * (boxes - position)
-    var_velocity -= gains[1] * covariance
-    state[VAR_POSITION:VAR_VELOCITY] *= 1 - gains[0]
+    variances = state[VAR_POSITION:VAR_VELOCITY]  # of position, and covariance
+    gains = variances / (state[VAR_POSITION] + _MEASURED * _area(boxes))
+    state[:VAR_POSITION] += gains * (boxes - state[POSITION])
+    state[VAR_VELOCITY] -= gains[1] * state[COVARIANCE]
+    variances -= gains[0] * variances
 
 
 def squared_distance(state: Floats, boxes: Floats) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.analytics.tracking import kalman
-from actors.analytics.tracking.association import Indices, Matching, overlap
+from actors.analytics.tracking.association import Indices, Matching, best_assignment, overlap
 from actors.analytics.tracking.config import TrackerConfig
 from actors.analytics.tracking.tracks import TENTATIVE, Tracks
 from engines.detections import Detections
@@ -37,8 +37,7 @@ class Tracker:
     """
 
     def __init__(self, config: TrackerConfig | None = None) -> None:
-        import scipy.optimize  # noqa: F401 - loaded now, not with the first frame
-
+        best_assignment()  # loaded now, not with the first frame
         self._config = config or TrackerConfig()
         self._tracks = Tracks()
         self._next_identity = 1
@@ -101,7 +100,7 @@ class Tracker:
         np.multiply(similarity, config.class_penalty, out=similarity, where=other_class)
         sure = found.confidence >= config.high_confidence
         rows, cols = np.arange(len(tracks)), sure.nonzero()[0]
-        confident = similarity.take(cols, axis=1) * found.confidence[cols]
+        confident = similarity.take(cols, axis=1) * found.confidence[cols].astype(np.float64)
         matching.add(rows, cols, confident, config.min_iou)
         cols = matching.free_cols(~sure)
         if len(cols):
@@ -119,24 +118,25 @@ class Tracker:
         self, found: Detections, boxes: kalman.Floats, row_of: Indices, t_s: float
     ) -> None:
         cols = (row_of >= 0).nonzero()[0]
-        if len(cols) < len(found):
-            row_of, found, boxes = row_of[cols], found[cols], boxes.take(cols, axis=1)
         if len(cols):
-            self._tracks.observe(row_of, found, boxes, t_s)
+            confidence, class_id = found.confidence[cols], found.class_id[cols]
+            boxes = boxes.take(cols, axis=1)
+            self._tracks.observe(row_of[cols], boxes, confidence, class_id, t_s)
 
     def _begin(self, found: Detections, boxes: kalman.Floats, row_of: Indices, t_s: float) -> None:
         """Add tracks for sure detections that have none, and enter their rows."""
         new = (row_of < 0) & (found.confidence >= self._config.begin_confidence)
         if np.count_nonzero(new):
             num_before = len(self._tracks)
-            self._tracks.begin(found[new], boxes[:, new], t_s)
+            self._tracks.begin(found[new], boxes[:, new], t_s, self._config.max_tentative_s)
             row_of[new] = np.arange(num_before, len(self._tracks))
 
     def _confirm(self) -> None:
         tracks, self.births = self._tracks, {}
         enough = (tracks.identity == TENTATIVE) & (tracks.num_hits >= self._config.min_hits)
-        for row in np.flatnonzero(enough).tolist():
+        for row in enough.nonzero()[0].tolist():
             tracks.identity[row] = self._next_identity
+            tracks.patience_s[row] = self._config.max_lost_s
             self.births[self._next_identity] = Birth(
                 tracks.first_xyxy[row].astype(np.float64),
                 float(tracks.first_confidence[row]),
@@ -149,17 +149,15 @@ class Tracker:
         tracks = self._tracks
         if not len(tracks):
             return Detections.empty()
-        identity = tracks.identity[row_of]
+        identity = tracks.identity[row_of]  # that of the last track where there is none
         of_track = (row_of >= 0) & (identity != TENTATIVE)
         tracked = Detections(found.xyxy, found.confidence, tracks.class_id[row_of], identity)
         return tracked if np.count_nonzero(of_track) == len(found) else tracked[of_track]
 
     def _end(self, t_s: float) -> None:
-        tracks, config = self._tracks, self._config
-        tentative = tracks.identity == TENTATIVE
-        patience_s = np.where(tentative, config.max_tentative_s, config.max_lost_s)
-        over = t_s - tracks.seen_s > patience_s
-        self.ended = ()
+        tracks, self.ended = self._tracks, ()
+        over = t_s - tracks.seen_s > tracks.patience_s
         if np.count_nonzero(over):
-            self.ended = tuple(tracks.identity[over & ~tentative].tolist())
+            identities = tracks.identity[over].tolist()
+            self.ended = tuple(i for i in identities if i != TENTATIVE)
             tracks.keep(~over)
