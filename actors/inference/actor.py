@@ -18,9 +18,10 @@ from ray.exceptions import RayError
 from actors.channel import Channel, ChannelAddress, ChannelServer
 from actors.inference.ladder import LadderStatus
 from actors.inference.outlet import Deliver, ResultOutlet
-from actors.inference.service import EngineOptions, InferenceService, PoolConfig
+from actors.inference.service import EngineOptions, InferenceService
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest
+from actors.pools import PoolConfig
 from engines.engine import Engine
 from engines.errors import EngineError
 from engines.frames import shared_memory_dir

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from actors.inference.degrading import Degrading
 from actors.inference.fifo import Fifo
@@ -18,9 +18,11 @@ from actors.inference.policy import BatchPolicy
 from actors.inference.scheduler import Batch, Drop, Scheduler, SchedulerConfig
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest, Ticket
+from actors.pools import Pool, PoolConfig, create_pool
 from engines.detections import Detections
 from engines.engine import Engine
-from engines.frames import Frame, FramePool
+from engines.frames import Frame
+from engines.spec import Precision
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ _MAX_WORKERS = 2
 
 
 PolicyName = Literal["qos", "fifo"]
+DeviceName = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +45,17 @@ class EngineOptions:
         max_queue_delay_s: See ``SchedulerConfig``.
         policy: Who makes the batches: the scheduler with its degrade ladder, or a plain queue to
             measure against.
+        device: What runs it: ONNX Runtime on the CPU, or TensorRT on the first GPU that the
+            engine's process sees.
+        precision: What a GPU computes in; that of the model if None.
     """
 
     num_threads: int = 1
     max_batch_size: int | None = None
     max_queue_delay_s: float = 0.005
     policy: PolicyName = "qos"
-
-
-@dataclass(frozen=True, slots=True)
-class PoolConfig:
-    """The frame pool of a slot.
-
-    Attributes:
-        num_slots: Pictures that it can hold.
-        slot_bytes: Bytes of the largest picture.
-        max_ingests: Ingest actors among which it is divided.
-        name: Begins the name of its file, so that the slot can find what a dead engine left.
-    """
-
-    num_slots: int
-    slot_bytes: int
-    max_ingests: int = 1
-    name: str = "pool"
+    device: DeviceName = "cpu"
+    precision: Precision | None = None
 
 
 class InferenceService:
@@ -72,12 +63,13 @@ class InferenceService:
 
     Args:
         engine: Loaded already.
-        pool: Where to make the frame pool.
+        pool: The frame pool that it makes, on the device of the engine.
         publish: Gets the results of each batch, in stream order; must not block.
         max_queue_delay_s: See ``SchedulerConfig``.
         policy: See ``EngineOptions``.
         ladder: When long overload degrades streams.
         clock: Seconds, the same clock as the tickets' arrival.
+        make_pool: Makes the frame pool.
     """
 
     def __init__(
@@ -90,12 +82,13 @@ class InferenceService:
         policy: PolicyName = "qos",
         ladder: LadderConfig | None = None,
         clock: Callable[[], float] = time.monotonic,
+        make_pool: Callable[[PoolConfig], Pool] = create_pool,
     ) -> None:
         self._engine = engine
         self._publish = publish
         self._clock = clock
         self._max_queue_delay_s = max_queue_delay_s
-        self._pool = FramePool.create(pool.num_slots, pool.slot_bytes, name=pool.name)
+        self._pool = make_pool(pool)
         self._leases = PoolLeases(self._pool.layout, pool.max_ingests)
         config = SchedulerConfig(engine.batch_sizes, max_queue_delay_s)
         self._scheduler = _make_policy(policy, config, pool.num_slots)
@@ -230,7 +223,8 @@ class InferenceService:
             self._changed.notify_all()
 
     def _frame(self, ticket: Ticket) -> Frame:
-        return self._pool.read(ticket.slot, ticket.picture, source_size=ticket.source_size)
+        found = self._pool.read(ticket.slot, ticket.picture, source_size=ticket.source_size)
+        return cast(Frame, found)  # a pool on a device has an engine that reads it there
 
     def _close_stream(self, stream: str) -> None:
         self._streams.pop(stream, None)

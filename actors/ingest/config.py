@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+DecoderName = Literal["cpu", "nvdec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class IngestConfig:
         poll_interval_s: How often released slots are asked for while no frame arrives.
         attach_retry_s: Pause before the engine is tried again.
         close_timeout_s: So long do closing a stream and stopping wait for frames and threads.
+        decoder: What should decode; the CPU does where the GPU cannot.
     """
 
     open_timeout_s: float = 3.5
@@ -36,3 +40,4 @@ class IngestConfig:
     poll_interval_s: float = 0.05
     attach_retry_s: float = 0.2
     close_timeout_s: float = 3.0
+    decoder: DecoderName = "cpu"

@@ -43,11 +43,18 @@ class CpuDecoder:
     Args:
         context: Set up for the stream, not yet opened.
         interval_s: Nominal time between pictures, for those without a time of their own.
+
+    Attributes:
+        name: What decodes: ``cpu`` or ``nvdec``.
+        fallback: Why it is the CPU where it should be the GPU; empty where all is as wanted.
+        num_errors: Packets that it has refused.
     """
 
     def __init__(self, context: VideoCodecContext, interval_s: float) -> None:
         context.thread_type = "SLICE"
         context.thread_count = 1
+        self.name = "cpu"
+        self.fallback = ""
         self.num_errors = 0
         self._context = context
         self._timeline = Timeline(interval_s)

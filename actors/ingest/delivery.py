@@ -102,7 +102,10 @@ class Delivery:
     def _fill(self, slot: Slot, decoded: Decoded) -> Picture | None:
         frame = decoded.frame
         try:
-            picture = self._layout.picture(frame, slot.pool.layout.slot_bytes)
+            layout = slot.pool.layout
+            picture = self._layout.picture(
+                frame, layout.slot_bytes, is_device_slot=layout.device is not None
+            )
             slot.pool.write(slot.number, picture, self._layout.planes(frame, picture))
         except FramePoolError:  # the pool has just been replaced
             self._outbox.give_back(self._lane, slot, DropReason.LOST)

@@ -11,8 +11,8 @@ from actors.errors import StaleGenerationError
 from actors.ingest.config import IngestConfig
 from actors.ingest.outbox import Outbox
 from actors.messages import PoolLease, SubmitReply, SubmitRequest
+from actors.pools import Pool, attach_pool
 from engines.errors import FramePoolError
-from engines.frames import FramePool
 
 _IDLE_S = 1.0
 
@@ -60,7 +60,7 @@ class Feeder:
         self._link = link
         self._outbox = outbox
         self._config = config
-        self._pool: FramePool | None = None
+        self._pool: Pool | None = None
         self._complaint = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"feeder-{name}", daemon=True)
@@ -124,9 +124,9 @@ class Feeder:
         self._outbox.settle(reply.releases)
         return reply.is_busy
 
-    def _map(self, lease: PoolLease) -> FramePool:
+    def _map(self, lease: PoolLease) -> Pool:
         if self._pool is None or self._pool.layout != lease.layout:
-            pool = FramePool.attach(lease.layout)
+            pool = attach_pool(lease.layout)
             if self._pool is not None:
                 self._pool.close()
             self._pool = pool

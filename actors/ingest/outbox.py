@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from actors.ingest.steps import Steps
 from actors.ledger import LedgerRow
 from actors.messages import DropReason, PoolLease, Release, StreamQos, Ticket
-from engines.frames import FramePool
+from actors.pools import Pool
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
     """A slot that is being filled; of no use any more once the pool has been replaced."""
 
-    pool: FramePool
+    pool: Pool
     number: int
 
 
@@ -83,7 +83,7 @@ class Outbox:
     def __init__(self) -> None:
         self.steps = Steps()
         self._changed = threading.Condition()
-        self._pool: FramePool | None = None
+        self._pool: Pool | None = None
         self._leased = range(0)
         self._free: list[int] = []
         self._held: dict[int, Lane] = {}
@@ -230,7 +230,7 @@ class Outbox:
                     self._free.append(release.slot)
             self._changed.notify_all()
 
-    def adopt(self, pool: FramePool, lease: PoolLease) -> None:
+    def adopt(self, pool: Pool, lease: PoolLease) -> None:
         """Work with a new lease, and tell the engine of all streams anew.
 
         What was outstanding or waiting under the lease before is lost. A slot that is just being

@@ -1,4 +1,7 @@
-"""Lays decoded pictures out as planar 4:2:0 that fits a slot, converting only where it must."""
+"""Lays decoded pictures out as 4:2:0 that fits a slot, converting only where it must.
+
+That is planar, except for pictures of NVDEC on their way into a slot of the same GPU.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from engines.frames import ColorMatrix, Picture, Plane
+from engines.cuda.pool import DevicePlane
+from engines.frames import Chroma, ColorMatrix, Picture, Plane
 
 # AVColorSpace of FFmpeg: BT.709, SMPTE 240M and BT.2020 are near to BT.709;
 # FCC, BT.470BG and SMPTE 170M are, or are near to, BT.601. The rest does not say.
@@ -21,6 +25,7 @@ _MIN_HD_HEIGHT_PX = 720
 
 _SWS_MATRIX = {ColorMatrix.BT601: Colorspace.ITU601, ColorMatrix.BT709: Colorspace.ITU709}
 _AS_IT_IS = ("yuv420p", "yuvj420p")
+_ON_DEVICE = "cuda"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class _Kind:
     colorspace: int
     color_range: int
     max_bytes: int
+    is_device_slot: bool
 
 
 class PictureLayout:
@@ -44,23 +50,29 @@ class PictureLayout:
         self._kind: _Kind | None = None
         self._picture = Picture(0, 0)
 
-    def picture(self, frame: VideoFrame, max_bytes: int) -> Picture:
+    def picture(
+        self, frame: VideoFrame, max_bytes: int, *, is_device_slot: bool = False
+    ) -> Picture:
         """The layout for a picture: its own size, or the largest of its shape that fits.
 
         Args:
             frame: In any pixel format of FFmpeg.
             max_bytes: What a slot holds.
+            is_device_slot: Whether the slot lies on the GPU.
         """
-        kind = _kind(frame, max_bytes)
+        kind = _kind(frame, max_bytes, is_device_slot)
         if kind != self._kind:
             self._kind, self._picture = kind, _picture(kind)
         return self._picture
 
-    def planes(self, frame: VideoFrame, picture: Picture) -> tuple[Plane, ...]:
-        """The Y, U and V planes in a layout, uint8, rows padded; valid as long as ``frame`` is.
+    def planes(self, frame: VideoFrame, picture: Picture) -> tuple[Plane | DevicePlane, ...]:
+        """The stored planes of a layout, uint8, rows padded; valid as long as ``frame`` is.
 
-        Formats other than 8-bit planar 4:2:0 are converted, larger pictures scaled by area.
+        Formats other than 8-bit planar 4:2:0 are converted, larger pictures scaled by area; those
+        of a GPU come to the host for it.
         """
+        if picture.chroma is Chroma.INTERLEAVED:
+            return tuple(_surface(plane) for plane in frame.planes)
         is_size = (frame.width, frame.height) == (picture.width, picture.height)
         if frame.format.name in _AS_IT_IS and is_size:
             return tuple(_array(plane) for plane in frame.planes)
@@ -95,7 +107,7 @@ def fitted_size(width: int, height: int, max_bytes: int) -> tuple[int, int]:
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
 
 
-def _kind(frame: VideoFrame, max_bytes: int) -> _Kind:
+def _kind(frame: VideoFrame, max_bytes: int, is_device_slot: bool) -> _Kind:
     return _Kind(
         frame.width,
         frame.height,
@@ -103,12 +115,18 @@ def _kind(frame: VideoFrame, max_bytes: int) -> _Kind:
         int(frame.colorspace),
         int(frame.color_range),
         max_bytes,
+        is_device_slot,
     )
 
 
 def _picture(kind: _Kind) -> Picture:
     width, height = fitted_size(kind.width, kind.height, kind.max_bytes)
-    return Picture(width, height, _matrix(kind), _is_full_range(kind))
+    chroma = Chroma.INTERLEAVED if _stays_on_device(kind, width) else Chroma.PLANAR
+    return Picture(width, height, _matrix(kind), _is_full_range(kind), chroma)
+
+
+def _stays_on_device(kind: _Kind, width: int) -> bool:
+    return kind.is_device_slot and kind.format_name == _ON_DEVICE and width == kind.width
 
 
 def _matrix(kind: _Kind) -> ColorMatrix:
@@ -122,6 +140,10 @@ def _matrix(kind: _Kind) -> ColorMatrix:
 def _is_full_range(kind: _Kind) -> bool:
     name = kind.format_name
     return kind.color_range == ColorRange.JPEG or name.startswith(("yuvj", "gray"))
+
+
+def _surface(plane: VideoPlane) -> DevicePlane:
+    return DevicePlane(plane.buffer_ptr, plane.line_size)
 
 
 def _array(plane: VideoPlane) -> Plane:

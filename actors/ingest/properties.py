@@ -16,6 +16,8 @@ class SourceProperties:
         fps: Nominal pictures a second; None where it is not known.
         is_live: True for a camera: its end is a disconnect. False for what ends.
         duration_s: Of a file; None where it is live or not known.
+        decoder: What decodes it: ``cpu`` or ``nvdec``; empty before it is known.
+        fallback: Why that is the CPU where the GPU should decode; else empty.
     """
 
     codec: str
@@ -24,3 +26,5 @@ class SourceProperties:
     fps: float | None
     is_live: bool
     duration_s: float | None
+    decoder: str = ""
+    fallback: str = ""

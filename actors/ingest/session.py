@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from actors.errors import SourceError
 from actors.ingest.config import IngestConfig
 from actors.ingest.decoder import CpuDecoder
+from actors.ingest.decoding import open_decoder, tell_fallback
 from actors.ingest.delivery import Arrival, Delivery, FramePolicy
 from actors.ingest.lag import DecodeLag
 from actors.ingest.outbox import Lane, Outbox
@@ -179,7 +180,7 @@ class Session:
 
     def _repeat(self, source: Source) -> None:
         interval_s = 1.0 / (source.properties.fps or _DEFAULT_FPS)
-        decoder = CpuDecoder(source.codec_context, interval_s)
+        decoder = open_decoder(self._config.decoder, source.codec_context, interval_s)
         pacer = Pacer(interval_s) if source.is_paced else None
         while True:
             num_frames, held_at = self.delivery.num_frames, self._held_at
@@ -217,6 +218,7 @@ class Session:
             self._held_at = arrival.monotonic
         for decoded in decoder.decode(packet, policy.step):
             self._note_size(decoded.frame.width, decoded.frame.height)
+            self._note_decoder(decoder)
             self.delivery.deliver(decoded, arrival, policy)
         if decoder.num_errors > num_errors:
             self._outbox.count_decode_errors(self._lane, decoder.num_errors - num_errors)
@@ -226,6 +228,14 @@ class Session:
         known = self.properties
         if known is not None and (known.width, known.height) != (width, height):
             self.properties = replace(known, width=width, height=height)
+
+    def _note_decoder(self, decoder: CpuDecoder) -> None:
+        """What decodes is known with the first picture, and may change with a later one."""
+        known = self.properties
+        if known is not None and known.decoder != decoder.name:
+            self.properties = replace(known, decoder=decoder.name, fallback=decoder.fallback)
+            if decoder.fallback:
+                tell_fallback(decoder.fallback)
 
     def _failure(self, reason: str, text: str) -> SourceError:
         return SourceError(reason, failure(self._spec.url, reason, text).message)

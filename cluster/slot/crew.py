@@ -13,10 +13,11 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from actors.analytics.actor import AnalyticsActor
 from actors.analytics.stream_state import StateChange
 from actors.inference.actor import EngineActor, EngineStatus, shard_of
-from actors.inference.service import EngineOptions, PoolConfig
+from actors.inference.service import EngineOptions
 from actors.ingest.actor import IngestActor
 from actors.ingest.config import IngestConfig
 from actors.ledger import Ledger
+from actors.pools import PoolConfig
 from actors.sinks.specs import SinkSpec
 from cluster.slot.child import Child
 from cluster.slot.holdings import Holding, Holdings

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from actors.inference.service import PoolConfig
 from actors.ingest.config import IngestConfig
+from actors.pools import PoolConfig
 from actors.sinks.specs import RedisSinkSpec, default_spool_dir
 from cluster.config import SightlineConfig
 from cluster.machine import num_cores
