@@ -123,7 +123,7 @@ def test_what_streams_were_closed_is_told_before_the_end(engine, outbox):
 
 
 def test_steps_come_back_and_what_decoders_and_slots_lack_is_told(feeder, engine, outbox, lane):
-    engine.orders = [StreamStep("a", DegradeStep.FLOOR_RATE, 1.2)]
+    engine.orders = [StreamStep("a", DegradeStep.CAPPED, 1.2)]
     engine.outcome = engine.KEEP
     feeder.decode_lag_s = 2.5
     for _ in range(4):
@@ -133,7 +133,7 @@ def test_steps_come_back_and_what_decoders_and_slots_lack_is_told(feeder, engine
     put(outbox, Lane("b", lane.row))
     eventually(lambda: sum(request.num_given_up for request in engine.requests) == 2)
     assert engine.requests[-1].decode_lag_s == 2.5
-    assert outbox.steps.of("a").step is DegradeStep.FLOOR_RATE
+    assert outbox.steps.of("a").step is DegradeStep.CAPPED
     assert outbox.steps.of("b").step is DegradeStep.NONE
 
 

@@ -24,7 +24,7 @@ from tests.actors.builders import IngestBench, eventually, stream_spec
 
 TINY = {"width": 128, "height": 96, "fps": 50, "seconds": 2.0, "gop_size": 25, "num_b_frames": 2}
 CONFIG = IngestConfig(tick_s=0.01, attach_retry_s=0.02, picture_timeout_s=0.3)
-NONE, FLOOR_RATE, KEY_FRAMES, PAUSED = DegradeStep
+NONE, CAPPED, KEY_FRAMES, PAUSED = DegradeStep
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_capped_stream_keeps_to_its_cap_and_what_is_held_back_is_overload(benc
     bench.await_frames("a", 5)
     assert DropReason.OVERLOAD not in outcomes(bench.entry("a"))
     session = bench.status("a").session
-    order(bench, FLOOR_RATE, 5.0)
+    order(bench, CAPPED, 5.0)
     before = bench.entry("a")
     bench.await_frames("a", 6)
     after = bench.entry("a")
@@ -237,11 +237,11 @@ def slot(server) -> Iterator[Slot]:
 def test_overload_caps_the_low_camera_first_and_lets_it_go_when_there_is_room(slot):
     for row, name in enumerate(("critical", "normal", "low")):
         slot.open(row, name, max_fps=40)
-    capped = {"critical": NONE, "normal": FLOOR_RATE, "low": FLOOR_RATE}
+    capped = {"critical": NONE, "normal": CAPPED, "low": CAPPED}
     eventually(lambda: slot.steps() == capped, timeout_s=20)
     status = slot.service.ladder()
-    assert status.steps == {"normal": FLOOR_RATE, "low": FLOOR_RATE}
-    assert (status.rung, status.name, status.num_climbs) == (2, "normal floor_rate", 2)
+    assert status.steps == {"normal": CAPPED, "low": CAPPED}
+    assert (status.rung, status.name, status.num_climbs) == (2, "normal capped", 2)
     slot.open(0, "critical", max_fps=5)
     slot.open(1, "normal", max_fps=5)
     eventually(lambda: set(slot.steps().values()) == {NONE}, timeout_s=20)
@@ -252,7 +252,7 @@ def test_overload_caps_the_low_camera_first_and_lets_it_go_when_there_is_room(sl
 def test_another_engine_takes_nothing_from_anybody(slot):
     for row, name in enumerate(("critical", "normal", "low")):
         slot.open(row, name)
-    eventually(lambda: FLOOR_RATE in slot.steps().values(), timeout_s=20)
+    eventually(lambda: CAPPED in slot.steps().values(), timeout_s=20)
     fast = FakeEngine()
     fast.load()
     slot.service.swap(fast)

@@ -45,7 +45,7 @@ MESSAGES = [
     REQUEST,
     SubmitReply(
         (Release(3, None, 100.2), Release(4, DropReason.DEADLINE, 100.3)),
-        steps=(StreamStep("gate", DegradeStep.FLOOR_RATE, 2.4),),
+        steps=(StreamStep("gate", DegradeStep.CAPPED, 2.4),),
     ),
     PoolLease(PoolLayout("/dev/shm/pool", 8, 4096), range(2, 6), 4),
 ]
