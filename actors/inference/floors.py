@@ -8,6 +8,7 @@ from actors.specs import CLASS_DEFAULTS, QosClass
 
 _LEAST_PART = 0.5
 _LARGEST_PART = 0.9
+_MARGIN = 1.2
 _OWED_S, _LEAST_OWED = 0.25, 4.0
 
 
@@ -17,8 +18,9 @@ class FloorQueue:
     A floor that is due goes before everything that a class takes beyond its share, but after what a
     class takes within its share: that is little, and it is what has the short deadlines. So that a
     crowd of floors shuts nobody out they get a part of the picks only: half, or what all floors
-    together need of the engine where that is more, at most nine in ten. What floors had to leave
+    together need of the engine and a fifth more, at most nine in ten. What floors had to leave
     to others is owed to them; when that is a quarter of a second's work they go before all.
+    So floors that fit are kept over any length of time, less at most what they are in one second.
 
     Where floors alone are more than the engine can do, classes share their part by weight.
 
@@ -36,7 +38,7 @@ class FloorQueue:
 
     def reserve(self, floors_fps: float, capacity_fps: float) -> None:
         """Say what all floors together need, and what the engine can do; 0 where not known."""
-        needed = floors_fps / capacity_fps if capacity_fps > 0.0 else 0.0
+        needed = _MARGIN * floors_fps / capacity_fps if capacity_fps > 0.0 else 0.0
         self.part = min(_LARGEST_PART, max(_LEAST_PART, needed))
         self._max_owed = max(_LEAST_OWED, capacity_fps * _OWED_S)
 

@@ -265,8 +265,8 @@ class Scheduler:
     def _size(self, now: float, drops: list[Drop]) -> int:
         """How many frames to take; 0 for none. Gives up those that the batch would make late.
 
-        For one that is entitled to be served, because its class has had less than its share or its
-        floor is due, the batch is made as small as it must be. Where others could do that as well,
+        For one that is entitled to be served, because its class has had much less than its share or
+        its floor is due, the batch is made as small as it must be. Where others could do that too,
         overload would shrink every batch, and with them what the engine can do.
         """
         size = self._cost.best_size(len(self._queue))

@@ -29,7 +29,7 @@ _ALL_WEIGHTS = sum(defaults.weight for defaults in CLASS_DEFAULTS.values())
 _FRAMES_AHEAD = 4.0
 _OVERLOADED_AFTER_S = 0.2
 _SHORT_S = 0.04
-_CATCH_UP_S = 0.5
+_CATCH_UP_S = 1.0
 
 
 @dataclass(slots=True)
@@ -143,14 +143,15 @@ class FairQueue:
             stream = self._charge_share(queue)
         self.leave(stream)
         self._num_picked += 1
-        # What came late does not put off what comes next; half a second of it is caught up.
+        # What came late does not put off what comes next; a second of it is caught up.
         due = max(stream.due + stream.floor_s, now - _CATCH_UP_S)
         stream.due = min(due, now + stream.floor_s)
         return stream
 
     def is_entitled(self, stream: WaitingStream, now: float) -> bool:
-        """Whether the stream's class is within its share, or its floor is due."""
-        return self._has_tokens(self._classes[stream.qos_class]) or stream.due <= now
+        """Whether the stream's class has had much less than its share, or its floor is due."""
+        queue = self._classes[stream.qos_class]
+        return queue.refill(self._num_picked) >= max(1.0, queue.depth / 2.0) or stream.due <= now
 
     def _has_tokens(self, queue: _ClassQueue) -> bool:
         """Whether the class may have a frame more and is still within its share."""
