@@ -13,6 +13,7 @@ from ray.serve import Application
 
 from cluster.api.app import create_app
 from cluster.config import SightlineConfig
+from cluster.devices import is_on_gpu, num_gpus_of_ray, with_device
 from cluster.machine import num_cores
 from cluster.slot.replica import Slot
 
@@ -27,7 +28,8 @@ def build(args: dict[str, Any]) -> Application:
     Args:
         args: A ``SightlineConfig`` as plain values, with ``redis.url`` filled in.
     """
-    config = SightlineConfig.model_validate(args)
+    config = with_device(SightlineConfig.model_validate(args), num_gpus_of_ray())
+    args = config.model_dump(mode="json", by_alias=True)
     slots = _slot_deployment(config).bind(args)
     application: Application = _api_deployment(args).bind(slots)
     return application
@@ -39,13 +41,20 @@ def _slot_deployment(config: SightlineConfig) -> Any:
         name="Slot",
         num_replicas=config.slots.num,
         ray_actor_options={"num_cpus": 0},
-        placement_group_bundles=[{"CPU": config.slots.num_cpus or num_cores()}],
+        placement_group_bundles=[_bundle(config)],
         placement_group_strategy="STRICT_PACK",
         max_ongoing_requests=8,
         health_check_period_s=2,
         health_check_timeout_s=10,
         graceful_shutdown_timeout_s=15,
     )
+
+
+def _bundle(config: SightlineConfig) -> dict[str, float]:
+    """What a slot reserves."""
+    if is_on_gpu(config):
+        return {"CPU": config.slots.num_cpus or 1, "GPU": 1}
+    return {"CPU": config.slots.num_cpus or num_cores()}
 
 
 def _api_deployment(args: dict[str, Any]) -> Any:

@@ -12,6 +12,7 @@ from types import TracebackType
 import httpx
 
 from cluster.config import SightlineConfig
+from cluster.devices import is_on_gpu, num_gpus_of_ray, with_device
 from cluster.embedded import EmbeddedRedis, free_port, is_free
 from cluster.errors import UnavailableError
 from cluster.registry import Registry
@@ -19,6 +20,8 @@ from cluster.runtime import local_ray, quiet
 from cluster.slot.leftovers import remove_leftovers
 
 _READY_TIMEOUT_S = 90.0
+_PLAN_TIMEOUT_S = 1800.0
+"""Before the first start on a GPU a plan is built, which takes minutes."""
 
 Report = Callable[[str], None]
 
@@ -80,7 +83,8 @@ class LocalCluster:
         Raises:
             UnavailableError: with what is missing.
         """
-        deadline = time.monotonic() + _READY_TIMEOUT_S
+        timeout_s = _PLAN_TIMEOUT_S if is_on_gpu(self._config) else _READY_TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         answer = "no answer"
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
@@ -89,7 +93,7 @@ class LocalCluster:
                     return
                 answer = reply.text[:500]
             time.sleep(0.1)
-        raise UnavailableError(f"not ready after {_READY_TIMEOUT_S:.0f} s: {answer}")
+        raise UnavailableError(f"not ready after {timeout_s:.0f} s: {answer}")
 
     def _start(self, stack: contextlib.ExitStack) -> None:
         self._config = _with_port(self._config)
@@ -100,9 +104,11 @@ class LocalCluster:
         self._seed()
         self._report("starting Ray")
         stack.enter_context(local_ray(preload=("ray.serve", "cluster.app")))
-        self._report("starting the API and the slots")
+        self._config = with_device(self._config, num_gpus_of_ray())
+        self._report(f"starting the API and the slots ({self._config.slots.device})")
         stack.enter_context(_serving(self._config))
-        self._report("loading the model")
+        built = " (its plan is built first, once)" if is_on_gpu(self._config) else ""
+        self._report(f"loading the model{built}")
         self.wait_ready()
 
     def _start_redis(self, stack: contextlib.ExitStack) -> None:

@@ -5,28 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 
 import engines
-from actors.inference.service import EngineOptions
+from actors.inference.service import DeviceName, EngineOptions
 from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
 from cluster.machine import num_cores
+from engines.errors import ModelError
 from engines.spec import ModelSpec
 from engines.spec_file import read_spec
 
-BUILTIN_SPEC = Path(engines.__file__).parent / "models" / "traffic-yolox.yaml"
+_MODELS = Path(engines.__file__).parent / "models"
+BUILTIN_SPEC = _MODELS / "traffic-yolox.yaml"
+BUILTIN_GPU_SPEC = _MODELS / "traffic-yolox-fp32.yaml"
 
 
-def resolve_model(pipeline: PipelineSpec) -> ModelSpec:
+def resolve_model(pipeline: PipelineSpec, device: DeviceName = "cpu") -> ModelSpec:
     """Read and check the model that a pipeline names.
 
+    Args:
+        pipeline: What is wanted.
+        device: What the slot runs on. The detector that ships is INT8 for a CPU; a GPU makes FP16
+            of its FP32 file.
+
     Raises:
-        ModelError: if the file cannot be used; names the field and the remedy.
+        ModelError: if the file cannot be used, or not there; names the field and the remedy.
     """
-    spec = _load(BUILTIN_SPEC if pipeline.model == BUILTIN_MODEL else Path(pipeline.model))
+    if pipeline.device == "cpu" and device != "cpu":
+        raise ModelError(
+            "the pipeline asks for the CPU, and its slots run on GPUs",
+            field="device",
+            remedy="Set slots.device to cpu and start again, or let the pipeline say auto.",
+        )
+    spec = _load(_path_of(pipeline, device))
     if pipeline.confidence is None:
         return spec
     return spec.model_copy(update={"confidence": pipeline.confidence})
 
 
-def engine_options(pipeline: PipelineSpec) -> EngineOptions:
+def engine_options(pipeline: PipelineSpec, device: DeviceName = "cpu") -> EngineOptions:
     """How the pipeline wants its model to be run; half the cores where it does not say.
 
     The other half decodes: on a CPU that costs about as much as inference does.
@@ -36,12 +50,20 @@ def engine_options(pipeline: PipelineSpec) -> EngineOptions:
         max_batch_size=pipeline.max_batch_size,
         max_queue_delay_s=pipeline.max_queue_delay_ms / 1e3,
         policy=pipeline.policy,
+        device=device,
+        precision=pipeline.precision,
     )
+
+
+def _path_of(pipeline: PipelineSpec, device: DeviceName) -> Path:
+    if pipeline.model != BUILTIN_MODEL:
+        return Path(pipeline.model)
+    return BUILTIN_SPEC if device == "cpu" else BUILTIN_GPU_SPEC
 
 
 def _load(path: Path) -> ModelSpec:
     """A spec that ships is known to be good; a user's file is looked into."""
-    if path == BUILTIN_SPEC:
+    if path in (BUILTIN_SPEC, BUILTIN_GPU_SPEC):
         return read_spec(path)
     from engines.inspection import load_spec
 

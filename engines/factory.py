@@ -33,7 +33,7 @@ def create_engine(
         max_batch_size: Most frames of one ``infer``; None for 1 on a CPU, where a batch gains
             nothing and delays its first frame, and 32 on a GPU. TensorRT is built for the powers of
             two up to it, and for itself.
-        precision: What TensorRT computes in; that of the spec if None.
+        precision: What TensorRT computes in; None for ``fastest_precision``.
         device: Index of the GPU.
     """
     match backend:
@@ -47,4 +47,10 @@ def create_engine(
 
             largest = max_batch_size or 32
             sizes = (*(1 << n for n in range(largest.bit_length())), largest)
+            precision = precision or fastest_precision(spec)
             return TensorRtEngine(spec, batch_sizes=sizes, precision=precision, device=device)
+
+
+def fastest_precision(spec: ModelSpec) -> Precision:
+    """What a GPU computes a model in, unless told otherwise: FP16 where the file is FP32."""
+    return Precision.FP16 if spec.precision is Precision.FP32 else spec.precision

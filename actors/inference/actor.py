@@ -121,15 +121,17 @@ class EngineActor:
     def _load(self, spec: ModelSpec, options: EngineOptions) -> None:
         with self._loading:
             try:
-                engine = _loaded(spec, options)
+                self._serve_with(_loaded(spec, options), options)
+                self._error = ""
             except EngineError as error:
                 logger.error("model %s: %s", spec.name, error)
                 self._error = str(error)
-                return
-            self._error = ""
-            if self._service is not None:
-                self._service.swap(engine).close()
-                return
+
+    def _serve_with(self, engine: Engine, options: EngineOptions) -> None:
+        if self._service is not None:
+            self._service.swap(engine).close()
+            return
+        try:
             self._service = InferenceService(
                 engine,
                 self._pool,
@@ -137,7 +139,10 @@ class EngineActor:
                 max_queue_delay_s=options.max_queue_delay_s,
                 policy=options.policy,
             )
-            threading.Thread(target=self._serve, name="inference", daemon=True).start()
+        except EngineError:  # no room for the pool
+            engine.close()
+            raise
+        threading.Thread(target=self._serve, name="inference", daemon=True).start()
 
     def _serve(self) -> None:
         service = self._ready()
@@ -159,10 +164,14 @@ def shard_of(stream: str, num_shards: int) -> int:
 
 def _loaded(spec: ModelSpec, options: EngineOptions) -> Engine:
     # Imported here, so that the slot, which only starts the actor, needs no backend.
-    from engines.factory import create_engine
+    from engines.factory import Backend, create_engine
 
     engine = create_engine(
-        spec, num_threads=options.num_threads, max_batch_size=options.max_batch_size
+        spec,
+        backend=Backend.TENSORRT if options.device == "cuda" else Backend.ONNXRUNTIME,
+        num_threads=options.num_threads,
+        max_batch_size=options.max_batch_size,
+        precision=options.precision,
     )
     engine.load()
     return engine

@@ -47,7 +47,7 @@ class EngineOptions:
             measure against.
         device: What runs it: ONNX Runtime on the CPU, or TensorRT on the first GPU that the
             engine's process sees.
-        precision: What a GPU computes in; that of the model if None.
+        precision: What a GPU computes in; None for the fastest that the model's file allows.
     """
 
     num_threads: int = 1

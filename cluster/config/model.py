@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -61,19 +62,39 @@ class SlotsConfig(_Section):
     """The slots: a GPU's worth of pipeline each, or some CPUs."""
 
     num: int = Field(1, ge=0, le=10_000, description="Slots at the start.")
-    num_ingest: int | None = Field(
-        None, ge=1, le=64, description="Ingest actors of a slot; null takes one for two CPUs."
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="What a slot runs on: cuda takes a GPU a slot for decoder and model, with "
+        "sightline[gpu]; auto does so where there are GPUs.",
     )
-    max_streams: int = Field(64, ge=1, le=4096, description="Streams that a slot can hold.")
+    num_ingest: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Ingest actors of a slot; null takes one for two CPUs, on a GPU two.",
+    )
+    num_analytics: int | None = Field(
+        None, ge=1, le=64, description="Analytics actors of a slot; null takes 1, on a GPU 4."
+    )
+    max_streams: int | None = Field(
+        None,
+        ge=1,
+        le=4096,
+        description="Streams that a slot can hold; null takes 64, on a GPU 256.",
+    )
     num_cpus: float | None = Field(
-        None, gt=0, description="CPUs that a slot reserves in Ray; null decides by the machine."
+        None,
+        gt=0,
+        description="CPUs that a slot reserves in Ray; null takes all of the machine, on a GPU 1.",
     )
 
 
 class PoolConfig(_Section):
     """The frame pool of a slot: decoded pictures that wait for the model."""
 
-    num_slots: int = Field(128, ge=2, le=65_536, description="Pictures that it holds.")
+    num_slots: int | None = Field(
+        None, ge=2, le=65_536, description="Pictures that it holds; null takes 128, on a GPU 1024."
+    )
     max_width: int = Field(
         1920, ge=16, le=16_384, description="Widest picture, pixels; wider ones are scaled down."
     )

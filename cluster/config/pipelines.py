@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from engines.spec import Precision
+
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 BUILTIN_MODEL = "builtin"
 
@@ -25,7 +27,9 @@ class PipelineSpec(BaseModel):
         "ModelSpec in YAML; in a file, relative to that file's folder.",
     )
     device: Literal["auto", "cpu"] = Field(
-        "auto", description="What runs the model: the CPU; this version has no engine for a GPU."
+        "auto",
+        description="What runs the model: auto is what its slots run on, see `slots.device`; cpu "
+        "refuses to be run on a GPU.",
     )
     max_batch_size: int | None = Field(
         None,
@@ -41,6 +45,11 @@ class PipelineSpec(BaseModel):
         description="Who makes the batches, from the start of a slot's engine on: qos, or fifo, a "
         "plain queue without quality of service, to measure against.",
     )
+    precision: Precision | None = Field(
+        None,
+        description="What a GPU computes in; null takes fp16 for a model in fp32, and otherwise "
+        "the model's own. A CPU computes what the file says.",
+    )
     num_threads: int | None = Field(
         None, ge=1, le=256, description="Threads of a CPU engine; null takes half the cores."
     )
@@ -51,6 +60,6 @@ class PipelineSpec(BaseModel):
     @field_validator("device", mode="before")
     @classmethod
     def _has_an_engine(cls, device: object) -> object:
-        if device == "gpu":
-            raise ValueError("this version runs models on the CPU only: choose auto or cpu")
+        if device in ("gpu", "cuda"):
+            raise ValueError("a GPU is chosen for whole slots: set slots.device to cuda")
         return device

@@ -91,7 +91,7 @@ class SlotInfo(_Record):
     state: SlotState = Field(SlotState.READY, description="Only a ready slot claims streams.")
     message: str = Field("", description="What it waits for, or why it failed.")
     node: str = Field("", description="Machine that it runs on.")
-    device: str = Field("cpu", description="Device of its engine.")
+    device: str = Field("cpu", description="What it runs on: cpu, cuda.")
     pipelines: tuple[str, ...] = Field(("default",), description="Pipelines that it serves.")
     max_streams: int = Field(description="Streams that it can hold.")
     num_streams: int = Field(0, description="Streams that it holds.")
@@ -129,6 +129,8 @@ class SourceStatus(_Record):
     width: int = Field(0, description="Pixels.")
     height: int = Field(0, description="Pixels.")
     fps: float = Field(0.0, description="Frames a second that the source declares or shows.")
+    decoder: str = Field("", description="What decodes it: cpu, nvdec; empty until it is known.")
+    fallback: str = Field("", description="Why that is the CPU where the GPU should decode.")
 
 
 class LedgerStatus(_Record):

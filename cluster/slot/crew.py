@@ -29,6 +29,17 @@ _CONCURRENCY = 16
 
 
 @dataclass(frozen=True, slots=True)
+class GpuShares:
+    """Parts of the slot's GPU, as Ray counts: what the engine and each ingest actor ask for."""
+
+    engine: float
+    ingest: float
+
+
+NO_GPU = GpuShares(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class CrewConfig:
     """How many actors a slot has, and what they are given.
 
@@ -36,6 +47,8 @@ class CrewConfig:
         name: The slot's name; begins the names of its files in shared memory.
         num_ingests: Processes that hold cameras.
         num_shards: Processes that track and apply rules.
+        max_streams: Streams that they can hold together.
+        gpu_shares: Of the slot's GPU; all of one slot see the same one.
         pool: Pictures and bytes of the frame pool.
         ingest: Time-outs of the cameras.
         sinks: Where analytics write events.
@@ -44,6 +57,8 @@ class CrewConfig:
     name: str
     num_ingests: int
     num_shards: int
+    max_streams: int
+    gpu_shares: GpuShares
     pool: PoolConfig
     sinks: tuple[SinkSpec, ...]
     ingest: IngestConfig
@@ -60,9 +75,17 @@ class Crew:
             _start(AnalyticsActor, ledger.path, config.sinks, config.name)
             for _ in range(config.num_shards)
         ]
-        engine = _start(EngineActor, config.pool, shards)
+        shares = config.gpu_shares
+        engine = _start(EngineActor, config.pool, shards, num_gpus=shares.engine)
         ingests = [
-            _start(IngestActor, f"ingest-{n}", ledger.path, engine, config.ingest)
+            _start(
+                IngestActor,
+                f"ingest-{n}",
+                ledger.path,
+                engine,
+                config.ingest,
+                num_gpus=shares.ingest,
+            )
             for n in range(config.num_ingests)
         ]
         self.engine = Child("engine", engine, self._engine_started)
@@ -165,18 +188,19 @@ def _children(kind: str, handles: list[Any], on_start: Callable[[Child], None]) 
     return [Child(f"{kind}-{n}", handle, on_start) for n, handle in enumerate(handles)]
 
 
-def _start(actor: type, *args: object, **kwargs: object) -> Any:
+def _start(actor: type, *args: object, num_gpus: float = 0.0) -> Any:
     """Start an actor beside the calling one, on the same bundle of resources."""
     group = ray.util.get_current_placement_group()
     strategy = PlacementGroupSchedulingStrategy(group) if group else "DEFAULT"
     remote: Any = ray.remote(actor).options(
         num_cpus=0,
+        num_gpus=num_gpus,
         max_restarts=-1,
         max_task_retries=0,
         max_concurrency=_CONCURRENCY,
         scheduling_strategy=strategy,
     )
-    return remote.remote(*args, **kwargs)
+    return remote.remote(*args)
 
 
 def _tell(child: Child, method: str, *args: object) -> None:

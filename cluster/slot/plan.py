@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from actors.ingest.config import IngestConfig
 from actors.pools import PoolConfig
 from actors.sinks.specs import RedisSinkSpec, default_spool_dir
 from cluster.config import SightlineConfig
+from cluster.devices import is_on_gpu
 from cluster.machine import num_cores
-from cluster.slot.crew import CrewConfig
+from cluster.slot.crew import NO_GPU, CrewConfig, GpuShares
 from engines.frames import Picture
 
 
@@ -18,24 +21,37 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
         name: The slot's.
         config: With ``redis.url`` filled in.
     """
-    num_ingests = config.slots.num_ingest or max(1, num_cores() // 2)
+    slots, on_gpu = config.slots, is_on_gpu(config)
+    num_ingests = slots.num_ingest or (2 if on_gpu else max(1, num_cores() // 2))
     largest = Picture(config.pool.max_width, config.pool.max_height)
     return CrewConfig(
         name=name,
         num_ingests=num_ingests,
-        num_shards=1,
+        num_shards=slots.num_analytics or (4 if on_gpu else 1),
+        max_streams=slots.max_streams or (256 if on_gpu else 64),
+        gpu_shares=gpu_shares(num_ingests) if on_gpu else NO_GPU,
         pool=PoolConfig(
-            num_slots=config.pool.num_slots,
+            num_slots=config.pool.num_slots or (1024 if on_gpu else 128),
             slot_bytes=largest.size_bytes,
             max_ingests=num_ingests,
             name=f"{name}-pool",
+            device=0 if on_gpu else None,
         ),
         ingest=IngestConfig(
             open_timeout_s=config.cameras.open_timeout_s,
             read_timeout_s=config.cameras.read_timeout_s,
+            decoder="nvdec" if on_gpu else "cpu",
         ),
         sinks=(redis_sink(config), *config.sinks),
     )
+
+
+def gpu_shares(num_ingests: int) -> GpuShares:
+    """One GPU divided among the engine and its ingest actors, so that Ray shows it to each.
+
+    The shares say nothing of what they may use. Ray counts in ten thousandths.
+    """
+    return GpuShares(engine=0.5, ingest=math.floor(5_000 / num_ingests) / 10_000)
 
 
 def redis_sink(config: SightlineConfig) -> RedisSinkSpec:

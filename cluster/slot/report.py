@@ -120,6 +120,7 @@ def slot_info(
     max_streams: int,
     error: str,
     started_at: float,
+    device: str = "cpu",
 ) -> SlotInfo:
     """The slot as the registry shows it; ``error`` says why its pipeline cannot be served."""
     engine = crew.engine_status
@@ -130,6 +131,7 @@ def slot_info(
         state=SlotState.READY if crew.ready else state,
         message=message,
         node=socket.gethostname(),
+        device=device,
         max_streams=max_streams,
         num_streams=len(holdings),
         started_at=started_at,
@@ -186,5 +188,10 @@ def _source(camera: CameraStatus | None) -> SourceStatus | None:
         return None
     found = camera.properties
     return SourceStatus(
-        codec=found.codec, width=found.width, height=found.height, fps=found.fps or 0.0
+        codec=found.codec,
+        width=found.width,
+        height=found.height,
+        fps=found.fps or 0.0,
+        decoder=found.decoder,
+        fallback=found.fallback,
     )

@@ -6,8 +6,10 @@ import logging
 import threading
 import time
 
+from actors.inference.service import DeviceName
 from actors.ledger import Ledger
 from cluster.config import SightlineConfig
+from cluster.devices import is_on_gpu
 from cluster.errors import UnavailableError
 from cluster.models import engine_options, resolve_model
 from cluster.registry import Registry, WakeUp
@@ -43,7 +45,8 @@ class SlotWorker:
             str(config.redis.url), config.redis.prefix, config.api.max_streams
         )
         plan = crew_config(name, config)
-        self._max_streams = config.slots.max_streams
+        self._max_streams = plan.max_streams
+        self._device: DeviceName = "cuda" if is_on_gpu(config) else "cpu"
         self._ledger = Ledger.create(self._max_streams, name=f"{name}-ledger")
         self._holdings = Holdings(self._max_streams, plan.num_ingests)
         self._crew = Crew(plan, self._ledger, self._holdings)
@@ -126,7 +129,8 @@ class SlotWorker:
             return
         self._pipeline_generation = record.generation
         try:
-            self._crew.load(resolve_model(record.spec), engine_options(record.spec))
+            model = resolve_model(record.spec, self._device)
+            self._crew.load(model, engine_options(record.spec, self._device))
             self._model_error = ""
         except ModelError as error:
             logger.error("pipeline %s: %s", PIPELINE, error)
@@ -139,6 +143,7 @@ class SlotWorker:
             self._holdings,
             self._capacity,
             max_streams=self._max_streams,
+            device=self._device,
             error=self._model_error,
             started_at=self._started_at,
         )

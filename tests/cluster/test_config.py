@@ -38,7 +38,7 @@ def test_an_empty_file_is_all_default(tmp_path: Path, text: str) -> None:
 
 def test_what_is_left_out_keeps_its_default(tmp_path: Path) -> None:
     config = load(tmp_path, "slots:\n  num: 3\n")
-    assert (config.slots.num, config.slots.max_streams) == (3, 64)
+    assert (config.slots.num, config.slots.device) == (3, "auto")
 
 
 def test_an_unknown_key_is_named_with_its_line_and_the_nearest_known(tmp_path: Path) -> None:
@@ -209,11 +209,11 @@ def test_pipelines_need_a_valid_name(tmp_path: Path, text: str) -> None:
     assert faults(tmp_path, text)[0].field == "pipelines"
 
 
-def test_a_pipeline_on_a_gpu_is_refused_and_told_what_there_is(tmp_path: Path) -> None:
+def test_a_pipeline_that_asks_for_a_gpu_is_told_where_one_is_chosen(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path, "pipelines:\n  default:\n    device: gpu\n")
     assert (fault.field, fault.line, fault.value) == ("pipelines.default.device", 3, "gpu")
-    assert fault.message == "this version runs models on the CPU only"
-    assert fault.remedy == "choose auto or cpu"
+    assert fault.message == "a GPU is chosen for whole slots"
+    assert fault.remedy == "set slots.device to cuda"
     assert "gpu" not in str(PipelineSpec.model_json_schema()["properties"]["device"]["enum"])
 
 
