@@ -29,7 +29,7 @@ CHANGE = StateChange(
     message="no answer for 3 s",
     step=DegradeStep.NONE,
     previous=StreamState.RUNNING,
-    previous_step=DegradeStep.FLOOR_RATE,
+    previous_step=DegradeStep.CAPPED,
 )
 YARD = {"name": "yard", "kind": "zone", "points": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]}
 
@@ -152,7 +152,7 @@ def test_a_change_of_state_is_an_event_of_its_own(actor, ledger, tmp_path):
         "message": "no answer for 3 s",
         "degrade_step": "none",
         "previous": "running",
-        "previous_step": "floor_rate",
+        "previous_step": "capped",
     }
     assert Event.from_fields(event.to_fields()) == event
     assert ledger.row(2).read().events == 1

@@ -171,10 +171,10 @@ def test_the_list_tells_what_overload_takes_and_how_many_frames_were_on_time(
     ok("stream", "update", stream, "--class", "low")
     token = api.registry.leases.claim("slot-a", [stream], 60_000)[stream]
     ledger = LedgerStatus(inferred=90, on_time=89, dropped={DropReason.DEADLINE: 10})
-    status = stream_status(token=token, degrade_step=DegradeStep.FLOOR_RATE, ledger=ledger)
+    status = stream_status(token=token, degrade_step=DegradeStep.CAPPED, ledger=ledger)
     api.registry.leases.publish_statuses({stream: (token, status)}, 60_000)
     line = next(line for line in ok("stream", "list").splitlines() if f" {stream} " in line)
-    assert all(f" {word} " in line for word in ("low", "floor_rate", "89.0%"))
+    assert all(f" {word} " in line for word in ("low", "capped", "89.0%"))
     stats = values("stream", "show", stream)["stats"]
     assert (stats["on_time"], stats["late"], stats["deadline_hits"]) == (89, 1, 0.89)
     assert stats["qos"] == {"class": "low", "weight": 1, "deadline_ms": 1000, "min_fps": 0.5}
@@ -307,11 +307,11 @@ def test_slots_are_shown_with_what_they_can_do_and_how_busy_they_are(api: Served
         utilisation=0.973,
         num_waiting=3,
         batch_fill=2.5,
-        ladder=Ladder(rung=1, name="low floor_rate"),
+        ladder=Ladder(rung=1, name="low capped"),
     )
     api.registry.slots.publish(busy, 60_000)
     line = next(line for line in ok("slots").splitlines() if "slot-a" in line)
-    words = ("ready", "traffic", "5/64", "80", "97%", "3", "2.50", "low floor_rate")
+    words = ("ready", "traffic", "5/64", "80", "97%", "3", "2.50", "low capped")
     assert all(f" {word} " in line for word in words)
     assert [slot["name"] for slot in values("slots")["slots"]] == ["slot-a"]
     api.registry.slots.publish(slot_info("slot-a"), 60_000)

@@ -120,7 +120,7 @@ def test_a_slot_shows_capacity_use_queues_batches_and_ladder(registry: Registry)
         batch_ms={1: 8.0, 2: 14.0, 4: 26.0},
         batch_counts={1: 10, 4: 5},
         classes={QosClass.LOW: waiting},
-        ladder=Ladder(rung=2, name="normal floor_rate"),
+        ladder=Ladder(rung=2, name="normal capped"),
     )
     registry.slots.publish(info, TTL_MS)
     samples = scrape(registry)

@@ -17,7 +17,7 @@ RECONNECTING = stream_status(
     reason="timeout",
     message="rtsp://admin:hunter2@10.0.0.1/x: no answer",
 )
-DEGRADED = RUNNING.model_copy(update={"degrade_step": DegradeStep.FLOOR_RATE, "updated_at": 20.0})
+DEGRADED = RUNNING.model_copy(update={"degrade_step": DegradeStep.CAPPED, "updated_at": 20.0})
 
 
 def watching(last: StreamStatus | None = None) -> StateWatch:
@@ -56,7 +56,7 @@ def test_a_degrade_step_is_told_too_with_the_time_at_which_it_was_seen() -> None
     tell(watch, RUNNING, 0.0)
     (change,) = tell(watch, DEGRADED, 5.0)
     assert (change.state, change.previous) == (StreamState.RUNNING, StreamState.RUNNING)
-    assert (change.step, change.previous_step) == (DegradeStep.FLOOR_RATE, DegradeStep.NONE)
+    assert (change.step, change.previous_step) == (DegradeStep.CAPPED, DegradeStep.NONE)
     assert change.at == 20.0
 
 

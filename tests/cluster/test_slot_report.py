@@ -52,7 +52,7 @@ SNAPSHOT = SchedulerSnapshot(
         "yard": StreamSnapshot(QosClass.HIGH, None, 0, 0),
     },
 )
-LADDER = LadderStatus(2, "normal floor_rate", 5.0, {"gate": DegradeStep.FLOOR_RATE}, 3)
+LADDER = LadderStatus(2, "normal capped", 5.0, {"gate": DegradeStep.CAPPED}, 3)
 DROPPED = dict.fromkeys(DropReason, 0) | {DropReason.SAMPLED: 30}
 ENTRY = LedgerEntry(100, 60, DROPPED, 59, 4, 1, 0, {"p50": 12.0}, on_time=58)
 
@@ -256,7 +256,7 @@ def test_a_slot_tells_what_it_can_do_what_it_promised_and_how_its_classes_fare()
     assert (high.num_inferred, high.num_on_time, high.num_dropped) == (9, 8, 3)
     assert (told.ladder.rung, told.ladder.name, told.ladder.num_climbs) == (
         2,
-        "normal floor_rate",
+        "normal capped",
         3,
     )
-    assert told.ladder.steps == {"gate": DegradeStep.FLOOR_RATE}
+    assert told.ladder.steps == {"gate": DegradeStep.CAPPED}
