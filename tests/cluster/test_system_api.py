@@ -84,7 +84,7 @@ def test_a_slot_shows_what_it_measured_and_refuses_what_it_cannot_keep(system: S
     assert slot["capacity_fps"] > 0 < slot["frame_ms"]
     assert sum(slot["batch_counts"].values()) > 0 < slot["classes"]["low"]["num_inferred"]
     assert slot["floors_fps"] > 0 <= slot["ladder"]["rung"]
-    job = {**stream_job(system, "cam1"), "id": "greedy"}
+    job = {**stream_job(system, "cam1"), "id": "greedy", "max_fps": None}
     for qos, status, figure in [
         ({"deadline_ms": 0.01}, 422, "0.01 ms is shorter than one batch"),
         ({"min_fps": 100_000}, 409, "the ready slots infer"),
