@@ -10,6 +10,7 @@ import typer
 from rich.pretty import pprint
 from rich.progress import Progress
 
+from cluster.cli.bench_gpu import gpu
 from cluster.cli.output import console
 
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
@@ -83,6 +84,9 @@ def qos(
         _write(document(found, checks, seconds), json_file)
     if png is not None:
         draw(found, png)
+
+
+app.command()(gpu)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from ray.exceptions import GetTimeoutError, RayActorError
 logger = logging.getLogger(__name__)
 
 _CALL_TIMEOUT_S = 5.0
-_HUNG_AFTER_S = 15.0
+HUNG_AFTER_S = 15.0
 
 
 class Status(Protocol):
@@ -38,15 +38,23 @@ class Child:
         name: For people: ``engine``, ``ingest-0``.
         handle: The actor's handle; the actor has ``status()``.
         on_start: Called for each new incarnation that answers, before its status is used.
+        hung_after_s: So long may it leave a question for its status unanswered.
     """
 
-    def __init__(self, name: str, handle: Any, on_start: Callable[[Child], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        handle: Any,
+        on_start: Callable[[Child], None],
+        hung_after_s: float = HUNG_AFTER_S,
+    ) -> None:
         self.name = name
         self.handle = handle
         self.status: Status | None = None
         self.pid: int | None = None
         self.num_starts = 0
         self._on_start = on_start
+        self._hung_after_s = hung_after_s
         self._question: _Question | None = None
 
     @property
@@ -65,8 +73,10 @@ class Child:
         if done:
             self._answered(self._question.ref)
             self._question = None
-        elif self.ready and now - self._question.asked_at > _HUNG_AFTER_S:
-            logger.error("%s has not answered for %.0f s: restarting it", self.name, _HUNG_AFTER_S)
+        elif self.ready and now - self._question.asked_at > self._hung_after_s:
+            logger.error(
+                "%s has not answered for %.0f s: restarting it", self.name, self._hung_after_s
+            )
             ray.kill(self.handle, no_restart=False)
             self.status = self._question = None
 

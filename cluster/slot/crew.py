@@ -19,13 +19,15 @@ from actors.ingest.config import IngestConfig
 from actors.ledger import Ledger
 from actors.pools import PoolConfig
 from actors.sinks.specs import SinkSpec
-from cluster.slot.child import Child
+from cluster.slot.child import HUNG_AFTER_S, Child
 from cluster.slot.holdings import Holding, Holdings
 from engines.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
 
 _CONCURRENCY = 16
+_GPU_ENGINE_HUNG_AFTER_S = 120.0
+"""TensorRT lets nothing else in its process run while it makes a builder or reads a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ class Crew:
             )
             for n in range(config.num_ingests)
         ]
-        self.engine = Child("engine", engine, self._engine_started)
+        patience_s = _GPU_ENGINE_HUNG_AFTER_S if shares.engine else HUNG_AFTER_S
+        self.engine = Child("engine", engine, self._engine_started, patience_s)
         self.shards = _children("analytics", shards, self._shard_started)
         self.ingests = _children("ingest", ingests, self._ingest_started)
 

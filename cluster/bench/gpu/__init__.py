@@ -1,0 +1,1 @@
+"""One GPU: decoder alone, engine alone, and the whole path against the slower of the two."""

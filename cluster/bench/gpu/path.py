@@ -1,0 +1,215 @@
+"""(c) The whole path: cameras in real time to events, more and more of them until it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.bench.e2e import _await_all, _percentiles, _rate
+from cluster.bench.gpu.films import FPS
+from cluster.bench.gpu.usage import GpuGauges, cpu_seconds, spent
+from cluster.client import ApiClient
+from cluster.config import SightlineConfig
+from cluster.demo.clips import cache_dir
+from cluster.demo.feeds import Feed, job, source_feeds
+from cluster.demo.rtsp import CameraProcess
+from cluster.demo.rtsp.process import ServedCamera
+from cluster.demo.streaming import Stats, is_balanced, settle, statistics
+from cluster.embedded import free_port
+from cluster.local import LocalCluster
+
+_CAMERAS_A_PROCESS = 16
+_SLOTS_A_CAMERA = 6
+_WARM_UP_S = 8.0
+_MIN_DECODED = 0.98
+"""Less than so much of what the cameras send means that frames were lost before the decoder."""
+US_PER_S = 1e6
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PathPlan:
+    """What to run.
+
+    Attributes:
+        first: Cameras at the start.
+        step: How many are added each time.
+        max_cameras: Where to end at the latest.
+        seconds: For each number of cameras, after the warm-up.
+        max_p95_ms: The path has failed where it takes longer, arrival to detections.
+        slots: The section ``slots`` of the configuration.
+        pipeline: Fields of the pipeline.
+    """
+
+    first: int
+    step: int
+    max_cameras: int
+    seconds: float
+    max_p95_ms: float
+    slots: Mapping[str, Any]
+    pipeline: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Farm:
+    """Cameras on the air, and the processes that serve them, which do not count as ours."""
+
+    cameras: Mapping[str, ServedCamera]
+    pids: frozenset[int]
+
+
+def measure_path(films: Sequence[Path], plan: PathPlan, report: Report) -> dict[str, Any]:
+    """Add cameras until frames are lost, or detections come too late.
+
+    Args:
+        films: The cameras share them.
+        plan: What to run.
+        report: Told what is being measured.
+
+    Returns:
+        ``steps``, one a number of cameras; ``best``, the last of them that held; the ledger.
+    """
+    feeds = path_feeds(films, plan.max_cameras)
+    with (
+        _farm(feeds) as farm,
+        LocalCluster(_config(plan), report=report) as cluster,
+        ApiClient(cluster.api_url) as api,
+    ):
+        steps = _raise(api, feeds, farm, plan, report)
+        final = settle(api, feeds[: steps[-1]["cameras"]])
+    held = [step for step in steps if step["holds"]]
+    return {
+        "steps": steps,
+        "best": held[-1] if held else None,
+        "mb_a_stream": mb_a_stream(steps),
+        "ledger_balanced": all(is_balanced(stats) for stats in final),
+    }
+
+
+def path_feeds(films: Sequence[Path], num_cameras: int) -> list[Feed]:
+    """Cameras of one class that play the films in turn, each with three rules."""
+    played = [source_feeds("", films[i % len(films)], 1)[0] for i in range(num_cameras)]
+    return [
+        Feed(f"cam{i:03d}", each.clip, "", "normal", each.rules) for i, each in enumerate(played)
+    ]
+
+
+def judge(step: Mapping[str, Any], max_p95_ms: float) -> bool:
+    """Whether so many cameras are served: no frame lost, detections in time."""
+    is_whole = step["decoded_fps"] >= _MIN_DECODED * step["cameras"] * FPS
+    return is_whole and not step["lost"] and step["latency_ms"]["p95"] <= max_p95_ms
+
+
+def mb_a_stream(steps: Sequence[Mapping[str, Any]]) -> float | None:
+    """GPU memory that a camera more takes; None where only one number of cameras was measured."""
+    known = [(s["cameras"], s["gpu"]["memory_mb"]) for s in steps if "memory_mb" in s["gpu"]]
+    if len(known) < 2:
+        return None
+    (few, low), (many, high) = known[0], known[-1]
+    slope: float = (high - low) / (many - few)
+    return round(slope, 1)
+
+
+def _config(plan: PathPlan) -> SightlineConfig:
+    return SightlineConfig.model_validate(
+        {
+            "api": {"port": free_port()},
+            "slots": {"device": "cuda", "max_streams": plan.max_cameras, **plan.slots},
+            "pool": {"num_slots": _SLOTS_A_CAMERA * plan.max_cameras},
+            "pipelines": {"default": plan.pipeline},
+        }
+    )
+
+
+@contextlib.contextmanager
+def _farm(feeds: Sequence[Feed]) -> Iterator[_Farm]:
+    """Serve the cameras from several processes: one could not send so much."""
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for first in range(0, len(feeds), _CAMERAS_A_PROCESS):
+            clips = {
+                feed.name: feed.clip
+                for feed in feeds[first : first + _CAMERAS_A_PROCESS]
+                if feed.clip is not None
+            }
+            processes.append(stack.enter_context(CameraProcess(clips, cache_dir=cache_dir())))
+        cameras = {name: c for process in processes for name, c in process.cameras.items()}
+        yield _Farm(cameras, frozenset(process.pid for process in processes))
+
+
+def _raise(
+    api: ApiClient, feeds: Sequence[Feed], farm: _Farm, plan: PathPlan, report: Report
+) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = []
+    num_cameras, wanted = 0, plan.first
+    while num_cameras < len(feeds):
+        for feed in feeds[num_cameras:wanted]:
+            # Number 0 sends over TCP: what UDP loses on loopback would not be ours to count.
+            api.post("/v1/streams", job(feed, 0, farm.cameras[feed.name].url, None))
+        num_cameras = min(wanted, len(feeds))
+        wanted = num_cameras + plan.step
+        report(f"{num_cameras} cameras: starting")
+        _await_all(api, feeds[:num_cameras])
+        time.sleep(_WARM_UP_S)
+        report(f"{num_cameras} cameras, {plan.seconds:.0f} s")
+        step = _measure(api, feeds[:num_cameras], farm, plan.seconds)
+        steps.append({**step, "holds": judge(step, plan.max_p95_ms)})
+        report(f"{num_cameras} cameras: {step['inferred_fps']} frames/s, {step['latency_ms']}")
+        if not steps[-1]["holds"]:
+            break
+    return steps
+
+
+def _measure(api: ApiClient, feeds: Sequence[Feed], farm: _Farm, seconds: float) -> dict[str, Any]:
+    before = statistics(api, feeds)
+    cpu, began = cpu_seconds(os.getpid(), farm.pids), time.monotonic()
+    with GpuGauges() as gauges:
+        time.sleep(seconds)
+    used, elapsed_s = cpu_seconds(os.getpid(), farm.pids), time.monotonic() - began
+    after = statistics(api, feeds)
+    slot = api.get("/v1/slots")["slots"][0]
+    num_inferred = _rate(before, after, "inferred") * elapsed_s
+    return {
+        "cameras": len(feeds),
+        "decoded_fps": round(_rate(before, after, "decoded"), 1),
+        "inferred_fps": round(_rate(before, after, "inferred"), 1),
+        "latency_ms": _percentiles(before, after),
+        "lost": losses(before, after),
+        "cpu_us": _cpu_us(spent(cpu, used), slot, num_inferred),
+        "gpu": gauges.medians,
+        "engine": {k: slot[k] for k in ("batch_ms", "batch_fill", "utilisation", "batch_counts")},
+        "decoders": sorted({(s.get("source") or {}).get("decoder", "") for s in _streams(api)}),
+    }
+
+
+def losses(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, int]:
+    """Frames that were dropped in between, by reason, and packets that were refused."""
+    found: dict[str, int] = {}
+    for a, b in zip(before, after, strict=True):
+        for reason, num in b["dropped"].items():
+            found[reason] = found.get(reason, 0) + num - a["dropped"].get(reason, 0)
+        found["refused"] = found.get("refused", 0) + b["decode_errors"] - a["decode_errors"]
+    return {reason: num for reason, num in found.items() if num}
+
+
+def _cpu_us(
+    seconds: Mapping[int, float], slot: Mapping[str, Any], num_frames: float
+) -> dict[str, float]:
+    """Processor time a frame: of each of the slot's actors, of the rest, of all."""
+    names = {actor["pid"]: actor["name"] for actor in slot["details"]["actors"]}
+    found: dict[str, float] = {}
+    for pid, spent_s in seconds.items():
+        name = names.get(pid, "rest")
+        found[name] = found.get(name, 0.0) + spent_s * US_PER_S / max(1, num_frames)
+    return {"all": round(sum(found.values()), 1), **{k: round(v, 1) for k, v in found.items()}}
+
+
+def _streams(api: ApiClient) -> list[dict[str, Any]]:
+    streams: list[dict[str, Any]] = api.get("/v1/streams")["streams"]
+    return streams

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import av
+import pytest
+from typer.testing import CliRunner
+
+from cluster.bench.gpu import films, usage
+from cluster.bench.gpu.document import summary
+from cluster.bench.gpu.engine import best_fps, tables
+from cluster.bench.gpu.path import judge, losses, mb_a_stream, path_feeds
+from cluster.bench.gpu.plot import draw
+from cluster.bench.gpu.run import batch_sizes_up_to
+from cluster.cli import bench_gpu
+from cluster.cli.main import app
+from cluster.demo.rtsp.pattern import write_pattern
+from engines.spec import Precision
+from engines.tensorrt.measure import Measurement
+
+LATENCY = {"p50": 30.0, "p95": 90.0, "p99": 120.0}
+
+
+def row(size: int, use_graphs: bool, fps: float, precision=Precision.FP16) -> Measurement:
+    return Measurement(
+        precision, size, use_graphs, 10.0, 20.0 if use_graphs else 400.0, 1.0, fps / 2, fps
+    )
+
+
+ROWS = [row(1, False, 900.0), row(1, True, 2000.0), row(8, False, 5000.0), row(8, True, 9000.0)]
+
+
+def step(cameras: int, **fields: object) -> dict[str, object]:
+    values = {
+        "cameras": cameras,
+        "decoded_fps": 30.0 * cameras,
+        "inferred_fps": 30.0 * cameras,
+        "latency_ms": LATENCY,
+        "lost": {},
+        "cpu_us": {"all": 350.0},
+        "gpu": {"memory_mb": 5000.0 + 70 * cameras},
+        "holds": True,
+    }
+    return {**values, **fields}
+
+
+FIGURES = {
+    "decode": [{"fps": 4800.0}, {"fps": 5000.0}],
+    "engine": {"best": 9000.0, **tables(ROWS)},
+    "path": {"steps": [step(32), step(140)], "best": step(140)},
+}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"lost": {"overload": 1}}, {"latency_ms": {"p95": 151.0}}, {"decoded_fps": 0.97 * 300}],
+)
+def test_a_number_of_cameras_fails_where_frames_are_lost_or_late(fields):
+    assert judge(step(10), 150.0)
+    assert not judge(step(10, **fields), 150.0)
+
+
+def test_what_was_lost_in_between_is_told_by_reason():
+    before = [{"dropped": {"overload": 3, "deadline": 0}, "decode_errors": 1}] * 2
+    after = [{"dropped": {"overload": 5, "deadline": 0}, "decode_errors": 2}] * 2
+    assert losses(before, after) == {"overload": 4, "refused": 2}
+    assert losses(after, after) == {}
+
+
+def test_memory_of_a_stream_is_the_slope_over_the_numbers_of_cameras():
+    assert mb_a_stream([step(32), step(64), step(140)]) == 70.0
+    assert mb_a_stream([step(32)]) is None
+    assert mb_a_stream([step(32, gpu={}), step(64, gpu={})]) is None
+
+
+def test_cameras_share_the_films_and_are_of_one_class():
+    feeds = path_feeds([Path("a.mp4"), Path("b.mp4")], 5)
+    assert [feed.clip.name for feed in feeds] == ["a.mp4", "b.mp4", "a.mp4", "b.mp4", "a.mp4"]
+    assert len({feed.name for feed in feeds}) == 5
+    assert {feed.qos_class for feed in feeds} == {"normal"}
+    assert all(len(feed.rules) == 3 for feed in feeds)
+
+
+def test_the_ratio_is_of_the_slower_of_decoder_and_engine():
+    found = summary(FIGURES)
+    assert (found["decode_fps"], found["engine_fps"], found["path_fps"]) == (5000, 9000, 4200)
+    assert (found["ratio"], found["ratio_holds"], found["cpu_holds"]) == (0.84, False, True)
+    assert found["cameras"] == 140
+
+
+@pytest.mark.parametrize("missing", ["decode", "engine", "path"])
+def test_without_a_part_there_is_no_ratio(missing):
+    found = summary({part: figures for part, figures in FIGURES.items() if part != missing})
+    assert found["ratio"] is None
+
+
+def test_a_path_that_never_held_has_no_figure():
+    found = summary({**FIGURES, "path": {"steps": [step(32, holds=False)], "best": None}})
+    assert (found["path_fps"], found["ratio"], found["cpu_holds"]) == (None, None, None)
+
+
+def test_the_engine_is_judged_by_its_fastest_batch_of_the_precision_that_runs():
+    assert best_fps([*ROWS, row(8, True, 20_000.0, Precision.FP32)], Precision.FP16) == 9000
+
+
+def test_gains_of_graphs_and_of_the_second_lane_are_told_for_each_size():
+    gains = tables(ROWS)["gains"]
+    assert [gain["batch_size"] for gain in gains] == [1, 8]
+    assert {gain["enqueue_ratio"] for gain in gains} == {20.0}
+    assert {gain["double_over_single"] for gain in gains} == {2.0}
+
+
+@pytest.mark.parametrize(
+    ("largest", "sizes"), [(1, (1,)), (8, (1, 2, 4, 8)), (12, (1, 2, 4, 8, 12))]
+)
+def test_the_engine_alone_is_built_for_the_sizes_of_a_slot(largest, sizes):
+    assert batch_sizes_up_to(largest) == sizes
+
+
+def burn(seconds: float) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_processor_time_counts_a_process_with_its_children_but_for_those_left_out():
+    context = multiprocessing.get_context("spawn")
+    worker = context.Process(target=burn, args=(60.0,))
+    worker.start()
+    try:
+        pid = worker.pid or 0
+        before = usage.cpu_seconds(os.getpid())
+        while usage.cpu_seconds(pid).get(pid, 0.0) < 0.3:
+            time.sleep(0.02)
+        after = usage.cpu_seconds(os.getpid())
+        assert usage.spent(before, after)[pid] > 0
+        assert {os.getpid(), pid} <= set(after)
+        assert pid not in usage.cpu_seconds(os.getpid(), {pid})
+    finally:
+        worker.kill()
+        worker.join()
+
+
+def test_without_nvidia_smi_the_gauges_say_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with usage.GpuGauges() as gauges:
+        pass
+    assert gauges.medians == {}
+
+
+@pytest.mark.parametrize(("encoder", "codec"), [("libx264", "h264"), ("libx265", "hevc")])
+def test_films_are_scaled_up_and_begin_each_second_with_a_key_frame(
+    encoder, codec, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(films, "WIDTH", 320)
+    monkeypatch.setattr(films, "HEIGHT", 180)
+    write_pattern(tmp_path / "small.mp4", width=160, height=90, fps=30, seconds=2.0)
+    films.enlarge(tmp_path / "small.mp4", tmp_path / "large.mp4", encoder, 500_000)
+    stream, packets = films.packets_of(tmp_path / "large.mp4")
+    assert (stream.codec_context.name, stream.width, stream.height) == (codec, 320, 180)
+    assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [0, 30]
+    assert len(packets) == 60
+    assert stream.average_rate == 30
+    with av.open(str(tmp_path / "large.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 60
+
+
+def test_the_picture_shows_what_was_measured_even_if_that_is_one_part(tmp_path):
+    pytest.importorskip("matplotlib")
+    for name, figures in {"all": FIGURES, "engine": {"engine": FIGURES["engine"]}}.items():
+        draw(figures, tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_measures_the_parts_asked_for_and_keeps_the_others(tmp_path, monkeypatch):
+    plans = []
+
+    def measure(plan, known, *, report, keep):
+        plans.append((plan, known))
+        keep({**known, "decode": []})
+        return known
+
+    monkeypatch.setattr("cluster.bench.gpu.run.measure_gpu", measure)
+    path = tmp_path / "gpu.json"
+    path.write_text('{"engine": {"best": 1.0}}')
+    arguments = ["bench", "gpu", "--part", "decode", "--codec", "h265", "--json", str(path)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    (plan, known) = plans[0]
+    assert (plan.parts, plan.codec) == (["decode"], "libx265")
+    assert plan.path.pipeline["precision"] == "fp16"
+    assert known == {"engine": {"best": 1.0}}
+    assert path.read_text() == '{\n  "engine": {\n    "best": 1.0\n  },\n  "decode": []\n}\n'
+
+
+def test_every_part_is_measured_where_none_is_named(monkeypatch):
+    plans = []
+    monkeypatch.setattr(bench_gpu, "_run", lambda plan, *_: plans.append(plan))
+    assert CliRunner().invoke(app, ["bench", "gpu", "--max-batch-size", "8"]).exit_code == 0
+    assert plans[0].parts == ["decode", "engine", "path"]
+    assert plans[0].path.pipeline["max_batch_size"] == 8
