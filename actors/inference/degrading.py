@@ -7,10 +7,14 @@ from collections.abc import Callable
 
 from actors.inference.ladder import DegradeLadder, LadderStatus
 from actors.inference.overload import LadderConfig, Load
+from actors.inference.scheduler import Drop
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import DropReason, StreamStep, SubmitRequest
+from actors.specs import QosClass
 
 logger = logging.getLogger(__name__)
+
+_URGENT = (QosClass.CRITICAL, QosClass.HIGH)
 
 
 class Degrading:
@@ -24,6 +28,7 @@ class Degrading:
         self._is_on = config is not None
         self._ladder = DegradeLadder(config)
         self._num_given_up = 0
+        self._num_missed = 0
         self._lags_s: dict[str, float] = {}
 
     def take(self, request: SubmitRequest) -> None:
@@ -35,9 +40,11 @@ class Degrading:
         self._num_given_up += request.num_given_up
         self._lags_s[request.ingest] = request.decode_lag_s
 
-    def count_drop(self, reason: DropReason) -> None:
+    def count_drop(self, drop: Drop) -> None:
         """The engine gives a frame up."""
-        self._num_given_up += reason is not DropReason.CLOSED
+        self._num_given_up += drop.reason is not DropReason.CLOSED
+        is_late = drop.reason is DropReason.DEADLINE
+        self._num_missed += is_late and self._ladder.class_of(drop.ticket.stream) in _URGENT
 
     def close(self, stream: str) -> None:
         """A stream leaves."""
@@ -73,10 +80,14 @@ class Degrading:
         return self._ladder.status(now, utc)
 
     def _load(self, scheduler: SchedulerSnapshot) -> Load:
+        urgent = [scheduler.classes[name] for name in _URGENT if name in scheduler.classes]
+        num_on_time = sum(each.num_on_time for each in urgent)
         return Load(
             utilisation=scheduler.utilisation,
             capacity_fps=scheduler.capacity_fps,
             num_inferred=scheduler.num_batched - scheduler.num_in_flight,
             num_given_up=self._num_given_up,
             decode_lag_s=max(self._lags_s.values(), default=0.0),
+            num_on_time=num_on_time,
+            num_late=self._num_missed + sum(each.num_inferred for each in urgent) - num_on_time,
         )

@@ -15,6 +15,9 @@ from actors.inference.filling import water_level
 from actors.inference.overload import LadderConfig, Load, LoadTrend
 from actors.inference.rungs import RUNGS
 from actors.messages import DegradeStep, StreamQos, StreamStep, Ticket
+from actors.specs import QosClass
+
+_LESS, _MORE = 0.9, 1.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class DegradeLadder:
         self._holds_s: dict[int, float] = {}
         self._updated_at: float | None = None
         self._trend = LoadTrend(self._config)
+        self._fill = self._config.fill
         for stream in self._streams.values():
             self._tell(stream)
 
@@ -76,6 +80,11 @@ class DegradeLadder:
         known = self._streams.pop(stream, None)
         if known is not None:
             self._news.get(known.owner, {}).pop(stream, None)
+
+    def class_of(self, stream: str) -> QosClass | None:
+        """Class of a stream; None where it is not open."""
+        known = self._streams.get(stream)
+        return None if known is None else known.qos_class
 
     def learn(self, ticket: Ticket) -> None:
         """A frame has come: what its stream would bring follows from its number."""
@@ -95,6 +104,7 @@ class DegradeLadder:
         """Decide; True where the rung has changed."""
         before, self._updated_at = self._rung, now
         self._trend.observe(load, now)
+        self._adjust_fill()
         self._settle_back_off(now)
         if self._is_overloaded(now):
             self._calm_since = None
@@ -133,16 +143,22 @@ class DegradeLadder:
         above = self._above()
         if above is None:
             return False
-        if self._trend.is_behind or not self._trend.is_full:
+        if self._trend.is_behind or not (self._trend.is_full or self._trend.is_late):
             return self._trend.is_behind
         if not all(stream.is_at_floor() for stream in self._last_capped()):
             return False
         breaks_floors = RUNGS[above - 1][1] is not DegradeStep.CAPPED
         return not breaks_floors or self._floors_fps(self._rung, now) > self._trend.served_fps
 
+    def _adjust_fill(self) -> None:
+        """Leave more room while urgent frames are late; take it back slowly."""
+        factor = _LESS if self._trend.is_late else _MORE
+        fill = max(self._config.least_fill, self._fill * factor)
+        self._fill = min(self._config.fill, fill)
+
     def _has_room(self, load: Load, now: float) -> bool:
         """Whether what the rung below would bring fits."""
-        if self._rung == 0 or not self._trend.decoders_keep_up:
+        if self._rung == 0 or self._trend.is_late or not self._trend.decoders_keep_up:
             return False
         below = self._below()
         breaks_floors = RUNGS[self._rung - 1][1] is not DegradeStep.CAPPED
@@ -211,7 +227,7 @@ class DegradeLadder:
         others_fps = self._offered_fps(self._rung, now) - sum(
             stream.offered_fps(self._rung, now) for stream in last
         )
-        left_fps = self._config.fill * self._trend.capacity_fps() - others_fps
+        left_fps = self._fill * self._trend.capacity_fps() - others_fps
         demands_fps = [stream.offered_fps(0, now) for stream in last]
         level_fps = water_level(demands_fps, left_fps)
         gives_way = RUNGS[self._rung - 1][0] if last else None

@@ -23,7 +23,9 @@ class LadderConfig:
         full: Utilisation of the engine from which it is at its limit.
         room: Share of the capacity that the load may have after a step back.
         fill: The class that is being capped may bring so much of the capacity, the others counted
-            in: a little too much keeps the engine busy and its queue short.
+            in: more than the engine takes keeps it busy, and latest-wins keeps its queue short.
+        least_fill: The same where urgent frames come late otherwise: it is lowered step by step.
+        max_late: Share of urgent frames that may be late.
         min_loss: Share of frames given up from which a full engine is overloaded.
         max_decode_lag_s: Decoders that are further behind are overloaded.
         interval_s: How often to decide.
@@ -36,7 +38,9 @@ class LadderConfig:
     relapse_s: float = 300.0
     full: float = 0.95
     room: float = 0.9
-    fill: float = 1.05
+    fill: float = 1.1
+    least_fill: float = 0.6
+    max_late: float = 0.01
     min_loss: float = 0.01
     max_decode_lag_s: float = 1.0
     interval_s: float = 1.0
@@ -52,6 +56,8 @@ class Load:
         num_inferred: Frames inferred so far.
         num_given_up: Frames so far that were superseded, too late, or found no room.
         decode_lag_s: How far decoders are behind, seconds.
+        num_on_time: Frames of ``critical`` and ``high`` so far that were inferred in time.
+        num_late: Those that were late, or given up because they would have been.
     """
 
     utilisation: float
@@ -59,6 +65,8 @@ class Load:
     num_inferred: int
     num_given_up: int
     decode_lag_s: float = 0.0
+    num_on_time: int = 0
+    num_late: int = 0
 
 
 class LoadTrend:
@@ -71,6 +79,7 @@ class LoadTrend:
         self._is_settled = False
         self._lost_fps = 0.0
         self._usual_lag_s = 0.0
+        self._on_time_fps = self._late_fps = 0.0
         self.served_fps = 0.0
 
     def restart(self, now: float) -> None:
@@ -89,6 +98,10 @@ class LoadTrend:
         share = _SMOOTHING if self._is_settled else 1.0
         self.served_fps += share * (served_fps - self.served_fps)
         self._lost_fps += share * (lost_fps - self._lost_fps)
+        on_time_fps = (load.num_on_time - before.num_on_time) / elapsed_s
+        late_fps = (load.num_late - before.num_late) / elapsed_s
+        self._on_time_fps += share * (on_time_fps - self._on_time_fps)
+        self._late_fps += share * (late_fps - self._late_fps)
         self._usual_lag_s += share * (load.decode_lag_s - self._usual_lag_s)
         self._is_settled = True
 
@@ -103,6 +116,14 @@ class LoadTrend:
             return 0.0
         busy, load = self._last[1].utilisation, self._last[1]
         return self.served_fps / busy if busy >= _TELLING else load.capacity_fps
+
+    @property
+    def is_late(self) -> bool:
+        """Urgent frames miss their deadlines."""
+        if not self._is_settled:
+            return False
+        all_fps = self._on_time_fps + self._late_fps
+        return self._late_fps > self._config.max_late * all_fps
 
     @property
     def is_full(self) -> bool:

@@ -233,7 +233,7 @@ class InferenceService:
 
     def _release(self, drops: Iterable[Drop], now: float) -> None:
         for drop in drops:
-            self._ladder.count_drop(drop.reason)
+            self._ladder.count_drop(drop)
             self._leases.release((drop.ticket.slot,), drop.reason, now)
 
 

@@ -36,7 +36,7 @@ class IngestConfig:
     max_stuck_sessions: int = 3
     tick_s: float = 0.05
     submit_interval_s: float = 0.004
-    busy_interval_s: float = 0.015
+    busy_interval_s: float = 0.008
     poll_interval_s: float = 0.05
     attach_retry_s: float = 0.2
     close_timeout_s: float = 3.0

@@ -54,6 +54,8 @@ class World:
 
     Attributes:
         estimate: What the engine believes of its capacity, as a factor.
+        late_from: Where more than this share of the capacity is offered, a tenth of the urgent
+            frames comes late.
         changes: Times and rungs at which the ladder moved.
     """
 
@@ -62,12 +64,14 @@ class World:
     decode_fps: float = 1e9
     estimate: float = 1.0
     config: LadderConfig = field(default_factory=LadderConfig)
+    late_from: float = float("inf")
     now: float = 100.0
 
     def __post_init__(self) -> None:
         self.ladder = DegradeLadder(self.config)
         self.changes: list[tuple[float, int]] = []
         self.lag_s = self.utilisation = self.inferred = self.given_up = 0.0
+        self.on_time = self.late = 0.0
         for camera in self.cameras:
             self.enter(camera)
 
@@ -104,12 +108,17 @@ class World:
         self.given_up += offered_fps - served_fps
         self.utilisation += (served_fps / self.capacity_fps - self.utilisation) / 2
         self._decode()
+        is_late = offered_fps > self.late_from * self.capacity_fps
+        self.on_time += 90.0 if is_late else 100.0
+        self.late += 10.0 if is_late else 0.0
         load = Load(
             self.utilisation,
             self.capacity_fps * self.estimate,
             round(self.inferred),
             round(self.given_up),
             self.lag_s,
+            round(self.on_time),
+            round(self.late),
         )
         for step in self.ladder.take_steps("ingest"):
             next(c for c in self.cameras if c.stream == step.stream).order = step

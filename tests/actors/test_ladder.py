@@ -191,7 +191,7 @@ def test_decoders_that_are_behind_go_on_to_key_frames_and_to_the_pause() -> None
 def test_under_a_constant_load_it_comes_to_rest(some, capacity_fps, decode_fps, estimate) -> None:
     world = World(some, capacity_fps, decode_fps, estimate)
     world.run(2400)
-    # At the edge, where decoders fall behind in minutes only, a trip up and down each 300 s at most.
+    # At the edge, where decoders fall behind in minutes, a trip up and down each 300 s at most.
     late = [at for at, _ in world.changes if at > world.now - 1200]
     assert len(late) <= 2 * len(RUNGS) * (1200 // 300)
 
@@ -213,7 +213,7 @@ def test_a_step_back_that_did_not_hold_is_tried_again_later_and_later() -> None:
 
 
 def test_the_class_that_gives_way_keeps_what_the_others_leave() -> None:
-    world = World(cameras(), capacity_fps=140.0)  # 160 are offered
+    world = World(cameras(), capacity_fps=135.0)  # 160 are offered
     world.run(60)
     low = [camera for camera in world.cameras if camera.qos_class is QosClass.LOW]
     assert {camera.step for camera in low} == {CAPPED}
@@ -222,7 +222,7 @@ def test_the_class_that_gives_way_keeps_what_the_others_leave() -> None:
     world.capacity_fps = 128.0
     world.run(60)
     assert world.rung == 1
-    assert all(camera.offered_fps() < 4.0 for camera in low)
+    assert all(camera.offered_fps() < 6.0 for camera in low)
 
 
 @pytest.mark.parametrize("num", [1, 16])
@@ -233,6 +233,18 @@ def test_cameras_of_one_class_without_a_limit_keep_the_engine_busy(num) -> None:
     assert world.utilisation > 0.99
     assert sum(camera.offered_fps() for camera in some) < 170.0
     assert len(world.changes) == 1
+
+
+def test_classes_give_way_until_urgent_frames_are_on_time() -> None:
+    world = World(cameras(), capacity_fps=200.0, late_from=0.7)  # 160 are offered
+    world.run(200)
+    low = [camera for camera in world.cameras if camera.qos_class is QosClass.LOW]
+    assert {camera.step for camera in low} == {CAPPED}
+    assert all(1.2 <= camera.offered_fps() < 8.0 for camera in low)
+    late, total = world.late, world.late + world.on_time
+    world.run(200)
+    assert (world.late - late) / (world.late + world.on_time - total) < 0.05
+    assert world.rung <= 2
 
 
 def test_who_asks_for_little_gets_it_and_leaves_the_rest_to_the_others() -> None:
