@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, cast
 
 import ray
@@ -78,6 +79,8 @@ class IngestActor:
 
     def status(self) -> IngestStatus:
         """What each stream is doing."""
+        if self._ingest.has_lost_device():
+            os._exit(1)  # CUDA is only clean again in a new process: Ray starts it
         return self._ingest.status()
 
     def stop(self) -> None:

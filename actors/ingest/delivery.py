@@ -10,7 +10,8 @@ from actors.ingest.outbox import Lane, Outbox, Slot
 from actors.ingest.picture import PictureLayout
 from actors.ingest.sampling import FrameSampler, RateMeter
 from actors.messages import DegradeStep, DropReason, Ticket
-from engines.errors import FramePoolError
+from engines.cuda.context import device_works
+from engines.errors import DeviceError, FramePoolError
 from engines.frames import Picture
 
 
@@ -110,6 +111,11 @@ class Delivery:
         except FramePoolError:  # the pool has just been replaced
             self._outbox.give_back(self._lane, slot, DropReason.LOST)
             return None
+        except DeviceError:  # the engine may have died, and its memory with it
+            self._outbox.give_back(self._lane, slot, DropReason.LOST)
+            if device_works():
+                return None
+            raise
         except BaseException:
             self._outbox.give_back(self._lane, slot, DropReason.CORRUPT)
             raise

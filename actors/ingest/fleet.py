@@ -13,6 +13,7 @@ from actors.ingest.camera import Camera
 from actors.ingest.config import IngestConfig
 from actors.ingest.feeder import EngineLink, Feeder
 from actors.ingest.outbox import Outbox
+from actors.ingest.session import DEVICE_LOST
 from actors.ingest.status import IngestStatus
 from actors.ledger import Ledger
 from actors.messages import Assignment, StreamQos
@@ -93,6 +94,10 @@ class Ingest:
             num_free_slots=len(self._outbox.slot_use().free),
             streams=streams,
         )
+
+    def has_lost_device(self) -> bool:
+        """Whether a camera ended because this process can use its GPU no more."""
+        return any(stream.reason == DEVICE_LOST for stream in self.status().streams)
 
     def stop(self) -> None:
         """Close all cameras, wait for their frames and end the threads; may be called twice."""

@@ -27,6 +27,11 @@ from actors.ingest.properties import SourceProperties
 from actors.ingest.source import Source, Transport, open_source
 from actors.ingest.source_errors import failure, source_error, timed_out
 from actors.messages import DegradeStep
+from engines.cuda.context import device_works
+from engines.errors import DeviceError
+
+DEVICE_LOST = "device"
+"""Reason of a session that ended because this process can use its GPU no more."""
 
 _DEFAULT_FPS = 25.0
 _HELD = (DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)  # pictures need not come
@@ -153,6 +158,9 @@ class Session:
             self.error = error
         except FFmpegError as error:
             self.error = source_error(error, self._spec.url)
+        except DeviceError as error:
+            reason = "invalid" if device_works() else DEVICE_LOST
+            self.error = self._failure(reason, f"cannot be decoded on the GPU: {error}")
         except Exception as error:  # one bad camera must not take others with it, nor go unseen
             log.exception("stream %s: the session failed", self._lane.stream)
             self.error = self._failure("invalid", f"made ingest fail ({type(error).__name__})")

@@ -94,6 +94,16 @@ def open_device(index: int = 0) -> DeviceContext:
         return _opened[index]
 
 
+def device_works(index: int = 0) -> bool:
+    """Whether the process can go on using a GPU: after a fault, every call of CUDA fails."""
+    try:
+        with open_device(index) as context:
+            context.cuda.Context.synchronize()
+    except DeviceError:
+        return False
+    return True
+
+
 def _import_pycuda() -> Any:
     try:
         import pycuda.driver
