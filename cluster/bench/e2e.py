@@ -90,7 +90,7 @@ def _watch(
         report("warming up")
         first = feeds[:num_cameras]
         submit(api, first, cameras, max_fps)
-        _await_all(api, first)
+        await_all(api, first)
         time.sleep(_WARM_UP_S)
         report(f"{num_cameras} cameras in real time, {seconds:.0f} s")
         realtime = _span(api, first, seconds)
@@ -102,7 +102,7 @@ def _watch(
     return {
         "realtime": realtime,
         "ledger_balanced": all(is_balanced(stats) for stats in final),
-        "dropped": _sum_drops(final),
+        "dropped": sum_drops(final),
         "saturated": saturated,
     }
 
@@ -114,7 +114,7 @@ def _feeds(films: Sequence[Feed], num_cameras: int) -> list[Feed]:
     ]
 
 
-def _await_all(api: ApiClient, feeds: Sequence[Feed]) -> None:
+def await_all(api: ApiClient, feeds: Sequence[Feed]) -> None:
     deadline = time.monotonic() + 60.0
     while not all(s["inferred"] > 0 for s in statistics(api, feeds)):
         if time.monotonic() > deadline:
@@ -127,11 +127,13 @@ def _span(api: ApiClient, feeds: Sequence[Feed], seconds: float) -> dict[str, An
     before = statistics(api, feeds)
     time.sleep(seconds)
     after = statistics(api, feeds)
-    rates = {f"{key}_fps": round(_rate(before, after, key), 2) for key in ("decoded", "inferred")}
-    return {**rates, "latency_ms": _percentiles(before, after)}
+    rates = {
+        f"{key}_fps": round(rate_fps(before, after, key), 2) for key in ("decoded", "inferred")
+    }
+    return {**rates, "latency_ms": percentiles(before, after)}
 
 
-def _rate(before: Sequence[Stats], after: Sequence[Stats], key: str) -> float:
+def rate_fps(before: Sequence[Stats], after: Sequence[Stats], key: str) -> float:
     return float(
         sum(
             (b[key] - a[key]) / (b["updated_at"] - a["updated_at"])
@@ -148,7 +150,7 @@ def _saturate(
     seconds: float,
 ) -> dict[str, Any]:
     """What goes through when more is offered; half as many cameras are added where it is not."""
-    _await_all(api, feeds[:num_running])
+    await_all(api, feeds[:num_running])
     time.sleep(_WARM_UP_S)
     figures = {"cameras": num_running, **_span(api, feeds[:num_running], seconds)}
     more = feeds[num_running : num_running + max(1, num_running // 2)]
@@ -158,7 +160,7 @@ def _saturate(
     return _saturate(api, feeds, cameras, num_running + len(more), seconds)
 
 
-def _percentiles(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, float]:
+def percentiles(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, float]:
     """Of all frames of all cameras that were inferred in between."""
     counts: Counter[float] = Counter()
     for a, b in zip(before, after, strict=True):
@@ -168,6 +170,6 @@ def _percentiles(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, f
     return {f"p{p}": round(float(np.percentile(latencies, p)), 2) for p in (50, 95, 99)}
 
 
-def _sum_drops(streams: Sequence[Stats]) -> dict[str, int]:
+def sum_drops(streams: Sequence[Stats]) -> dict[str, int]:
     reasons = streams[0]["dropped"]
     return {reason: sum(s["dropped"][reason] for s in streams) for reason in reasons}

@@ -9,8 +9,8 @@ from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
-from actors.specs import QosClass
-from cluster.bench.e2e import _await_all, _percentiles, _rate, _sum_drops
+from actors.specs import CLASS_DEFAULTS, QosClass
+from cluster.bench.e2e import await_all, percentiles, rate_fps, sum_drops
 from cluster.client import ApiClient
 from cluster.config import SightlineConfig
 from cluster.demo.clips import demo_clips, demo_scenarios
@@ -133,7 +133,7 @@ class _Bench:
         ):
             self._report("starting the cameras")
             submit(api, self._feeds, self._cameras, max_fps)
-            _await_all(api, self._feeds)
+            await_all(api, self._feeds)
             capacity_fps = None
             if rate is None:
                 capacity_fps, decoded_fps = self._saturate(api)
@@ -152,7 +152,7 @@ class _Bench:
         before = _span(api, self._feeds, rate, seconds)
         self._report(f"{len(self._more)} cameras more, {seconds:.0f} s")
         submit(api, self._more, self._cameras, rate)
-        _await_all(api, self._more)
+        await_all(api, self._more)
         time.sleep(_WARM_UP_S)
         after = _span(api, everything, rate, seconds)
         ladder = [slot["ladder"]["name"] for slot in api.get("/v1/slots")["slots"]]
@@ -163,7 +163,7 @@ class _Bench:
             "critical_p99_ratio": critical_p99_ratio(before, after),
             "ladder": ladder,
             "ledger_balanced": all(is_balanced(stats) for stats in final),
-            "dropped": _sum_drops(final),
+            "dropped": sum_drops(final),
         }
 
     def _saturate(self, api: ApiClient) -> tuple[float, float]:
@@ -173,12 +173,19 @@ class _Bench:
         first = statistics(api, self._feeds)
         time.sleep(_CAPACITY_S)
         last = statistics(api, self._feeds)
-        return round(_rate(first, last, "inferred"), 2), _rate(first, last, "decoded")
+        return round(rate_fps(first, last, "inferred"), 2), rate_fps(first, last, "decoded")
 
     def _ask(self, api: ApiClient, rate: float | None) -> None:
         for feed in self._feeds:
-            api.patch(f"/v1/streams/{feed.name}", {"max_fps": rate})
+            qos = {"class": feed.qos_class, "min_fps": floor_fps(feed.qos_class, rate)}
+            api.patch(f"/v1/streams/{feed.name}", {"max_fps": rate, "qos": qos})
         time.sleep(_WARM_UP_S)
+
+
+def floor_fps(qos_class: str, rate: float | None) -> float:
+    """A class's usual floor, but at most half of what is asked for, so that something can give."""
+    usual_fps = CLASS_DEFAULTS[QosClass(qos_class)].min_fps
+    return usual_fps if rate is None else min(usual_fps, rate / 2)
 
 
 def _span(api: ApiClient, feeds: Sequence[Feed], rate: float, seconds: float) -> dict[str, Any]:
@@ -199,10 +206,10 @@ def span_figures(first: Sequence[Stats], last: Sequence[Stats], rate: float) -> 
         ``decoded_fps``, ``inferred_fps``, ``load`` (asked over inferred), and ``classes`` and
         ``streams`` with latencies, rates and floors.
     """
-    inferred_fps = _rate(first, last, "inferred")
+    inferred_fps = rate_fps(first, last, "inferred")
     streams = [_stream_figures(a, b) for a, b in zip(first, last, strict=True)]
     return {
-        "decoded_fps": round(_rate(first, last, "decoded"), 2),
+        "decoded_fps": round(rate_fps(first, last, "decoded"), 2),
         "inferred_fps": round(inferred_fps, 2),
         "load": round(rate * len(last) / inferred_fps, 3),
         "classes": _class_figures(first, last, streams),
@@ -237,7 +244,7 @@ def _class_figures(
         found[qos_class.value] = {
             "num_streams": len(own),
             "deadline_ms": last[own[0]]["qos"]["deadline_ms"],
-            "latency_ms": _percentiles([first[i] for i in own], [last[i] for i in own]),
+            "latency_ms": percentiles([first[i] for i in own], [last[i] for i in own]),
             "inferred_fps": round(inferred_fps, 2),
             "on_time_of_inferred": round(on_time_fps / inferred_fps, 4) if inferred_fps else None,
             "lowest_fps": min(streams[i]["inferred_fps"] for i in own),
