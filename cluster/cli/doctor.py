@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
 from rich.table import Table
 
+from cluster.cli.doctor_gpu import examine_gpu
+from cluster.cli.finding import Finding, tried
 from cluster.cli.output import JsonFlag, console, print_json
 from cluster.embedded import find_server
 from cluster.errors import UnavailableError
 from cluster.machine import num_cores
-from engines.errors import EngineError
 from engines.frames import shared_memory_dir
 
 _MIN_SHARED_MEMORY_BYTES = 256 << 20
 _PACKAGES = ("ray", "av", "onnxruntime", "onnx", "redis", "numpy", "scipy", "fastapi")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    what: str
-    ok: bool
-    found: str
-    remedy: str = ""
 
 
 def doctor(as_json: JsonFlag = False) -> None:
@@ -51,8 +41,9 @@ def examine() -> Iterator[Finding]:
     yield Finding("Python", True, f"{platform.python_version()} on {platform.platform()}")
     yield Finding("CPU", True, f"{num_cores()} cores")
     yield from map(_package, _PACKAGES)
-    for look in (_redis, _shared_memory, _decoder, _model, _gpu):
+    for look in (_redis, _shared_memory, _decoder, _model):
         yield look()
+    yield from examine_gpu()
 
 
 def _package(name: str) -> Finding:
@@ -81,7 +72,7 @@ def _shared_memory() -> Finding:
 
 
 def _decoder() -> Finding:
-    return _tried("H.264 and H.265 decoders", _codecs)
+    return tried("H.264 and H.265 decoders", _codecs)
 
 
 def _codecs() -> str:
@@ -93,7 +84,7 @@ def _codecs() -> str:
 
 
 def _model() -> Finding:
-    return _tried("detector", _run_builtin)
+    return tried("detector", _run_builtin)
 
 
 def _run_builtin() -> str:
@@ -105,22 +96,6 @@ def _run_builtin() -> str:
     engine.load()
     engine.close()
     return f"{engine.spec.name} runs ({', '.join(engine.spec.labels)})"
-
-
-def _tried(what: str, attempt: Callable[[], str]) -> Finding:
-    try:
-        return Finding(what, True, attempt())
-    except (EngineError, OSError, ValueError, ImportError) as error:
-        return Finding(
-            what, False, str(error), "reinstall: pip install --force-reinstall sightline"
-        )
-
-
-def _gpu() -> Finding:
-    if not os.path.exists("/dev/nvidiactl"):
-        remedy = "none needed: models run on the CPU with ONNX Runtime"
-        return Finding("GPU", False, "no NVIDIA driver", remedy)
-    return Finding("GPU", True, "NVIDIA driver present")
 
 
 def _show(findings: list[Finding]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.bench.e2e import _await_all, _percentiles, _rate
+from cluster.bench.e2e import await_all, percentiles, rate_fps
 from cluster.bench.gpu.films import FPS
 from cluster.bench.gpu.usage import GpuGauges, cpu_seconds, spent
 from cluster.client import ApiClient
@@ -155,7 +155,7 @@ def _raise(
         num_cameras = min(wanted, len(feeds))
         wanted = num_cameras + plan.step
         report(f"{num_cameras} cameras: starting")
-        _await_all(api, feeds[:num_cameras])
+        await_all(api, feeds[:num_cameras])
         time.sleep(_WARM_UP_S)
         report(f"{num_cameras} cameras, {plan.seconds:.0f} s")
         step = _measure(api, feeds[:num_cameras], farm, plan.seconds)
@@ -174,12 +174,12 @@ def _measure(api: ApiClient, feeds: Sequence[Feed], farm: _Farm, seconds: float)
     used, elapsed_s = cpu_seconds(os.getpid(), farm.pids), time.monotonic() - began
     after = statistics(api, feeds)
     slot = api.get("/v1/slots")["slots"][0]
-    num_inferred = _rate(before, after, "inferred") * elapsed_s
+    num_inferred = rate_fps(before, after, "inferred") * elapsed_s
     return {
         "cameras": len(feeds),
-        "decoded_fps": round(_rate(before, after, "decoded"), 1),
-        "inferred_fps": round(_rate(before, after, "inferred"), 1),
-        "latency_ms": _percentiles(before, after),
+        "decoded_fps": round(rate_fps(before, after, "decoded"), 1),
+        "inferred_fps": round(rate_fps(before, after, "inferred"), 1),
+        "latency_ms": percentiles(before, after),
         "lost": losses(before, after),
         "cpu_us": _cpu_us(spent(cpu, used), slot, num_inferred),
         "gpu": gauges.medians,
