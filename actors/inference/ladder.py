@@ -143,7 +143,7 @@ class DegradeLadder:
         above = self._above()
         if above is None:
             return False
-        if self._trend.is_behind or not (self._trend.is_full or self._trend.is_late):
+        if self._trend.is_behind or not self._trend.is_full:
             return self._trend.is_behind
         if not all(stream.is_at_floor() for stream in self._last_capped()):
             return False

@@ -39,7 +39,7 @@ class LadderConfig:
     full: float = 0.95
     room: float = 0.9
     fill: float = 1.1
-    least_fill: float = 0.6
+    least_fill: float = 0.85
     max_late: float = 0.01
     min_loss: float = 0.01
     max_decode_lag_s: float = 1.0

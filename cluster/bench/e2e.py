@@ -115,6 +115,7 @@ def _feeds(films: Sequence[Feed], num_cameras: int) -> list[Feed]:
 
 
 def await_all(api: ApiClient, feeds: Sequence[Feed]) -> None:
+    """Wait until a frame of each camera was inferred; TimeoutError after a minute."""
     deadline = time.monotonic() + 60.0
     while not all(s["inferred"] > 0 for s in statistics(api, feeds)):
         if time.monotonic() > deadline:
@@ -134,6 +135,7 @@ def _span(api: ApiClient, feeds: Sequence[Feed], seconds: float) -> dict[str, An
 
 
 def rate_fps(before: Sequence[Stats], after: Sequence[Stats], key: str) -> float:
+    """Frames a second of all streams by a count of theirs; counts carry their own time."""
     return float(
         sum(
             (b[key] - a[key]) / (b["updated_at"] - a["updated_at"])
@@ -171,5 +173,6 @@ def percentiles(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, fl
 
 
 def sum_drops(streams: Sequence[Stats]) -> dict[str, int]:
+    """Dropped frames of all streams by reason."""
     reasons = streams[0]["dropped"]
     return {reason: sum(s["dropped"][reason] for s in streams) for reason in reasons}

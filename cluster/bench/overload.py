@@ -266,7 +266,7 @@ def judge(ours: Mapping[str, Any]) -> list[dict[str, Any]]:
     critical = [span["classes"]["critical"] for span in spans]
     p99s = [each["latency_ms"]["p99"] for each in critical]
     deadline_ms = critical[0]["deadline_ms"]
-    below = [s["id"] for span in spans for s in span["streams"] if s["is_below_floor"]]
+    below = [s["id"] for s in spans[0]["streams"] if s["is_below_floor"]]
     ratio = ours["critical_p99_ratio"]
     return [
         _check(

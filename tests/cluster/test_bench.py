@@ -12,7 +12,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from cluster.bench import scheduler
-from cluster.bench.e2e import _percentiles, _rate, _sum_drops
+from cluster.bench.e2e import percentiles, rate_fps, sum_drops
 from cluster.bench.plain import _Preparation, plain_loop
 from cluster.config import PipelineSpec
 from cluster.demo.world import Scenario, render_clip
@@ -55,25 +55,27 @@ def test_the_plain_loop_feeds_the_model_as_the_model_wants() -> None:
 
 
 def test_the_schedulers_cost_is_measured_for_each_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "_NUM_ROUNDS", 100)
+    monkeypatch.setattr(scheduler, "_NUM_FRAMES", 100)
     monkeypatch.setattr(scheduler, "_SIZES", (3, 30))
-    costs = scheduler.measure_scheduler()["us_per_frame"]
+    figures = scheduler.measure_scheduler()
+    costs = figures["us_per_frame"]
     assert list(costs) == ["3", "30"]
+    assert list(figures["growth_over_log_n"]) == ["30"]
     assert all(cost > 0 for cost in costs.values())
 
 
 def test_rates_of_cameras_add_up_by_their_own_clocks() -> None:
     before = [stats(100, 10.0), stats(0, 10.5)]
     after = [stats(200, 14.0), stats(50, 12.5)]
-    assert _rate(before, after, "decoded") == pytest.approx(25 + 25)
+    assert rate_fps(before, after, "decoded") == pytest.approx(25 + 25)
 
 
 def test_latencies_are_those_of_all_cameras_in_the_span_alone() -> None:
     before = [{"latency_counts": {"900.0": 50}}, {"latency_counts": {}}]
     after = [{"latency_counts": {"900.0": 50, "5.0": 60}}, {"latency_counts": {"30.0": 40}}]
-    assert _percentiles(before, after) == {"p50": 5.0, "p95": 30.0, "p99": 30.0}
+    assert percentiles(before, after) == {"p50": 5.0, "p95": 30.0, "p99": 30.0}
 
 
 def test_drops_of_cameras_add_up_by_reason() -> None:
     drops = [{"sampled": 2, "deadline": 1}, {"sampled": 3, "deadline": 0}]
-    assert _sum_drops([{"dropped": d} for d in drops]) == {"sampled": 5, "deadline": 1}
+    assert sum_drops([{"dropped": d} for d in drops]) == {"sampled": 5, "deadline": 1}

@@ -105,7 +105,7 @@ def test_claims_hold_where_all_is_well() -> None:
 def test_each_claim_breaks_for_its_own_reason() -> None:
     good = span(60, 10)
     late = judge(outcome(good, span(60, 10, latency_ms=101.0), critical_p99_ratio=1.0))
-    starved = judge(outcome(good, span(60, 3)))
+    starved = judge(outcome(span(60, 3), good))
     unbalanced = judge(outcome(good, good, ledger_balanced=False))
     moved = judge(outcome(good, span(60, 10, latency_ms=61.0)))
     for number, checks in enumerate((late, starved, unbalanced, moved)):
