@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cluster.bench.gpu import films, usage
+from cluster.bench.gpu import path as path_bench
 from cluster.bench.gpu.document import summary
 from cluster.bench.gpu.engine import best_fps, tables
 from cluster.bench.gpu.path import judge, losses, mb_a_stream, path_feeds
@@ -18,6 +19,7 @@ from cluster.bench.gpu.run import batch_sizes_up_to
 from cluster.cli import bench_gpu
 from cluster.cli.main import app
 from cluster.demo.rtsp.pattern import write_pattern
+from cluster.demo.rtsp.process import ServedCamera
 from engines.spec import Precision
 from engines.tensorrt.measure import Measurement
 
@@ -201,3 +203,91 @@ def test_every_part_is_measured_where_none_is_named(monkeypatch):
     assert CliRunner().invoke(app, ["bench", "gpu", "--max-batch-size", "8"]).exit_code == 0
     assert plans[0].parts == ["decode", "engine", "path"]
     assert plans[0].path.pipeline["max_batch_size"] == 8
+
+
+class Api:
+    """Answers as the API does for cameras that all run, until there are too many of them."""
+
+    def __init__(self, most: int, *, stuck_from: int = 1000) -> None:
+        self.most = most
+        self.stuck_from = stuck_from
+        self.bodies: list[dict[str, object]] = []
+        self.num_looks = 0
+
+    def post(self, path: str, body: dict[str, object]) -> None:
+        self.bodies.append(body)
+
+    def get(self, path: str) -> dict[str, object]:
+        if path == "/v1/slots":
+            actors = [{"name": "engine", "pid": os.getpid()}]
+            load = {"batch_ms": {}, "batch_fill": 8.0, "utilisation": 0.5, "batch_counts": {}}
+            return {"slots": [{"details": {"actors": actors}, **load}]}
+        self.num_looks += 1
+        num_frames = 0 if len(self.bodies) > self.stuck_from else self.num_looks
+        return {
+            "decoded": num_frames * 30,
+            "inferred": num_frames * 30,
+            "updated_at": float(self.num_looks),
+            "dropped": {"overload": self.num_looks if len(self.bodies) > self.most else 0},
+            "decode_errors": 0,
+            "latency_counts": {"20.0": num_frames * 30},
+            "source": {"decoder": "nvdec", "fallback": ""},
+        }
+
+
+@pytest.fixture
+def quick(monkeypatch) -> None:
+    monkeypatch.setattr(path_bench, "_WARM_UP_S", 0.0)
+    monkeypatch.setattr(path_bench, "judge", lambda step, _: not step["lost"])
+
+
+def raised(api: Api) -> list[dict[str, object]]:
+    feeds = path_feeds([Path("a.mp4")], 12)
+    served = {f.name: ServedCamera(f.name, f"rtsp://127.0.0.1/{f.name}", 0, 30, 1) for f in feeds}
+    farm = path_bench._Farm(served, frozenset())
+    plan = path_bench.PathPlan(4, 3, 12, 0.01, 150.0, {}, {})
+    return path_bench._raise(api, feeds, farm, plan, lambda _: None)
+
+
+def test_cameras_are_added_until_frames_are_lost(quick):
+    api = Api(most=7)
+    steps = raised(api)
+    assert [(step["cameras"], step["holds"]) for step in steps] == [
+        (4, True),
+        (7, True),
+        (10, False),
+    ]
+    assert steps[-1]["lost"]["overload"] > 0
+    assert steps[0]["decoders"] == {"nvdec": 4}
+    assert steps[0]["latency_ms"] == {"p50": 20.0, "p95": 20.0, "p99": 20.0}
+    assert set(steps[0]["cpu_us"]) == {"all", "engine"} | set(steps[0]["cpu_us"]) & {"rest"}
+    assert {body["transport"] for body in api.bodies} == {"tcp"}
+    assert len({body["id"] for body in api.bodies}) == 10
+
+
+def test_all_cameras_are_measured_where_all_of_them_hold(quick):
+    assert [step["cameras"] for step in raised(Api(most=100))] == [4, 7, 10, 12]
+
+
+def test_cameras_that_do_not_start_end_the_search_with_what_was_measured(quick, monkeypatch):
+    def await_all(api: Api, feeds: list[object]) -> None:
+        if len(feeds) > 4:
+            raise TimeoutError("not all cameras run after 60 s")
+
+    monkeypatch.setattr(path_bench, "await_all", await_all)
+    assert [step["cameras"] for step in raised(Api(most=100))] == [4]
+
+
+def test_streams_are_told_apart_by_what_decodes_them():
+    on_cpu = {"source": {"decoder": "cpu", "fallback": "no libnvcuvid"}}
+    streams = [{"source": {"decoder": "nvdec", "fallback": ""}}, on_cpu, {"source": None}]
+    assert path_bench.decoders(streams) == {"nvdec": 1, "cpu: no libnvcuvid": 1, "none": 1}
+
+
+def test_the_cameras_are_spread_over_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr(path_bench, "_CAMERAS_A_PROCESS", 2)
+    write_pattern(tmp_path / "clip.mp4", width=64, height=64, seconds=1.0)
+    with path_bench._farm(path_feeds([tmp_path / "clip.mp4"], 3)) as farm:
+        assert len(farm.pids) == 2
+        assert sorted(farm.cameras) == ["cam000", "cam001", "cam002"]
+        assert farm.pids <= set(usage.cpu_seconds(os.getpid()))

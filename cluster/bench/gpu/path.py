@@ -82,7 +82,8 @@ def measure_path(films: Sequence[Path], plan: PathPlan, report: Report) -> dict[
         ApiClient(cluster.api_url) as api,
     ):
         steps = _raise(api, feeds, farm, plan, report)
-        final = settle(api, feeds[: steps[-1]["cameras"]])
+        opened = {stream["id"] for stream in api.get("/v1/streams")["streams"]}
+        final = settle(api, [feed for feed in feeds if feed.name in opened])
     held = [step for step in steps if step["holds"]]
     return {
         "steps": steps,
@@ -155,7 +156,11 @@ def _raise(
         num_cameras = min(wanted, len(feeds))
         wanted = num_cameras + plan.step
         report(f"{num_cameras} cameras: starting")
-        await_all(api, feeds[:num_cameras])
+        try:
+            await_all(api, feeds[:num_cameras])
+        except TimeoutError as error:
+            report(f"{num_cameras} cameras: {error}")
+            break
         time.sleep(_WARM_UP_S)
         report(f"{num_cameras} cameras, {plan.seconds:.0f} s")
         step = _measure(api, feeds[:num_cameras], farm, plan.seconds)
@@ -184,7 +189,7 @@ def _measure(api: ApiClient, feeds: Sequence[Feed], farm: _Farm, seconds: float)
         "cpu_us": _cpu_us(spent(cpu, used), slot, num_inferred),
         "gpu": gauges.medians,
         "engine": {k: slot[k] for k in ("batch_ms", "batch_fill", "utilisation", "batch_counts")},
-        "decoders": sorted({(s.get("source") or {}).get("decoder", "") for s in _streams(api)}),
+        "decoders": decoders(after),
     }
 
 
@@ -210,6 +215,11 @@ def _cpu_us(
     return {"all": round(sum(found.values()), 1), **{k: round(v, 1) for k, v in found.items()}}
 
 
-def _streams(api: ApiClient) -> list[dict[str, Any]]:
-    streams: list[dict[str, Any]] = api.get("/v1/streams")["streams"]
-    return streams
+def decoders(streams: Sequence[Stats]) -> dict[str, int]:
+    """How many streams each decoder has, with the reason where it is not the GPU's."""
+    found: dict[str, int] = {}
+    for stats in streams:
+        source = stats["source"] or {"decoder": "none", "fallback": ""}
+        name = ": ".join(filter(None, (source["decoder"], source["fallback"])))
+        found[name] = found.get(name, 0) + 1
+    return found
