@@ -222,7 +222,7 @@ def test_stats_put_job_lease_and_counts_together(
         inferred_fps=5.0,
         queue_age_ms=31.5,
         degrade_step=DegradeStep.CAPPED,
-        source=SourceStatus(codec="h264", width=640, height=360, fps=25),
+        source=SourceStatus(codec="h264", width=640, height=360, fps=25, decoder="nvdec"),
         ledger=ledger,
         last_event={"type": "line_cross"},
     )
@@ -241,7 +241,10 @@ def test_stats_put_job_lease_and_counts_together(
         "queue_age_ms": 31.5,
         "degrade_step": "capped",
         "qos": {"class": "normal", "weight": 2, "deadline_ms": 400, "min_fps": 1},
-        "source": {"codec": "h264", "width": 640, "height": 360, "fps": 25},
+        "source": {
+            **{"codec": "h264", "width": 640, "height": 360, "fps": 25},
+            **{"decoder": "nvdec", "fallback": ""},
+        },
         "decoded": 10,
         "inferred": 6,
         "on_time": 5,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import av
 import pytest
 from typer.testing import CliRunner
 
-from cluster.bench.gpu import films, usage
+from actors.ingest.decoder import CpuDecoder
+from cluster.bench.gpu import decode, films, usage
 from cluster.bench.gpu import path as path_bench
 from cluster.bench.gpu.document import summary
 from cluster.bench.gpu.engine import best_fps, tables
@@ -20,6 +22,8 @@ from cluster.cli import bench_gpu
 from cluster.cli.main import app
 from cluster.demo.rtsp.pattern import write_pattern
 from cluster.demo.rtsp.process import ServedCamera
+from cluster.errors import UnavailableError
+from engines.cuda.stand_in import HostMemory
 from engines.spec import Precision
 from engines.tensorrt.measure import Measurement
 
@@ -291,3 +295,36 @@ def test_the_cameras_are_spread_over_processes(tmp_path, monkeypatch):
         assert len(farm.pids) == 2
         assert sorted(farm.cameras) == ["cam000", "cam001", "cam002"]
         assert farm.pids <= set(usage.cpu_seconds(os.getpid()))
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_decoders_of_a_process_start_together_and_are_counted_together(
+    copies, tmp_path, monkeypatch
+):
+    """With the decoder of the CPU and memory of the host in the place of the GPU's."""
+
+    class Decoder(CpuDecoder):
+        def __init__(self, context, interval_s: float) -> None:
+            super().__init__(av.CodecContext.create(context.name, "r"), interval_s)
+            self._context.extradata = context.extradata
+            self.name = "nvdec"
+
+    monkeypatch.setattr(decode, "NvdecDecoder", Decoder)
+    monkeypatch.setattr(decode, "nvdec_fault", str)
+    monkeypatch.setattr(decode, "_free_bytes", int)
+    monkeypatch.setattr(decode, "_ready", threading.Barrier(1))
+    monkeypatch.setattr("engines.cuda.pool._cuda_memory", lambda: HostMemory)
+    write_pattern(tmp_path / "film.mp4", width=64, height=64, fps=30, seconds=2.0)
+    found = decode._decode_in_threads(tmp_path / "film.mp4", 3, 0.2, copies)
+    assert found["frames"] > 60
+    assert found["fps"] > 0
+    assert found["mb_a_stream"] == 0
+
+
+def test_a_decoder_that_falls_back_is_no_measurement(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "NvdecDecoder", CpuDecoder)
+    monkeypatch.setattr(decode, "nvdec_fault", str)
+    monkeypatch.setattr(decode, "_free_bytes", int)
+    write_pattern(tmp_path / "film.mp4", width=64, height=64, fps=30, seconds=1.0)
+    with pytest.raises(UnavailableError, match="took fewer than 2 streams"):
+        decode._decode_in_threads(tmp_path / "film.mp4", 2, 0.1, False)
