@@ -124,7 +124,7 @@ def test_a_bad_model_is_refused_with_its_name(tmp_path: Path, name: str, content
 def test_the_schedulers_cost_is_shown_and_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler_bench, "_NUM_ROUNDS", 200)
+    monkeypatch.setattr(scheduler_bench, "_NUM_FRAMES", 200)
     result = sightline("bench", "scheduler", "--json", tmp_path / "out.json")
     assert result.exit_code == 0
     figures = json.loads((tmp_path / "out.json").read_text())
