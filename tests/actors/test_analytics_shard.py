@@ -14,6 +14,7 @@ import pytest
 from actors.analytics.actor import AnalyticsActor
 from actors.analytics.events import Event, EventType, Phase
 from actors.analytics.stream_state import StateChange
+from actors.channel import Channel
 from actors.ledger import Ledger
 from actors.messages import Assignment, DegradeStep, FrameResult, StreamState
 from actors.sinks import FileSinkSpec
@@ -61,6 +62,11 @@ def drive(stream: str = "gate", first: int = 0, last: int = 40) -> tuple[FrameRe
     )
 
 
+def process(actor: AnalyticsActor, results: tuple[FrameResult, ...]) -> None:
+    """As the engine brings them."""
+    Channel(actor.channel()).call(results)
+
+
 def written(tmp_path: Path) -> list[Event]:
     lines = (tmp_path / "events.jsonl").read_text().splitlines()
     return [Event.from_dict(json.loads(line)) for line in lines]
@@ -68,7 +74,7 @@ def written(tmp_path: Path) -> list[Event]:
 
 def test_events_go_to_the_sinks_and_into_the_ledger(actor, ledger, tmp_path):
     actor.open_stream(assignment(LINE, row=2))
-    actor.process(drive())
+    process(actor, drive())
     assert [(e.type, e.slot) for e in written(tmp_path)] == [(EventType.LINE_CROSS, "slot-1")]
     entry = ledger.row(2).read()
     assert (entry.analysed, entry.events) == (40, 1)
@@ -77,7 +83,7 @@ def test_events_go_to_the_sinks_and_into_the_ledger(actor, ledger, tmp_path):
 def test_status_has_the_last_frame_and_event_of_each_stream(actor):
     actor.open_stream(assignment(LINE))
     actor.open_stream(assignment(stream="yard", row=1))
-    actor.process(drive())
+    process(actor, drive())
     status = pickle.loads(pickle.dumps(actor.status()))
     gate = status.streams["gate"]
     assert gate.last_frame.index == 39
@@ -94,34 +100,34 @@ def test_another_life_of_the_actor_has_another_incarnation(actor, ledger):
 
 def test_frames_of_unknown_streams_are_counted_and_ignored(actor, ledger):
     actor.open_stream(assignment(LINE))
-    actor.process(drive("elsewhere", last=3) + drive(last=2))
+    process(actor, drive("elsewhere", last=3) + drive(last=2))
     assert actor.status().num_unknown == 3
     assert ledger.row(0).read().analysed == 2
 
 
 def test_late_frames_are_not_counted_as_analysed(actor, ledger):
     actor.open_stream(assignment())
-    actor.process(drive(last=5) + drive(last=5))
+    process(actor, drive(last=5) + drive(last=5))
     assert ledger.row(0).read().analysed == 5
     assert actor.status().streams["gate"].num_late == 5
 
 
 def test_closing_a_stream_ends_its_events_and_forgets_it(actor, tmp_path):
     actor.open_stream(assignment(YARD))
-    actor.process(drive())
+    process(actor, drive())
     actor.close_stream("gate")
     actor.close_stream("gate")
     assert [e.data["reason"] for e in written(tmp_path)] == ["entered", "stream_closed"]
-    actor.process(drive(first=40, last=41))
+    process(actor, drive(first=40, last=41))
     assert actor.status().num_unknown == 1
 
 
 def test_a_newer_spec_replaces_the_rules_and_keeps_the_tracks(actor, tmp_path):
     actor.open_stream(assignment())
-    actor.process(drive(last=10))
+    process(actor, drive(last=10))
     actor.open_stream(assignment(LINE, generation=2))
     actor.open_stream(assignment(generation=1))
-    actor.process(drive(first=10))
+    process(actor, drive(first=10))
     assert [(e.rule, e.track) for e in written(tmp_path)] == [("line", 1)]
     assert actor.status().streams["gate"].generation == 2
 
@@ -129,7 +135,7 @@ def test_a_newer_spec_replaces_the_rules_and_keeps_the_tracks(actor, tmp_path):
 def test_other_labels_reach_all_streams(actor, tmp_path):
     actor.open_stream(assignment(LINE))
     actor.set_labels(("bus", "tram"))
-    actor.process(drive())
+    process(actor, drive())
     assert [e.class_name for e in written(tmp_path)] == ["tram"]
 
 
@@ -163,7 +169,7 @@ def test_a_change_has_the_time_and_model_of_the_last_frame_and_one_id_however_of
     actor, tmp_path
 ):
     actor.open_stream(assignment())
-    actor.process(drive(last=5))
+    process(actor, drive(last=5))
     actor.report_states((CHANGE, CHANGE, replace(CHANGE, session="7.1")))
     first, again, other = written(tmp_path)
     assert (first.pts, first.model) == (0.4, "toy")
@@ -186,7 +192,7 @@ def test_changes_of_streams_that_the_shard_does_not_have_are_left_out(actor, tmp
 def test_stopping_ends_all_streams(actor, tmp_path):
     for row, stream in enumerate(("a", "b")):
         actor.open_stream(assignment(YARD, stream=stream, row=row))
-        actor.process(drive(stream))
+        process(actor, drive(stream))
     actor.stop()
     ends = [e.stream for e in written(tmp_path) if e.data["reason"] == "stream_closed"]
     assert ends == ["a", "b"]
@@ -197,7 +203,7 @@ def test_calls_from_many_threads_lose_no_frame(actor, ledger):
     for row, stream in enumerate(streams):
         actor.open_stream(assignment(LINE, stream=stream, row=row))
     threads = [
-        threading.Thread(target=lambda s=s: [actor.process((r,)) for r in drive(s)])
+        threading.Thread(target=lambda s=s: [process(actor, (r,)) for r in drive(s)])
         for s in streams
     ]
     for thread in threads:
