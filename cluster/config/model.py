@@ -71,7 +71,7 @@ class SlotsConfig(_Section):
         None,
         ge=1,
         le=64,
-        description="Ingest actors of a slot; null takes one for two CPUs, on a GPU two.",
+        description="Ingest actors of a slot; null takes one for two CPUs, on a GPU at most eight.",
     )
     num_analytics: int | None = Field(
         None, ge=1, le=64, description="Analytics actors of a slot; null takes 1, on a GPU 4."

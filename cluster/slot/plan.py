@@ -13,6 +13,8 @@ from cluster.machine import num_cores
 from cluster.slot.crew import NO_GPU, CrewConfig, GpuShares
 from engines.frames import Picture
 
+_MAX_GPU_INGESTS = 8
+
 
 def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
     """The actors of a slot.
@@ -22,7 +24,7 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
         config: With ``redis.url`` filled in.
     """
     slots, on_gpu = config.slots, is_on_gpu(config)
-    num_ingests = slots.num_ingest or (2 if on_gpu else max(1, num_cores() // 2))
+    num_ingests = slots.num_ingest or _num_ingests(on_gpu)
     largest = Picture(config.pool.max_width, config.pool.max_height)
     return CrewConfig(
         name=name,
@@ -44,6 +46,16 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
         ),
         sinks=(redis_sink(config), *config.sinks),
     )
+
+
+def _num_ingests(on_gpu: bool) -> int:
+    """Half the cores; on a GPU up to eight, where one H200's decoders are full.
+
+    With two, threads of a process waited for each other's Python: 64 cameras of 1080p30 instead of
+    128.
+    """
+    half = max(1, num_cores() // 2)
+    return min(_MAX_GPU_INGESTS, half) if on_gpu else half
 
 
 def gpu_shares(num_ingests: int) -> GpuShares:
