@@ -8,6 +8,7 @@ from queue import LifoQueue
 
 import numpy as np
 
+from engines.cuda.suppress import read_record
 from engines.detections import Detections
 from engines.errors import DeviceError, EngineFailedError, ModelError
 from engines.families.letterbox import MAX_LAYOUTS
@@ -114,7 +115,7 @@ class TensorRtEngine:
 
     def _read(self, record: Records, frame: Frame | DeviceFrame) -> Detections:
         """Detections of one picture; copied, for the record's memory is used again."""
-        kept = record[1 : 1 + int(record[0, 0])].copy()
+        kept = read_record(record).copy()
         scale, limit = self._to_source(frame.picture, frame.source_width, frame.source_height)
         return Detections.of(np.clip(kept[:, :4] * scale, 0, limit), kept[:, 4], kept[:, 5])
 
