@@ -9,6 +9,7 @@ from cluster.config import PipelineSpec, SightlineConfig
 from cluster.devices import choose_device, gpu_fault, is_on_gpu, with_device
 from cluster.errors import UnavailableError
 from cluster.models import engine_options, resolve_model
+from cluster.slot import plan as slot_plan
 from cluster.slot.plan import crew_config, gpu_shares
 from engines.errors import ModelError
 from engines.factory import fastest_precision
@@ -67,7 +68,13 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error_with_a_remedy(package
 def test_a_slot_on_a_gpu_keeps_pictures_there_and_decodes_there():
     plan = crew_config("slot-a", config("cuda"))
     assert (plan.pool.device, plan.ingest.decoder) == (0, "nvdec")
-    assert (plan.num_ingests, plan.num_shards, plan.max_streams) == (2, 4, 256)
+    assert (plan.num_shards, plan.max_streams) == (4, 256)
+
+
+@pytest.mark.parametrize(("num_cores", "num_ingests"), [(1, 1), (2, 1), (8, 4), (16, 8), (64, 8)])
+def test_a_gpu_has_up_to_eight_ingest_actors(num_cores, num_ingests, monkeypatch):
+    monkeypatch.setattr(slot_plan, "num_cores", lambda: num_cores)
+    assert crew_config("slot-a", config("cuda")).num_ingests == num_ingests
 
 
 def test_a_slot_on_the_cpu_asks_for_no_gpu():
