@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 from actors.ingest.decoder import Decoded
@@ -58,8 +59,9 @@ class Delivery:
         self._lane = lane
         self._outbox = outbox
         self._clock = FrameClock(not_before)
-        self._sampler = FrameSampler()
-        self._cap = FrameSampler()
+        phase = zlib.crc32(lane.stream.encode()) / 2**32
+        self._sampler = FrameSampler(phase)
+        self._cap = FrameSampler(phase)
         self._layout = PictureLayout()
 
     def deliver(self, decoded: Decoded, arrival: Arrival, policy: FramePolicy) -> None:

@@ -13,9 +13,14 @@ class FrameSampler:
     A grid of due times is laid over the source's time and the picture nearest to each is taken:
     25 a second to 5 is every fifth, 24 to 10 is 10 on average, and jitter below a quarter of the
     source's interval changes nothing.
+
+    Args:
+        phase: So much of a period, 0 to 1, goes by between the first picture and the grid. Cameras
+            that are opened together send together; different phases let them take turns.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, phase: float = 0.0) -> None:
+        self._phase = phase
         self._due: float | None = None
         self._last: float | None = None
         self._interval_s = 0.0
@@ -35,8 +40,9 @@ class FrameSampler:
 
     def _admit(self, ts: float, period_s: float) -> bool:
         tolerance_s = min(self._interval_s, period_s) / 2
-        if self._due is None or self._due - ts > period_s:
-            self._due = ts
+        if self._due is None or self._due - ts > (1.0 + self._phase) * period_s:
+            self._due = ts + (1.0 + self._phase) * period_s
+            return True
         if ts < self._due - tolerance_s:
             return False
         late_s = ts - self._due

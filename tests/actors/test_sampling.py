@@ -42,6 +42,15 @@ def test_a_limit_above_the_rate_takes_all_in_spite_of_jitter(max_fps):
     assert len(admitted(times, max_fps)) == 1000
 
 
+def test_cameras_that_send_together_take_turns():
+    times = [i / 25 for i in range(250)]
+    samplers = [FrameSampler(phase) for phase in (0.0, 0.2, 0.4, 0.6, 0.8)]
+    picked = [{i for i in times if sampler.admit(i, 5)} for sampler in samplers]
+    assert all(len(each) in (49, 50) for each in picked)
+    assert set.intersection(*picked) == {0.0}
+    assert max(sum(ts in each for each in picked) for ts in times[1:]) == 1
+
+
 def test_a_pause_is_not_made_up_for():
     times = [i / 25 for i in range(50)] + [100 + i / 25 for i in range(50)]
     picked = admitted(times, 5)
