@@ -145,7 +145,8 @@ class DegradeLadder:
             return False
         if self._trend.is_behind or not self._trend.is_full:
             return self._trend.is_behind
-        if not all(stream.is_at_floor() for stream in self._last_capped()):
+        giving = self._gives_way()
+        if not all(s.is_at_floor() for s in self._streams.values() if s.qos_class is giving):
             return False
         breaks_floors = RUNGS[above - 1][1] is not DegradeStep.CAPPED
         return not breaks_floors or self._floors_fps(self._rung, now) > self._trend.served_fps
@@ -214,25 +215,25 @@ class DegradeLadder:
         self._trend.restart(now)
         self._tell_all(now)
 
-    def _last_capped(self) -> list[LadderStream]:
-        """The streams of the class that gives way now; none where floors are given up already."""
-        if not self._rung or RUNGS[self._rung - 1][1] is not DegradeStep.CAPPED:
-            return []
-        name = RUNGS[self._rung - 1][0]
-        return [stream for stream in self._streams.values() if stream.qos_class is name]
+    def _gives_way(self) -> QosClass | None:
+        """The class that was capped last; None where nothing is, or floors are given up already."""
+        name, step = RUNGS[self._rung - 1] if self._rung else (None, DegradeStep.NONE)
+        return name if step is DegradeStep.CAPPED else None
 
     def _tell_all(self, now: float) -> None:
         """Tell each stream what is taken from it, where that has changed."""
-        last = self._last_capped()
-        others_fps = self._offered_fps(self._rung, now) - sum(
-            stream.offered_fps(self._rung, now) for stream in last
-        )
-        left_fps = self._fill * self._trend.capacity_fps() - others_fps
-        demands_fps = [stream.offered_fps(0, now) for stream in last]
-        level_fps = water_level(demands_fps, left_fps)
-        gives_way = RUNGS[self._rung - 1][0] if last else None
+        giving = self._gives_way()
+        level_fps = 0.0 if giving is None else self._level_fps(giving, now)
         for stream in self._streams.values():
-            self._tell(stream, level_fps if stream.qos_class is gives_way else 0.0)
+            self._tell(stream, level_fps if stream.qos_class is giving else 0.0)
+
+    def _level_fps(self, giving: QosClass, now: float) -> float:
+        """The cap under which a class brings what the others leave of the engine."""
+        others = (s for s in self._streams.values() if s.qos_class is not giving)
+        others_fps = sum(stream.offered_fps(self._rung, now) for stream in others)
+        demands = (s for s in self._streams.values() if s.qos_class is giving)
+        demands_fps = [stream.offered_fps(0, now) for stream in demands]
+        return water_level(demands_fps, self._fill * self._trend.capacity_fps() - others_fps)
 
     def _tell(self, stream: LadderStream, level_fps: float = 0.0) -> None:
         step = stream.tell(self._rung, level_fps)
