@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 from actors.errors import SourceError
 from actors.ingest.backoff import Backoff
@@ -140,6 +141,12 @@ class Camera:
         self._session = Session(plan, self._policy(), lane, self._outbox, self._config)
         self._session.start()
 
+    def _follow_step(self, session: Session) -> None:
+        """Take over what the engine's ladder has said meanwhile; asked at every tick."""
+        held, policy = self._outbox.steps.of(self.assignment.spec.id), session.policy
+        if (held.step, held.max_fps) != (policy.step, policy.cap_fps):
+            session.policy = replace(policy, step=held.step, cap_fps=held.max_fps)
+
     def _policy(self) -> FramePolicy:
         spec = self.assignment.spec
         held = self._outbox.steps.of(spec.id)
@@ -160,7 +167,7 @@ class Camera:
         return self._properties
 
     def _supervise(self, session: Session, now: float, utc: float) -> None:
-        session.policy = self._policy()
+        self._follow_step(session)
         error = session.overdue(now)
         if error is not None:
             self._drop_session()
