@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 
 from actors.ingest.decoder import CpuDecoder
 from cluster.bench.gpu import decode, films, usage
+from cluster.bench.gpu import farm as farm_bench
 from cluster.bench.gpu import path as path_bench
 from cluster.bench.gpu.document import summary
 from cluster.bench.gpu.engine import best_fps, tables
-from cluster.bench.gpu.path import judge, losses, mb_a_stream, path_feeds
+from cluster.bench.gpu.farm import Farm, path_feeds, serve_farm
+from cluster.bench.gpu.path import judge, losses, mb_a_stream
 from cluster.bench.gpu.plot import draw
 from cluster.bench.gpu.run import batch_sizes_up_to
 from cluster.cli import bench_gpu
@@ -248,7 +250,7 @@ def quick(monkeypatch) -> None:
 def raised(api: Api) -> list[dict[str, object]]:
     feeds = path_feeds([Path("a.mp4")], 12)
     served = {f.name: ServedCamera(f.name, f"rtsp://127.0.0.1/{f.name}", 0, 30, 1) for f in feeds}
-    farm = path_bench._Farm(served, frozenset())
+    farm = Farm(served, frozenset())
     plan = path_bench.PathPlan(4, 3, 12, 0.01, 150.0, {}, {})
     return path_bench._raise(api, feeds, farm, plan, lambda _: None)
 
@@ -289,9 +291,9 @@ def test_streams_are_told_apart_by_what_decodes_them():
 
 
 def test_the_cameras_are_spread_over_processes(tmp_path, monkeypatch):
-    monkeypatch.setattr(path_bench, "_CAMERAS_A_PROCESS", 2)
+    monkeypatch.setattr(farm_bench, "_CAMERAS_A_PROCESS", 2)
     write_pattern(tmp_path / "clip.mp4", width=64, height=64, seconds=1.0)
-    with path_bench._farm(path_feeds([tmp_path / "clip.mp4"], 3)) as farm:
+    with serve_farm(path_feeds([tmp_path / "clip.mp4"], 3)) as farm:
         assert len(farm.pids) == 2
         assert sorted(farm.cameras) == ["cam000", "cam001", "cam002"]
         assert farm.pids <= set(usage.cpu_seconds(os.getpid()))

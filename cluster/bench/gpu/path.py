@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cluster.bench.e2e import await_all, percentiles, rate_fps
+from cluster.bench.gpu.farm import Farm, path_feeds, serve_farm
 from cluster.bench.gpu.films import FPS
 from cluster.bench.gpu.usage import GpuGauges, cpu_seconds, spent
 from cluster.client import ApiClient
 from cluster.config import SightlineConfig
-from cluster.demo.clips import cache_dir
-from cluster.demo.feeds import Feed, job, source_feeds
-from cluster.demo.rtsp import CameraProcess
-from cluster.demo.rtsp.process import ServedCamera
+from cluster.demo.feeds import Feed, job
 from cluster.demo.streaming import Stats, is_balanced, settle, statistics
 from cluster.embedded import free_port
 from cluster.local import LocalCluster
 
-_CAMERAS_A_PROCESS = 16
 _SLOTS_A_CAMERA = 6
 _WARM_UP_S = 8.0
 _MIN_DECODED = 0.98
@@ -56,14 +52,6 @@ class PathPlan:
     pipeline: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Farm:
-    """Cameras on the air, and the processes that serve them, which do not count as ours."""
-
-    cameras: Mapping[str, ServedCamera]
-    pids: frozenset[int]
-
-
 def measure_path(films: Sequence[Path], plan: PathPlan, report: Report) -> dict[str, Any]:
     """Add cameras until frames are lost, or detections come too late.
 
@@ -77,7 +65,7 @@ def measure_path(films: Sequence[Path], plan: PathPlan, report: Report) -> dict[
     """
     feeds = path_feeds(films, plan.max_cameras)
     with (
-        _farm(feeds) as farm,
+        serve_farm(feeds) as farm,
         LocalCluster(_config(plan), report=report) as cluster,
         ApiClient(cluster.api_url) as api,
     ):
@@ -91,14 +79,6 @@ def measure_path(films: Sequence[Path], plan: PathPlan, report: Report) -> dict[
         "mb_a_stream": mb_a_stream(steps),
         "ledger_balanced": all(is_balanced(stats) for stats in final),
     }
-
-
-def path_feeds(films: Sequence[Path], num_cameras: int) -> list[Feed]:
-    """Cameras of one class that play the films in turn, each with three rules."""
-    played = [source_feeds("", films[i % len(films)], 1)[0] for i in range(num_cameras)]
-    return [
-        Feed(f"cam{i:03d}", each.clip, "", "normal", each.rules) for i, each in enumerate(played)
-    ]
 
 
 def judge(step: Mapping[str, Any], max_p95_ms: float) -> bool:
@@ -128,24 +108,8 @@ def _config(plan: PathPlan) -> SightlineConfig:
     )
 
 
-@contextlib.contextmanager
-def _farm(feeds: Sequence[Feed]) -> Iterator[_Farm]:
-    """Serve the cameras from several processes: one could not send so much."""
-    with contextlib.ExitStack() as stack:
-        processes = []
-        for first in range(0, len(feeds), _CAMERAS_A_PROCESS):
-            clips = {
-                feed.name: feed.clip
-                for feed in feeds[first : first + _CAMERAS_A_PROCESS]
-                if feed.clip is not None
-            }
-            processes.append(stack.enter_context(CameraProcess(clips, cache_dir=cache_dir())))
-        cameras = {name: c for process in processes for name, c in process.cameras.items()}
-        yield _Farm(cameras, frozenset(process.pid for process in processes))
-
-
 def _raise(
-    api: ApiClient, feeds: Sequence[Feed], farm: _Farm, plan: PathPlan, report: Report
+    api: ApiClient, feeds: Sequence[Feed], farm: Farm, plan: PathPlan, report: Report
 ) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = []
     num_cameras, wanted = 0, plan.first
@@ -171,7 +135,7 @@ def _raise(
     return steps
 
 
-def _measure(api: ApiClient, feeds: Sequence[Feed], farm: _Farm, seconds: float) -> dict[str, Any]:
+def _measure(api: ApiClient, feeds: Sequence[Feed], farm: Farm, seconds: float) -> dict[str, Any]:
     before = statistics(api, feeds)
     cpu, began = cpu_seconds(os.getpid(), farm.pids), time.monotonic()
     with GpuGauges() as gauges:
