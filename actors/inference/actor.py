@@ -6,6 +6,7 @@ import glob
 import logging
 import os
 import threading
+import time
 import uuid
 import zlib
 from collections.abc import Sequence
@@ -43,6 +44,8 @@ class EngineStatus:
         scheduler: Counts and costs; None before the first model is loaded.
         num_unpublished: Results that wait for analytics.
         ladder: What long overload takes from streams; None before the first model is loaded.
+        load_s: How long the last model took to load, with the import of what runs it, seconds;
+            None before.
     """
 
     incarnation: str
@@ -51,6 +54,7 @@ class EngineStatus:
     scheduler: SchedulerSnapshot | None
     num_unpublished: int
     ladder: LadderStatus | None = None
+    load_s: float | None = None
 
 
 class EngineActor:
@@ -69,6 +73,7 @@ class EngineActor:
         self._channel = ChannelServer(self._submit, "engine")
         self._service: InferenceService | None = None
         self._error = ""
+        self._load_s: float | None = None
         self._loading = threading.Lock()
 
     def load(self, spec: ModelSpec, options: EngineOptions) -> None:
@@ -100,6 +105,7 @@ class EngineActor:
             scheduler=service.snapshot() if service else None,
             num_unpublished=sum(len(outlet) for outlet in self._outlets),
             ladder=service.ladder() if service else None,
+            load_s=self._load_s,
         )
 
     def stop(self) -> None:
@@ -121,7 +127,10 @@ class EngineActor:
     def _load(self, spec: ModelSpec, options: EngineOptions) -> None:
         with self._loading:
             try:
-                self._serve_with(_loaded(spec, options), options)
+                began = time.monotonic()
+                engine = _loaded(spec, options)
+                self._load_s = time.monotonic() - began
+                self._serve_with(engine, options)
                 self._error = ""
             except EngineError as error:
                 logger.error("model %s: %s", spec.name, error)

@@ -24,6 +24,7 @@ from cluster.registry import (
     StreamStatus,
 )
 from cluster.slot.capacity import Capacity
+from cluster.slot.child import Child
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.rates import Rates
@@ -167,12 +168,23 @@ def _load(engine: EngineStatus | None) -> dict[str, Any]:
 
 
 def _processes(crew: Crew) -> dict[str, Any]:
+    engine = crew.engine_status
     return {
-        "actors": [
-            {"name": c.name, "pid": c.pid, "starts": c.num_starts, "ready": c.ready}
-            for c in crew.all
-        ],
+        "actors": [_process(child) for child in crew.all],
+        "load_s": engine.load_s if engine else None,
     }
+
+
+def _process(child: Child) -> dict[str, Any]:
+    found = {
+        "name": child.name,
+        "pid": child.pid,
+        "starts": child.num_starts,
+        "ready": child.ready,
+    }
+    if isinstance(child.status, IngestStatus):
+        found["free_slots"] = child.status.num_free_slots
+    return found
 
 
 def _state(camera: CameraStatus | None, was_seen: bool) -> tuple[StreamState, str, str]:

@@ -85,7 +85,7 @@ def analytics(**streams: StreamAnalytics) -> AnalyticsStatus:
 
 
 def engine(model: str = "traffic", error: str = "") -> EngineStatus:
-    return EngineStatus("a", model, error, SNAPSHOT if model else None, 0, LADDER)
+    return EngineStatus("a", model, error, SNAPSHOT if model else None, 0, LADDER, load_s=1.5)
 
 
 def child(name: str, status: Any) -> Child:
@@ -206,6 +206,8 @@ def test_a_slot_is_ready_when_all_its_actors_answer_and_a_model_is_loaded() -> N
         "ingest-0",
     ]
     assert {"pid": 42, "starts": 1, "ready": True}.items() <= whole.details["actors"][0].items()
+    assert whole.details["actors"][2]["free_slots"] == 8
+    assert whole.details["load_s"] == 1.5
 
 
 @pytest.mark.parametrize(
