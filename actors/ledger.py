@@ -7,7 +7,6 @@ nothing is in flight; when an ingest actor dies, the slot books the difference a
 
 from __future__ import annotations
 
-import math
 import mmap
 import os
 import tempfile
@@ -18,14 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.latency import NUM_BUCKETS, bucket_of, middle_ms, percentiles_ms
 from actors.messages import DropReason
 from engines.frames import shared_memory_dir
 
 _REASONS = tuple(DropReason)
 _NUM_COUNTERS = 16
-_NUM_BUCKETS = 496
-_FIRST_BUCKET_S = 1e-4
-_LOG_RATIO = math.log(1.03)
 
 
 class _Column(IntEnum):
@@ -94,7 +91,7 @@ class LedgerRow:
         """A frame went through the model, ``latency_s`` after its arrival."""
         self._cells[_Column.INFERRED] += 1
         self._cells[_Column.ON_TIME] += is_on_time
-        self._cells[_NUM_COUNTERS + _bucket(latency_s)] += 1
+        self._cells[_NUM_COUNTERS + bucket_of(latency_s)] += 1
 
     def count_dropped(self, reason: DropReason, num: int = 1) -> None:
         """Frames ended before the model."""
@@ -132,6 +129,10 @@ class LedgerRow:
         on_time = int(cells[_Column.ON_TIME])  # read first: never more than inferred
         dropped = {reason: int(cells[column]) for reason, column in _DROP_COLUMN.items()}
         inferred = int(cells[_Column.INFERRED])
+        latencies = {
+            middle_ms(int(bucket)): int(cells[_NUM_COUNTERS + bucket])
+            for bucket in np.flatnonzero(cells[_NUM_COUNTERS:])
+        }
         return LedgerEntry(
             decoded=int(cells[_Column.DECODED]),
             inferred=inferred,
@@ -140,11 +141,8 @@ class LedgerRow:
             events=int(cells[_Column.EVENTS]),
             reconnects=int(cells[_Column.RECONNECTS]),
             decode_errors=int(cells[_Column.DECODE_ERRORS]),
-            latency_ms=_percentiles_ms(cells[_NUM_COUNTERS:]),
-            latency_counts={
-                _bucket_middle_ms(int(bucket)): int(cells[_NUM_COUNTERS + bucket])
-                for bucket in np.flatnonzero(cells[_NUM_COUNTERS:])
-            },
+            latency_ms=percentiles_ms(latencies),
+            latency_counts=latencies,
             on_time=on_time,
         )
 
@@ -154,15 +152,13 @@ class Ledger:
 
     def __init__(self, path: str, memory: mmap.mmap) -> None:
         self.path = path
-        self._table = np.frombuffer(memory, dtype=np.int64).reshape(
-            -1, _NUM_COUNTERS + _NUM_BUCKETS
-        )
+        self._table = np.frombuffer(memory, dtype=np.int64).reshape(-1, _NUM_COUNTERS + NUM_BUCKETS)
 
     @classmethod
     def create(cls, num_rows: int, *, name: str = "ledger") -> Ledger:
         """Make a table of zeros in shared memory; the file's name begins with ``name``."""
         handle, path = tempfile.mkstemp(prefix=f"sightline-{name}-", dir=shared_memory_dir())
-        os.truncate(path, num_rows * (_NUM_COUNTERS + _NUM_BUCKETS) * 8)
+        os.truncate(path, num_rows * (_NUM_COUNTERS + NUM_BUCKETS) * 8)
         os.close(handle)
         return cls.attach(path)
 
@@ -184,25 +180,3 @@ class Ledger:
     def unlink(self) -> None:
         """Remove the file."""
         Path(self.path).unlink(missing_ok=True)
-
-
-def _bucket(latency_s: float) -> int:
-    if latency_s <= _FIRST_BUCKET_S:
-        return 0
-    return min(int(math.log(latency_s / _FIRST_BUCKET_S) / _LOG_RATIO), _NUM_BUCKETS - 1)
-
-
-def _percentiles_ms(buckets: NDArray[np.int64]) -> dict[str, float]:
-    cumulative = np.cumsum(buckets)
-    if cumulative[-1] == 0:
-        return {}
-    return {
-        f"p{percent}": _bucket_middle_ms(
-            int(np.searchsorted(cumulative, cumulative[-1] * percent / 100))
-        )
-        for percent in (50, 95, 99)
-    }
-
-
-def _bucket_middle_ms(bucket: int) -> float:
-    return round(_FIRST_BUCKET_S * math.exp((bucket + 0.5) * _LOG_RATIO) * 1e3, 3)

@@ -75,6 +75,7 @@ class Ticket:
         ts: UTC, seconds since 1970, when the picture was taken as far as is known.
         arrival: ``time.monotonic()`` when its packet arrived, seconds.
         deadline: Latest ``time.monotonic()`` at which its detections are of use.
+        ready: ``time.monotonic()`` when the picture was in its slot, seconds.
     """
 
     stream: str
@@ -87,6 +88,7 @@ class Ticket:
     ts: float
     arrival: float
     deadline: float
+    ready: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,20 @@ class SubmitReply:
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """The detections of one frame on their way to analytics, in stream order."""
+    """The detections of one frame on their way to analytics, in stream order.
+
+    Attributes:
+        stream: Stream id.
+        session: Source session.
+        index: Number of the decoded frame within the session.
+        pts_s: Presentation time, seconds.
+        ts: UTC, seconds since 1970.
+        arrival: ``time.monotonic()`` when its packet arrived, seconds.
+        source_size: (width, height) in pixels of the camera's picture.
+        model: What found the detections.
+        detections: In pixels of the camera's picture.
+        inferred_at: ``time.monotonic()`` when they were there, seconds.
+    """
 
     stream: str
     session: int
@@ -200,3 +215,4 @@ class FrameResult:
     source_size: tuple[int, int]
     model: str
     detections: Detections
+    inferred_at: float

@@ -41,6 +41,8 @@ _GAUGES: dict[str, tuple[str, Callable[[SlotInfo], float]]] = {
     ),
 }
 
+_STAGE_BOUNDS_MS = (1, 2.5, 5, 10, 25, 50, 100, 150, 250, 500, 1000, 2500, 5000)
+
 
 def slot_metrics(slots: Collection[SlotInfo]) -> Iterator[Metric]:
     """Metrics of these slots, which are alive."""
@@ -55,6 +57,7 @@ def slot_metrics(slots: Collection[SlotInfo]) -> Iterator[Metric]:
         yield gauge
     yield from _classes(slots)
     yield _batch_sizes(slots)
+    yield _stages(slots)
 
 
 def _classes(slots: Collection[SlotInfo]) -> Iterator[Metric]:
@@ -93,4 +96,25 @@ def _batch_sizes(slots: Collection[SlotInfo]) -> Metric:
             buckets.append((str(float(size)), total))
         num_frames = sum(size * num for size, num in slot.batch_counts.items())
         family.add_metric([slot.name], [*buckets, ("+Inf", total)], num_frames)
+    return family
+
+
+def _stages(slots: Collection[SlotInfo]) -> Metric:
+    """From counts in buckets of 3 %, each taken at its middle; so is the sum."""
+    family = HistogramMetricFamily(
+        "sightline_stage_latency_seconds",
+        "How long inferred frames took for decode, queue, inference and analytics.",
+        labels=["slot", "stage", "class"],
+    )
+    for slot in slots:
+        for stage, classes in slot.stages.items():
+            for qos, latency in classes.items():
+                counts = latency.latency_counts
+                buckets = [
+                    (str(bound / 1e3), sum(num for ms, num in counts.items() if ms <= bound))
+                    for bound in _STAGE_BOUNDS_MS
+                ]
+                total = ("+Inf", sum(counts.values()))
+                sum_s = sum(ms * num for ms, num in counts.items()) / 1e3
+                family.add_metric([slot.name, stage.value, qos.value], [*buckets, total], sum_s)
     return family

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from actors.analytics.events import Event
@@ -15,6 +16,7 @@ from actors.analytics.stream_state import StateChange, state_event
 from actors.ledger import Ledger, LedgerRow
 from actors.messages import Assignment, FrameResult
 from actors.sinks import Sink
+from actors.stages import Stage, StageClock, StageClocks
 
 
 @dataclass(slots=True)
@@ -22,6 +24,7 @@ class _Stream:
     generation: int
     counts: LedgerRow
     pipeline: StreamPipeline
+    latencies: StageClock
     last_frame: FrameResult | None = None
     last_event: Event | None = None
 
@@ -34,10 +37,17 @@ class AnalyticsShard:
         sinks: Where events go; the shard closes them.
         slot: Name of the slot, for events.
         labels: Class names of the model, in class order.
+        clock: Seconds, the same clock as the results' ``inferred_at``.
     """
 
     def __init__(
-        self, ledger: Ledger, sinks: Sequence[Sink], slot: str, labels: Sequence[str] = ()
+        self,
+        ledger: Ledger,
+        sinks: Sequence[Sink],
+        slot: str,
+        labels: Sequence[str] = (),
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.incarnation = uuid.uuid4().hex
         self._ledger = ledger
@@ -46,6 +56,8 @@ class AnalyticsShard:
         self._labels = tuple(labels)
         self._streams: dict[str, _Stream] = {}
         self._num_unknown = 0
+        self._clock = clock
+        self._stages = StageClocks(Stage.ANALYTICS)
         self._lock = threading.Lock()
 
     def open_stream(self, assignment: Assignment) -> None:
@@ -97,7 +109,8 @@ class AnalyticsShard:
         with self._lock:
             streams = {name: _status(stream) for name, stream in self._streams.items()}
             sinks = tuple(sink.status() for sink in self._sinks)
-            return AnalyticsStatus(self.incarnation, streams, sinks, self._num_unknown)
+            counts = self._num_unknown, self._stages.read()
+            return AnalyticsStatus(self.incarnation, streams, sinks, *counts)
 
     def close(self) -> None:
         """Give up all streams and close the sinks."""
@@ -111,11 +124,13 @@ class AnalyticsShard:
             assignment.generation,
             self._ledger.row(assignment.ledger_row),
             StreamPipeline(assignment.spec, self._labels, self._slot),
+            self._stages.of(assignment.spec.qos.class_name),
         )
 
     def _replace(self, stream: _Stream, assignment: Assignment) -> None:
         stream.generation = assignment.generation
         stream.counts = self._ledger.row(assignment.ledger_row)
+        stream.latencies = self._stages.of(assignment.spec.qos.class_name)
         if assignment.spec != stream.pipeline.spec:
             self._emit(stream, stream.pipeline.replace_spec(assignment.spec))
 
@@ -126,6 +141,7 @@ class AnalyticsShard:
         stream.last_frame = replace(result, detections=stream.pipeline.tracked)
         stream.counts.count_analysed()
         self._emit(stream, events)
+        stream.latencies.count(result.inferred_at, self._clock())
 
     def _state_event(self, stream: _Stream, change: StateChange) -> Event:
         frame = stream.last_frame

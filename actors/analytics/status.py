@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from actors.analytics.events import Event
 from actors.messages import FrameResult
 from actors.sinks import SinkStatus
+from actors.stages import StageCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,11 @@ class AnalyticsStatus:
         streams: By stream id.
         sinks: In the order of their specs.
         num_unknown: Frames of streams that the shard does not have; they are ignored.
+        stages: How long frames took from their detections until sinks had their events.
     """
 
     incarnation: str
     streams: dict[str, StreamAnalytics]
     sinks: tuple[SinkStatus, ...]
     num_unknown: int
+    stages: StageCounts = field(default_factory=dict)

@@ -10,7 +10,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -23,6 +23,7 @@ from actors.inference.service import EngineOptions, InferenceService
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest
 from actors.pools import PoolConfig
+from actors.stages import StageCounts
 from engines.engine import Engine
 from engines.errors import EngineError
 from engines.frames import shared_memory_dir
@@ -44,6 +45,7 @@ class EngineStatus:
         scheduler: Counts and costs; None before the first model is loaded.
         num_unpublished: Results that wait for analytics.
         ladder: What long overload takes from streams; None before the first model is loaded.
+        stages: How long frames took by stage, up to their detections.
         load_s: How long the last model took to load, with the import of what runs it, seconds;
             None before.
     """
@@ -54,6 +56,7 @@ class EngineStatus:
     scheduler: SchedulerSnapshot | None
     num_unpublished: int
     ladder: LadderStatus | None = None
+    stages: StageCounts = field(default_factory=dict)
     load_s: float | None = None
 
 
@@ -105,6 +108,7 @@ class EngineActor:
             scheduler=service.snapshot() if service else None,
             num_unpublished=sum(len(outlet) for outlet in self._outlets),
             ladder=service.ladder() if service else None,
+            stages=service.stages() if service else {},
             load_s=self._load_s,
         )
 

@@ -19,6 +19,7 @@ from actors.inference.scheduler import Batch, Drop, Scheduler, SchedulerConfig
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest, Ticket
 from actors.pools import Pool, PoolConfig, create_pool
+from actors.stages import Stage, StageClock, StageClocks, StageCounts
 from engines.detections import Detections
 from engines.engine import Engine
 from engines.frames import Frame
@@ -58,6 +59,14 @@ class EngineOptions:
     precision: Precision | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """Whose a stream is, and where its frames' latencies are counted."""
+
+    ingest: str
+    latencies: StageClock
+
+
 class InferenceService:
     """Takes tickets from ingest actors, runs batches, hands results on. Safe to call from threads.
 
@@ -93,7 +102,9 @@ class InferenceService:
         config = SchedulerConfig(engine.batch_sizes, max_queue_delay_s)
         self._scheduler = _make_policy(policy, config, pool.num_slots)
         self._ladder = Degrading(None if policy == "fifo" else ladder or LadderConfig())
-        self._streams: dict[str, str] = {}
+        self._streams: dict[str, _Stream] = {}
+        self._stages = StageClocks(Stage.DECODE, Stage.QUEUE, Stage.INFERENCE)
+        self._counting = threading.Lock()
         self._num_running = 0
         self._num_pausing = 0
         self._changed = threading.Condition()
@@ -108,7 +119,7 @@ class InferenceService:
     def attach(self, ingest: str) -> PoolLease:
         """Lease pool slots to an ingest actor; what its predecessor had waiting is forgotten."""
         with self._changed:
-            for stream in [s for s, owner in self._streams.items() if owner == ingest]:
+            for stream in [s for s, known in self._streams.items() if known.ingest == ingest]:
                 self._close_stream(stream)
             self._ladder.forget(ingest)
             self._pause()
@@ -125,7 +136,8 @@ class InferenceService:
             now = self._clock()
             self._ladder.take(request)
             for opened in request.opened:
-                self._streams[opened.stream] = request.ingest
+                latencies = self._stages.of(opened.qos.class_name)
+                self._streams[opened.stream] = _Stream(request.ingest, latencies)
                 self._scheduler.open(opened.stream, opened.qos, now)
             self._release(self._scheduler.submit(request.tickets, now), now)
             for stream in request.closed:
@@ -171,6 +183,10 @@ class InferenceService:
         with self._changed:
             return self._ladder.status(self._clock(), time.time())
 
+    def stages(self) -> StageCounts:
+        """How long frames took to be decoded, to wait and to be inferred."""
+        return self._stages.read()
+
     def _work(self) -> None:
         try:
             while not self._closed:
@@ -198,17 +214,28 @@ class InferenceService:
             return decision.batch
 
     def _serve(self, batch: Batch) -> None:
-        engine = self._engine
+        engine, began = self._engine, self._clock()
         found = engine.infer([self._frame(ticket) for ticket in batch.tickets])
+        inferred_at = self._clock()
         results = zip(batch.tickets, found, strict=True)
         # Before the batch completes, so that no later frame of its streams can overtake it.
-        self._publish([_result(ticket, each, engine.spec.name) for ticket, each in results])
+        name = engine.spec.name
+        self._publish([_result(ticket, each, name, inferred_at) for ticket, each in results])
         with self._changed:
             now = self._clock()
             self._scheduler.complete(batch, now)
             self._leases.release((ticket.slot for ticket in batch.tickets), None, now)
             self._num_running -= 1
             self._changed.notify_all()
+        self._count_stages(batch, began, inferred_at)
+
+    def _count_stages(self, batch: Batch, began: float, inferred_at: float) -> None:
+        """Under a lock of its own, so that the next batch need not wait for it."""
+        with self._counting:
+            for ticket in batch.tickets:
+                stream = self._streams.get(ticket.stream)
+                if stream is not None:
+                    stream.latencies.count(ticket.arrival, ticket.ready, began, inferred_at)
 
     def _pause(self) -> None:
         """Wait until no batch is in flight; until then none begins."""
@@ -241,7 +268,7 @@ def _make_policy(name: PolicyName, config: SchedulerConfig, num_slots: int) -> B
     return Fifo(config, num_slots) if name == "fifo" else Scheduler(config)
 
 
-def _result(ticket: Ticket, detections: Detections, model: str) -> FrameResult:
+def _result(ticket: Ticket, detections: Detections, model: str, inferred_at: float) -> FrameResult:
     return FrameResult(
         stream=ticket.stream,
         session=ticket.session,
@@ -252,4 +279,5 @@ def _result(ticket: Ticket, detections: Detections, model: str) -> FrameResult:
         source_size=ticket.source_size,
         model=model,
         detections=detections,
+        inferred_at=inferred_at,
     )

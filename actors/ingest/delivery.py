@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from dataclasses import dataclass
 
@@ -25,12 +26,14 @@ class FramePolicy:
         deadline_s: From arrival to detections, seconds.
         step: What the degrade ladder takes from the stream.
         cap_fps: At most so many of these, while it does; None for all.
+        rank: Who decodes first where processor time is short; 0 before all others.
     """
 
     max_fps: float | None
     deadline_s: float
     step: DegradeStep = DegradeStep.NONE
     cap_fps: float | None = None
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Delivery:
             ts=self.last_ts,
             arrival=arrival,
             deadline=arrival + deadline_s,
+            ready=time.monotonic(),
         )
         self._outbox.put(self._lane, slot, ticket)
 

@@ -92,4 +92,5 @@ def _ticket(names: list[str], number: int, now: float) -> Ticket:
         ts=now,
         arrival=now,
         deadline=now + CLASS_DEFAULTS[_class_of(stream)].deadline_ms / 1e3,
+        ready=now,
     )

@@ -10,6 +10,7 @@ from cluster.registry.records import (
     SlotInfo,
     SlotState,
     SourceStatus,
+    StageLatency,
     StreamRecord,
     StreamStatus,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "SlotState",
     "Snapshot",
     "SourceStatus",
+    "StageLatency",
     "StateView",
     "StreamRecord",
     "StreamStatus",

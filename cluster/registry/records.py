@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from actors.ledger import LedgerEntry
 from actors.messages import DegradeStep, DropReason, StreamState
 from actors.specs import QosClass, StreamSpec
+from actors.stages import Stage
 from cluster.config.pipelines import PipelineSpec
 
 
@@ -74,6 +75,15 @@ class ClassLoad(_Record):
     num_dropped: int = Field(0, description="Frames that the scheduler gave up.")
 
 
+class StageLatency(_Record):
+    """How long frames of one class took for one stage, since the processes of it were started."""
+
+    latency_ms: dict[str, float] = Field({}, description="p50, p95, p99; empty before the first.")
+    latency_counts: dict[float, int] = Field(
+        {}, description="Inferred frames by latency, each bucket of 3 % by its middle in ms."
+    )
+
+
 class Ladder(_Record):
     """How far long overload has taken a slot down the degrade ladder."""
 
@@ -119,6 +129,12 @@ class SlotInfo(_Record):
     batch_counts: dict[int, int] = Field({}, description="Batches so far, by number of frames.")
     classes: dict[QosClass, ClassLoad] = Field({}, description="Load by class of service.")
     ladder: Ladder = Field(Ladder(), description="What long overload takes from its streams.")
+    stages: dict[Stage, dict[QosClass, StageLatency]] = Field(
+        {},
+        description="Latency by stage and class: `decode` (arrival to a picture in the pool), "
+        "`queue` (to the begin of its batch), `inference` (to its detections), `analytics` (until "
+        "tracker, rules and sinks have had them).",
+    )
     details: dict[str, Any] = Field({}, description="Its processes, for people.")
 
 

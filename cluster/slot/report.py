@@ -12,8 +12,11 @@ from actors.analytics.status import AnalyticsStatus
 from actors.inference.actor import EngineStatus
 from actors.ingest.status import IngestStatus
 from actors.ingest.status import StreamStatus as CameraStatus
+from actors.latency import percentiles_ms
 from actors.ledger import LedgerEntry
 from actors.messages import DegradeStep, StreamState
+from actors.specs import QosClass
+from actors.stages import Stage, add_counts
 from cluster.registry import (
     ClassLoad,
     Ladder,
@@ -21,6 +24,7 @@ from cluster.registry import (
     SlotInfo,
     SlotState,
     SourceStatus,
+    StageLatency,
     StreamStatus,
 )
 from cluster.slot.capacity import Capacity
@@ -143,6 +147,7 @@ def slot_info(
         frame_ms=capacity.frame_ms,
         floors_fps=round(holdings.floors_fps, 3),
         details=_processes(crew),
+        stages=_stages(crew),
         **_load(engine),
     )
 
@@ -164,6 +169,19 @@ def _load(engine: EngineStatus | None) -> dict[str, Any]:
             for qos, load in scheduler.classes.items()
         },
         "ladder": Ladder.model_validate(engine.ladder or {}, from_attributes=True),
+    }
+
+
+def _stages(crew: Crew) -> dict[Stage, dict[QosClass, StageLatency]]:
+    """Latencies by stage and class, of the actors that answer."""
+    told = [child.status for child in (crew.engine, *crew.shards)]
+    counted = add_counts(s.stages for s in told if isinstance(s, EngineStatus | AnalyticsStatus))
+    return {
+        stage: {
+            qos: StageLatency(latency_ms=percentiles_ms(counts), latency_counts=counts)
+            for qos, counts in classes.items()
+        }
+        for stage, classes in counted.items()
     }
 
 

@@ -133,6 +133,7 @@ def frame_result(index: int, found: Detections, fps: float = 10.0, **fields: Any
             "source_size": SIZE,
             "model": "toy",
             "detections": found,
+            "inferred_at": 500.1 + index / fps,
             **fields,
         }
     )

@@ -15,7 +15,9 @@ KEY_FPS = 0.5
 
 
 def ticket(stream: str, index: int, arrival: float, session: int = 1) -> Ticket:
-    return Ticket(stream, session, index, 0, PICTURE, (16, 16), 0.0, 0.0, arrival, arrival + 1)
+    return Ticket(
+        stream, session, index, 0, PICTURE, (16, 16), 0.0, 0.0, arrival, arrival + 1, arrival
+    )
 
 
 def qos(name: QosClass, min_fps: float | None = None) -> QosSpec:

@@ -13,11 +13,14 @@ import pytest
 
 from actors.analytics.actor import AnalyticsActor
 from actors.analytics.events import Event, EventType, Phase
+from actors.analytics.shard import AnalyticsShard
 from actors.analytics.stream_state import StateChange
 from actors.channel import Channel
 from actors.ledger import Ledger
 from actors.messages import Assignment, DegradeStep, FrameResult, StreamState
 from actors.sinks import FileSinkSpec
+from actors.specs import QosClass, QosSpec
+from actors.stages import Stage
 from tests.actors.builders import LABELS, detections, frame_result, stream_spec
 
 LINE = {"name": "line", "kind": "line", "points": [[0.5, 0.0], [0.5, 1.0]]}
@@ -212,3 +215,22 @@ def test_calls_from_many_threads_lose_no_frame(actor, ledger):
         actor.status()
     assert [ledger.row(n).read().analysed for n in range(4)] == [40] * 4
     assert [ledger.row(n).read().events for n in range(4)] == [1] * 4
+
+
+def test_the_time_from_detections_to_sinks_is_counted_by_the_stream_s_class(
+    ledger: Ledger,
+) -> None:
+    shard = AnalyticsShard(ledger, (), "slot-1", LABELS, clock=lambda: 500.3)
+    high = stream_spec(stream="gate", qos={"class": "high"})
+    shard.open_stream(Assignment(high, 1, 0))
+    first, second = drive(last=2)
+    shard.process([replace(first, inferred_at=500.2), replace(first, inferred_at=500.2)])
+    shard.open_stream(Assignment(high.model_copy(update={"qos": QosSpec()}), 1, 0, generation=2))
+    shard.process([replace(second, inferred_at=500.1)])
+    found = shard.status().stages[Stage.ANALYTICS]
+    assert {qos: list(counts.values()) for qos, counts in found.items()} == {
+        QosClass.HIGH: [1],  # a frame that comes twice is not analysed
+        QosClass.NORMAL: [1],
+    }
+    assert list(found[QosClass.HIGH]) == [pytest.approx(100, rel=0.016)]
+    assert list(found[QosClass.NORMAL]) == [pytest.approx(200, rel=0.016)]

@@ -26,6 +26,7 @@ def ticket(stream: str, index: int, arrival: float = 0.0) -> Ticket:
         ts=arrival,
         arrival=arrival,
         deadline=arrival + 0.1,
+        ready=arrival,
     )
 
 

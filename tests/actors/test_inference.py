@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from actors.messages import (
     SubmitRequest,
     Ticket,
 )
-from actors.specs import QosSpec
+from actors.specs import QosClass, QosSpec
+from actors.stages import Stage
 from engines.detections import Detections
 from engines.errors import FramePoolError
 from engines.fake import FAKE_SPEC, CostModel, FakeEngine
@@ -73,6 +75,7 @@ def make_ticket(lease: PoolLease, stream: str, index: int, deadline_s: float = 1
         ts=1e9 + index,
         arrival=now,
         deadline=now + deadline_s,
+        ready=now,
     )
 
 
@@ -109,6 +112,23 @@ def test_frames_come_back_as_results_and_their_slots_as_releases(
         ("a", (128, 72)),
         ("b", (128, 72)),
     }
+
+
+def test_a_frame_s_stages_add_up_to_its_latency_and_count_in_its_class(
+    service: InferenceService, results: Collector
+) -> None:
+    lease = service.attach("ingest-0")
+    ticket = replace(make_ticket(lease, "a", 0), arrival=time.monotonic() - 0.5)
+    news = (StreamQos("a", QosSpec(class_name=QosClass.HIGH)),)
+    service.submit(SubmitRequest("ingest-0", lease.generation, (ticket,), news))
+    eventually(lambda: len(service.stages()[Stage.INFERENCE]) == 1)
+    (result,) = results.results
+    stages = {stage: list(classes[QosClass.HIGH]) for stage, classes in service.stages().items()}
+    assert list(stages) == [Stage.DECODE, Stage.QUEUE, Stage.INFERENCE]
+    took_ms = {stage: middles[0] for stage, middles in stages.items()}
+    assert took_ms[Stage.DECODE] == pytest.approx((ticket.ready - ticket.arrival) * 1e3, rel=0.016)
+    whole_ms = (result.inferred_at - result.arrival) * 1e3
+    assert sum(took_ms.values()) == pytest.approx(whole_ms, rel=0.016, abs=0.1)
 
 
 def test_frames_of_an_unknown_stream_are_given_back_as_closed(service: InferenceService) -> None:
@@ -165,7 +185,7 @@ def test_a_swapped_engine_serves_from_the_next_batch_on(
 
 
 def make_result(index: int) -> FrameResult:
-    return FrameResult("a", 1, index, 0.0, 0.0, 0.0, (1, 1), "m", Detections.empty())
+    return FrameResult("a", 1, index, 0.0, 0.0, 0.0, (1, 1), "m", Detections.empty(), 0.0)
 
 
 class MeetingEngine(FakeEngine):

@@ -49,7 +49,7 @@ def put(outbox: Outbox, lane: Lane) -> None:
     if slot is not None:
         now = time.monotonic()
         ticket = Ticket(
-            lane.stream, 1, 0, slot.number, Picture(16, 16), (16, 16), 0.0, 0.0, now, now + 1
+            lane.stream, 1, 0, slot.number, Picture(16, 16), (16, 16), 0.0, 0.0, now, now + 1, now
         )
         outbox.put(lane, slot, ticket)
 

@@ -48,6 +48,7 @@ def test_a_camera_s_pictures_become_tickets_in_order(bench, server):
     assert len({t.session for t in tickets}) == 1
     assert {t.source_size for t in tickets} == {(128, 96)}
     assert all(t.deadline == pytest.approx(t.arrival + 0.1) for t in tickets)
+    assert all(t.arrival < t.ready < time.monotonic() for t in tickets)
     assert abs(tickets[-1].ts - time.time()) < 5
     steps = [b.pts_s - a.pts_s for a, b in pairwise(tickets)]
     assert min(steps) > 0.015

@@ -27,7 +27,7 @@ NUM_SLOTS = 5
 
 def make_ticket(lane: Lane, slot: Slot, index: int = 0) -> Ticket:
     return Ticket(
-        lane.stream, 1, index, slot.number, PICTURE, (16, 16), 0.0, 0.0, arrival=10.0, deadline=11.0
+        lane.stream, 1, index, slot.number, PICTURE, (16, 16), 0.0, 0.0, 10.0, 11.0, ready=10.02
     )
 
 

@@ -35,7 +35,9 @@ SPEC = StreamSpec.model_validate(
         "rules": [{"kind": "line", "name": "in", "points": [[0, 0.5], [1, 0.5]]}],
     }
 )
-TICKET = Ticket("gate", 1, 7, 3, Picture(640, 360), (1920, 1080), 0.28, 1.75e9, 100.0, 100.4)
+TICKET = Ticket(
+    "gate", 1, 7, 3, Picture(640, 360), (1920, 1080), 0.28, 1.75e9, 100.0, 100.4, ready=100.01
+)
 REQUEST = SubmitRequest(
     "ingest-0", 2, (TICKET,), (StreamQos("gate", QosSpec(class_name=QosClass.HIGH)),), ("old",)
 )
@@ -65,7 +67,7 @@ def test_a_message_cannot_be_changed_on_its_way(message: Any) -> None:
 
 def test_results_arrive_with_their_detections() -> None:
     found = Detections.of(np.array([[1, 2, 3, 4.5]]), np.array([0.9]), np.array([2]))
-    result = FrameResult("gate", 1, 7, 0.28, 1.75e9, 100.0, (1920, 1080), "traffic", found)
+    result = FrameResult("gate", 1, 7, 0.28, 1.75e9, 100.0, (1920, 1080), "traffic", found, 100.1)
     arrived = pickle.loads(pickle.dumps(result))
     assert (arrived.stream, arrived.index, arrived.source_size) == ("gate", 7, (1920, 1080))
     np.testing.assert_array_equal(arrived.detections.xyxy, found.xyxy)
@@ -73,8 +75,9 @@ def test_results_arrive_with_their_detections() -> None:
 
 
 def test_a_ticket_costs_few_bytes_in_a_call_with_many() -> None:
+    picture = Picture(640, 360)
     tickets = tuple(
-        Ticket(f"cam{i}", 1, i, i, Picture(640, 360), (1920, 1080), i / 25, 1.75e9 + i, i, i + 0.4)
+        Ticket(f"cam{i}", 1, i, i, picture, (1920, 1080), i / 25, 1.75e9 + i, i, i + 0.4, i + 0.01)
         for i in range(100)
     )
     assert len(pickle.dumps(SubmitRequest("ingest-0", 1, tickets))) / len(tickets) < 200

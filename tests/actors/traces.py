@@ -44,6 +44,7 @@ def make_ticket(stream: str, index: int, arrival: float, deadline_s: float = 10.
         ts=arrival,
         arrival=arrival,
         deadline=arrival + deadline_s,
+        ready=arrival,
     )
 
 

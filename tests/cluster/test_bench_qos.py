@@ -39,6 +39,7 @@ def ticket(stream: str, slot: int, arrival: float, deadline_s: float = 0.1) -> T
         ts=arrival,
         arrival=arrival,
         deadline=arrival + deadline_s,
+        ready=arrival,
     )
 
 

@@ -11,9 +11,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from actors.messages import DegradeStep, DropReason, StreamState
 from actors.specs import QosClass
+from actors.stages import Stage
 from cluster.embedded import EmbeddedRedis
 from cluster.metrics import OTHER, collector_registry
-from cluster.registry import ClassLoad, Ladder, LedgerStatus, Registry, SlotState
+from cluster.registry import (
+    ClassLoad,
+    Ladder,
+    LedgerStatus,
+    Registry,
+    SlotState,
+    StageLatency,
+)
 from tests.cluster.builders import fresh_prefix, slot_info, stream_spec, stream_status
 
 TTL_MS = 60_000
@@ -138,6 +146,17 @@ def test_a_slot_shows_capacity_use_queues_batches_and_ladder(registry: Registry)
         assert samples["sightline_batch_size_bucket", size, "slot-a"] == number
     assert samples["sightline_batch_size_sum", "slot-a"] == 30
     assert samples["sightline_batch_size_count", "slot-a"] == 15
+
+
+def test_the_stages_of_a_slot_are_histograms_by_class(registry: Registry) -> None:
+    queue = StageLatency(latency_counts={0.9: 5, 30.0: 3, 9000.0: 2})
+    registry.slots.publish(slot_info(stages={Stage.QUEUE: {QosClass.HIGH: queue}}), TTL_MS)
+    samples = scrape(registry)
+    name = "sightline_stage_latency_seconds"
+    for bound, num in {"0.001": 5, "0.025": 5, "0.05": 8, "5.0": 8, "+Inf": 10}.items():
+        assert samples[f"{name}_bucket", "high", bound, "slot-a", "queue"] == num
+    assert samples[f"{name}_count", "high", "slot-a", "queue"] == 10
+    assert samples[f"{name}_sum", "high", "slot-a", "queue"] == pytest.approx(18.0945)
 
 
 def test_a_slot_that_has_measured_nothing_can_be_scraped(registry: Registry) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from actors.ingest.status import StreamStatus as CameraStatus
 from actors.ledger import LedgerEntry
 from actors.messages import DegradeStep, DropReason, StreamState
 from actors.specs import QosClass
-from cluster.registry import SlotState
+from actors.stages import Stage
+from cluster.registry import SlotInfo, SlotState
 from cluster.slot.capacity import Capacity
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
@@ -262,3 +264,19 @@ def test_a_slot_tells_what_it_can_do_what_it_promised_and_how_its_classes_fare()
         3,
     )
     assert told.ladder.steps == {"gate": DegradeStep.CAPPED}
+
+
+def test_a_slot_shows_each_stage_by_class_of_all_its_processes() -> None:
+    counts = {Stage.QUEUE: {QosClass.HIGH: {10.0: 98, 40.0: 2}}, Stage.DECODE: {}}
+    says = replace(engine(), stages=counts)
+    shards = [
+        replace(analytics(), stages={Stage.ANALYTICS: {QosClass.HIGH: {5.0: n, 8.0: 1}}})
+        for n in (3, 4)
+    ]
+    told = info(crew(says, ingests=(ingest(),), shards=(*shards, None)))
+    queue, decode = told.stages[Stage.QUEUE][QosClass.HIGH], told.stages.get(Stage.DECODE)
+    assert queue.latency_ms == {"p50": 10.0, "p95": 10.0, "p99": 40.0}
+    assert queue.latency_counts == {10.0: 98, 40.0: 2}
+    assert not decode
+    assert told.stages[Stage.ANALYTICS][QosClass.HIGH].latency_counts == {5.0: 7, 8.0: 2}
+    assert SlotInfo.model_validate_json(told.model_dump_json()) == told

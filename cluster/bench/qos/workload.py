@@ -134,4 +134,5 @@ def _ticket(slot: int, camera: Camera, index: int, arrival: float) -> Ticket:
         ts=arrival,
         arrival=arrival,
         deadline=arrival + deadline_s,
+        ready=arrival,
     )
