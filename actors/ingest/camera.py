@@ -10,14 +10,17 @@ from actors.errors import SourceError
 from actors.ingest.backoff import Backoff
 from actors.ingest.config import IngestConfig
 from actors.ingest.delivery import FramePolicy
+from actors.ingest.gate import DecodeGate
 from actors.ingest.outbox import Lane, Outbox
 from actors.ingest.properties import SourceProperties
 from actors.ingest.session import Session, SessionSpec
 from actors.ingest.status import StreamStatus
 from actors.ledger import LedgerRow
 from actors.messages import Assignment, StreamState
+from actors.specs import QosClass
 
 _PATIENCE = 3
+_RANKS = {qos_class: rank for rank, qos_class in enumerate(QosClass)}
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ class Camera:
         config: Time-outs.
         backoff: Delays between attempts.
         utc: Now, seconds since 1970.
+        gate: Through which the CPU decodes.
     """
 
     def __init__(
@@ -44,12 +48,14 @@ class Camera:
         config: IngestConfig,
         backoff: Backoff,
         utc: float,
+        gate: DecodeGate,
     ) -> None:
         self.assignment = assignment
         self._row = row
         self._outbox = outbox
         self._config = config
         self._backoff = backoff
+        self._gate = gate
         self._session: Session | None = None
         self._stuck: list[Session] = []
         self._number = 0
@@ -138,7 +144,7 @@ class Camera:
             self._number, spec.url, spec.transport, spec.loop, self._open_timeout_s(), self._last_ts
         )
         lane = Lane(spec.id, self._row)
-        self._session = Session(plan, self._policy(), lane, self._outbox, self._config)
+        self._session = Session(plan, self._policy(), lane, self._outbox, self._config, self._gate)
         self._session.start()
 
     def _follow_step(self, session: Session) -> None:
@@ -151,7 +157,8 @@ class Camera:
         spec = self.assignment.spec
         held = self._outbox.steps.of(spec.id)
         deadline_s = spec.qos.resolved().deadline_ms / 1e3
-        return FramePolicy(spec.max_fps, deadline_s, held.step, held.max_fps)
+        rank = _RANKS[spec.qos.class_name]
+        return FramePolicy(spec.max_fps, deadline_s, held.step, held.max_fps, rank)
 
     def _open_timeout_s(self) -> float:
         # Some servers send nothing before the next key frame. A camera that has never opened gets

@@ -28,6 +28,7 @@ class IngestConfig:
         attach_retry_s: Pause before the engine is tried again.
         close_timeout_s: So long do closing a stream and stopping wait for frames and threads.
         decoder: What should decode; the CPU does where the GPU cannot.
+        max_decoding: Cameras that the CPU decodes at once: the actor's part of the cores.
     """
 
     open_timeout_s: float = 3.5
@@ -41,3 +42,4 @@ class IngestConfig:
     attach_retry_s: float = 0.2
     close_timeout_s: float = 3.0
     decoder: DecoderName = "cpu"
+    max_decoding: int = 2

@@ -12,6 +12,7 @@ from actors.ingest.backoff import Backoff
 from actors.ingest.camera import Camera
 from actors.ingest.config import IngestConfig
 from actors.ingest.feeder import EngineLink, Feeder
+from actors.ingest.gate import DecodeGate
 from actors.ingest.outbox import Outbox
 from actors.ingest.session import DEVICE_LOST
 from actors.ingest.status import IngestStatus
@@ -41,6 +42,7 @@ class Ingest:
         self._config = config or IngestConfig()
         self._ledger = ledger
         self._outbox = Outbox()
+        self._gate = DecodeGate(self._config.max_decoding)
         self._feeder = Feeder(name, link, self._outbox, self._config)
         self._cameras: dict[str, Camera] = {}
         self._lock = threading.Lock()
@@ -65,7 +67,7 @@ class Ingest:
             if camera is None:
                 backoff = Backoff(Random())
                 self._cameras[stream] = Camera(
-                    assignment, row, self._outbox, self._config, backoff, time.time()
+                    assignment, row, self._outbox, self._config, backoff, time.time(), self._gate
                 )
             elif assignment.generation >= camera.assignment.generation:
                 camera.update(assignment, row, time.time())

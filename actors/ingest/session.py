@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from av.error import FFmpegError
@@ -20,6 +21,7 @@ from actors.ingest.config import IngestConfig
 from actors.ingest.decoder import CpuDecoder
 from actors.ingest.decoding import open_decoder, tell_fallback
 from actors.ingest.delivery import Arrival, Delivery, FramePolicy
+from actors.ingest.gate import DecodeGate
 from actors.ingest.lag import DecodeLag
 from actors.ingest.outbox import Lane, Outbox
 from actors.ingest.pacing import Pacer
@@ -73,6 +75,7 @@ class Session:
         lane: Its way into the outbox.
         outbox: Where pictures go.
         config: Time-outs.
+        gate: Where the CPU decodes, what it does so through.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Session:
         lane: Lane,
         outbox: Outbox,
         config: IngestConfig,
+        gate: DecodeGate,
     ) -> None:
         self.policy = policy
         self.delivery = Delivery(spec.number, lane, outbox, spec.not_before)
@@ -93,6 +97,7 @@ class Session:
         self._lane = lane
         self._outbox = outbox
         self._config = config
+        self._gate = gate
         self._opened_at: float | None = None
         self._blocked_since: float | None = None
         self._held_at: float | None = None
@@ -216,9 +221,14 @@ class Session:
                 return
             now = time.monotonic()
             self._lag.note(time_s, now, now - began, time.thread_time())
-            self._take(packet, decoder, Arrival(now, time.time()))
+            arrival = Arrival(now, time.time())
+            with self._turn(decoder):
+                self._take(packet, decoder, arrival)
             began = self._blocked_since = time.monotonic()
         self._blocked_since = None
+
+    def _turn(self, decoder: CpuDecoder) -> AbstractContextManager[None]:
+        return self._gate.enter(self.policy.rank) if decoder.name == "cpu" else nullcontext()
 
     def _take(self, packet: Packet[VideoStream], decoder: CpuDecoder, arrival: Arrival) -> None:
         policy, num_errors = self.policy, decoder.num_errors

@@ -43,6 +43,7 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
             open_timeout_s=config.cameras.open_timeout_s,
             read_timeout_s=config.cameras.read_timeout_s,
             decoder="nvdec" if on_gpu else "cpu",
+            max_decoding=max(1, num_cores() // num_ingests),
         ),
         sinks=(redis_sink(config), *config.sinks),
     )
