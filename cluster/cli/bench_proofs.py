@@ -1,0 +1,91 @@
+"""``sightline bench recovery`` and ``agreement``: promises, and whether they are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from cluster.cli.output import console
+from engines.spec import Precision
+
+
+class Device(str, Enum):
+    """What a slot, or an engine, runs on."""
+
+    CUDA = "cuda"
+    CPU = "cpu"
+
+
+class DecoderChoice(str, Enum):
+    """What decodes."""
+
+    NVDEC = "nvdec"
+    CPU = "cpu"
+
+
+DeviceOption = Annotated[Device, typer.Option(help="What runs the model.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="Write the figures to this file too.")
+]
+
+
+def recovery(
+    cameras: Annotated[int, typer.Option(min=1, max=1024, help="In real time.")] = 100,
+    device: DeviceOption = Device.CUDA,
+    model: Annotated[str, typer.Option(help="As a pipeline names it.")] = "builtin",
+    max_batch_size: Annotated[
+        int, typer.Option(min=1, max=256, help="Largest of the engine, on a GPU.")
+    ] = 32,
+    precision: Annotated[Precision, typer.Option(help="Of the engine, on a GPU.")] = Precision.FP16,
+    max_fps: Annotated[
+        float | None,
+        typer.Option(min=2.5, help="Inferences a second and camera; all frames on a GPU, 5 else."),
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Kill engine, ingest and analytics in turn while cameras run, and time what follows."""
+    from cluster.bench.recovery import RecoveryPlan, measure_recovery
+
+    pipeline: dict[str, Any] = {"model": model}
+    if device is Device.CUDA:
+        pipeline |= {"max_batch_size": max_batch_size, "precision": precision.value}
+    elif max_fps is None:
+        max_fps = 5.0
+    plan = RecoveryPlan(cameras, device.value, max_fps, pipeline)
+    found = measure_recovery(plan, console.print)
+    columns = ("num_silent", "process_s", "first_s", "all_s", "load_s", "num_reopened", "dropped")
+    _show_rows(found["kills"], "victim", columns)
+    _conclude(found, json_file)
+
+
+def _show_rows(rows: Iterable[Mapping[str, Any]], first: str, columns: Sequence[str]) -> None:
+    table = Table(first, *columns, box=SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(str(row[first]), *(_text(row[column]) for column in columns))
+    console.print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "none" if not value else ", ".join(f"{key} {each}" for key, each in value.items())
+    return "-" if value is None else str(value)
+
+
+def _conclude(found: Mapping[str, Any], json_file: Path | None) -> None:
+    """Show the claims, write the file, and end with status 1 where one does not hold."""
+    table = Table("claim", "found", "holds", box=SIMPLE_HEAD)
+    for claim in found["claims"]:
+        verdict = "[green]yes[/]" if claim["holds"] else "[bold red]no[/]"
+        table.add_row(claim["text"], _text(claim["found"]), verdict)
+    console.print(table)
+    if json_file is not None:
+        json_file.write_text(json.dumps(found, indent=2) + "\n")
+    if not found["holds"]:
+        raise SystemExit(1)
