@@ -11,6 +11,7 @@ from prometheus_client.core import (
     Metric,
 )
 
+from cluster.gpu_metrics import gpu_metrics
 from cluster.registry import SlotInfo, SlotState
 
 _GAUGES: dict[str, tuple[str, Callable[[SlotInfo], float]]] = {
@@ -58,6 +59,7 @@ def slot_metrics(slots: Collection[SlotInfo]) -> Iterator[Metric]:
     yield from _classes(slots)
     yield _batch_sizes(slots)
     yield _stages(slots)
+    yield from gpu_metrics(slots)
 
 
 def _classes(slots: Collection[SlotInfo]) -> Iterator[Metric]:

@@ -23,7 +23,7 @@ MAX_LINES = 300
 MAX_FUNCTION_LINES = 45
 MAX_MODEL_BYTES = 2_000_000
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "base", "common", "misc"}
-WHAT_GPU_CODE_NEEDS = {"tensorrt", "pycuda"}
+WHAT_GPU_CODE_NEEDS = {"tensorrt", "pycuda", "pynvml", "nvtx"}
 
 
 @cache

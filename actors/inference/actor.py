@@ -24,6 +24,7 @@ from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest
 from actors.pools import PoolConfig
 from actors.stages import StageCounts
+from engines.cuda.address import bus_address
 from engines.engine import Engine
 from engines.errors import EngineError
 from engines.frames import shared_memory_dir
@@ -48,6 +49,7 @@ class EngineStatus:
         stages: How long frames took by stage, up to their detections.
         load_s: How long the last model took to load, with the import of what runs it, seconds;
             None before.
+        gpu: Address of its GPU on the PCI bus; empty on a CPU.
     """
 
     incarnation: str
@@ -58,6 +60,7 @@ class EngineStatus:
     ladder: LadderStatus | None = None
     stages: StageCounts = field(default_factory=dict)
     load_s: float | None = None
+    gpu: str = ""
 
 
 class EngineActor:
@@ -72,6 +75,7 @@ class EngineActor:
         _remove_pools(pool.name)
         self._incarnation = uuid.uuid4().hex
         self._pool = pool
+        self._gpu = "" if pool.device is None else bus_address(pool.device)
         self._outlets = [ResultOutlet(_deliver_to(shard)) for shard in shards]
         self._channel = ChannelServer(self._submit, "engine")
         self._service: InferenceService | None = None
@@ -110,6 +114,7 @@ class EngineActor:
             ladder=service.ladder() if service else None,
             stages=service.stages() if service else {},
             load_s=self._load_s,
+            gpu=self._gpu,
         )
 
     def stop(self) -> None:

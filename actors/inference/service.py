@@ -20,6 +20,7 @@ from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest, Ticket
 from actors.pools import Pool, PoolConfig, create_pool
 from actors.stages import Stage, StageClock, StageClocks, StageCounts
+from engines.cuda.ranges import PUBLISH
 from engines.detections import Detections
 from engines.engine import Engine
 from engines.frames import Frame
@@ -94,7 +95,7 @@ class InferenceService:
         make_pool: Callable[[PoolConfig], Pool] = create_pool,
     ) -> None:
         self._engine = engine
-        self._publish = publish
+        self._publish = PUBLISH(publish)
         self._clock = clock
         self._max_queue_delay_s = max_queue_delay_s
         self._pool = make_pool(pool)

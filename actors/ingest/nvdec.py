@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from actors.ingest.decoder import CpuDecoder, Decoded
 from engines.cuda.context import open_device
+from engines.cuda.ranges import DECODE
 from engines.errors import DeviceError
 
 DEVICE_FORMAT = "cuda"
@@ -74,6 +75,7 @@ class NvdecDecoder(CpuDecoder):
         self._is_open = self._num_refused == 0
         return pictures
 
+    @DECODE
     def _decode_and_check(self, packet: Packet[VideoStream]) -> list[Decoded]:
         num_errors = self.num_errors
         pictures = super()._decode(packet)

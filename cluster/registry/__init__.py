@@ -3,6 +3,7 @@
 from cluster.registry.claims import Claims, plan_claims
 from cluster.registry.records import (
     ClassLoad,
+    GpuLoad,
     Ladder,
     Lease,
     LedgerStatus,
@@ -21,6 +22,7 @@ from cluster.registry.store import connect
 __all__ = [
     "Claims",
     "ClassLoad",
+    "GpuLoad",
     "Ladder",
     "Lease",
     "LedgerStatus",

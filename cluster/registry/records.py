@@ -94,6 +94,19 @@ class Ladder(_Record):
     num_climbs: int = Field(0, description="Rungs taken since the engine started.")
 
 
+class GpuLoad(_Record):
+    """The gauges of a slot's GPU, whoever uses it; null where it does not say."""
+
+    uuid: str = Field(description="The GPU, by the name that NVIDIA's tools have for it.")
+    name: str = Field("", description="Its product name.")
+    sm: float | None = Field(None, description="Share of the last second with a kernel running.")
+    decoder: float | None = Field(None, description="Share of it that NVDEC was busy.")
+    memory_used_bytes: int | None = Field(None, description="Memory that is taken.")
+    memory_total_bytes: int | None = Field(None, description="Memory that there is.")
+    power_w: float | None = Field(None, description="Power that it draws.")
+    temperature_c: float | None = Field(None, description="Temperature of the chip.")
+
+
 class SlotInfo(_Record):
     """What a slot says of itself."""
 
@@ -135,6 +148,7 @@ class SlotInfo(_Record):
         "`queue` (to the begin of its batch), `inference` (to its detections), `analytics` (until "
         "tracker, rules and sinks have had them).",
     )
+    gpu: GpuLoad | None = Field(None, description="Its GPU; null on a CPU, or without NVML.")
     details: dict[str, Any] = Field({}, description="Its processes, for people.")
 
 

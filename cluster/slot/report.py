@@ -19,6 +19,7 @@ from actors.specs import QosClass
 from actors.stages import Stage, add_counts
 from cluster.registry import (
     ClassLoad,
+    GpuLoad,
     Ladder,
     LedgerStatus,
     SlotInfo,
@@ -126,6 +127,7 @@ def slot_info(
     error: str,
     started_at: float,
     device: str = "cpu",
+    gpu: GpuLoad | None = None,
 ) -> SlotInfo:
     """The slot as the registry shows it; ``error`` says why its pipeline cannot be served."""
     engine = crew.engine_status
@@ -146,6 +148,7 @@ def slot_info(
         admission_fps=capacity.admission_fps,
         frame_ms=capacity.frame_ms,
         floors_fps=round(holdings.floors_fps, 3),
+        gpu=gpu,
         details=_processes(crew),
         stages=_stages(crew),
         **_load(engine),

@@ -12,6 +12,7 @@ from cluster.config import SightlineConfig
 from cluster.devices import is_on_gpu
 from cluster.errors import UnavailableError
 from cluster.models import engine_options, resolve_model
+from cluster.nvml import GpuWatch
 from cluster.registry import Registry, WakeUp
 from cluster.slot.capacity import Capacity
 from cluster.slot.crew import Crew
@@ -60,6 +61,7 @@ class SlotWorker:
             ttl_ms=self._ttl_ms,
         )
         self._capacity = Capacity()
+        self._gpu = GpuWatch()
         self._pipeline_generation = 0
         self._model_error = ""
         self._due: dict[str, float] = {}
@@ -137,6 +139,8 @@ class SlotWorker:
             self._model_error = str(error)
 
     def _publish(self) -> None:
+        engine = self._crew.engine_status
+        self._gpu.follow(engine.gpu if engine else "")
         info = slot_info(
             self.name,
             self._crew,
@@ -146,6 +150,7 @@ class SlotWorker:
             device=self._device,
             error=self._model_error,
             started_at=self._started_at,
+            gpu=self._gpu.newest,
         )
         self._registry.slots.publish(info, self._ttl_ms)
 
@@ -159,5 +164,6 @@ class SlotWorker:
             self._registry.slots.remove(self.name)
         except UnavailableError as error:
             logger.warning("the leases are left to expire: %s", error)
+        self._gpu.close()
         self._crew.stop()
         self._ledger.unlink()

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from engines.cuda.ranges import COPY
 from engines.errors import DeviceError, DeviceMemoryError, FramePoolError
 from engines.frames import DeviceFrame, Picture, Plane, PoolLayout, slot_offset
 
@@ -119,6 +120,7 @@ class DevicePool:
             raise FramePoolError(f"cannot open the pool {layout.path}: {error}") from error
         return cls(layout, opened, is_owner=False)
 
+    @COPY
     def write(self, slot: int, picture: Picture, planes: Sequence[Plane | DevicePlane]) -> None:
         """Copy planes, as ``stored_shapes`` has them (rows may be padded), into a slot.
 

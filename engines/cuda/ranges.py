@@ -1,8 +1,8 @@
 """Ranges by stage for Nsight Systems (NVTX). They are nothing unless somebody looks.
 
 Somebody looks where ``SIGHTLINE_NVTX=1`` is set, or ``nsys`` has started the process; ``nvtx`` is
-not imported otherwise. Within a CUDA graph no stages can be told apart: it is launched as one, and
-``nsys --cuda-graph-trace=node`` names its kernels.
+not imported otherwise. Ranges are of the host: a CUDA graph is launched as one, within ``infer``,
+and ``nsys --cuda-graph-trace=node`` tells its kernels apart.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import numpy as np
 
 from engines.cuda.context import DeviceContext, open_device
 from engines.cuda.preprocess import Preprocessor
+from engines.cuda.ranges import INFER, PREPROCESS, SUPPRESS
 from engines.cuda.suppress import Suppressor
 from engines.errors import DeviceError, DeviceMemoryError, ModelError
 from engines.frames import DeviceFrame, Frame, Picture
@@ -180,10 +181,12 @@ class GpuLane:
     def run(self, frames: Sequence[Frame | DeviceFrame], batch_size: int) -> Records:
         """See ``Lane.run``."""
         self.describe(frames, batch_size)
-        self.launch(batch_size)
-        self.wait()
+        with INFER:
+            self.launch(batch_size)
+            self.wait()
         return self._records[: len(frames)]
 
+    @PREPROCESS
     def describe(self, frames: Sequence[Frame | DeviceFrame], batch_size: int) -> None:
         """Say where the pictures are; those of the host are copied."""
         on_device = self._staging.upload(frames)
@@ -258,11 +261,13 @@ class GpuLane:
 
     def _enqueue(self, size: int) -> None:
         """A batch, piece by piece; this is what a graph captures."""
-        self._preprocessor.launch(size, self._images, self._dtype, self._stream)
+        with PREPROCESS:
+            self._preprocessor.launch(size, self._images, self._dtype, self._stream)
         if not self._contexts[size].execute_async_v3(self._stream.handle):
             raise DeviceError(f"TensorRT did not enqueue batch size {size}; its log says why")
         boxes, scores, classes = (self._outputs[name] for name in (BOXES, SCORES, CLASSES))
-        self._suppressor.enqueue(boxes, scores, classes, self._kept, size, self._stream)
+        with SUPPRESS:
+            self._suppressor.enqueue(boxes, scores, classes, self._kept, size, self._stream)
         self._context.cuda.memcpy_dtoh_async(self._records[:size], self._kept, self._stream)
 
 

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import subprocess
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+from cluster.errors import UnavailableError
+from cluster.nvml import READ_EVERY_S, GpuReader
+from cluster.registry import GpuLoad
+from engines.cuda.address import bus_address
+
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_QUERY = ("utilization.gpu", "utilization.decoder", "memory.used")
-_NAMES = ("sm_percent", "decoder_percent", "memory_mb")
-_SAMPLE_EVERY_S = 1.0
+_PERCENT = 100
+_MIB = 2**20
+
+log = logging.getLogger(__name__)
 
 
-def cpu_seconds(root: int, without: Collection[int] = ()) -> dict[int, float]:
+@dataclass(frozen=True, slots=True)
+class CpuTime:
+    """Processor time of a process, seconds: its own code, and the kernel for it."""
+
+    user_s: float = 0.0
+    system_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """Both."""
+        return self.user_s + self.system_s
+
+    def __add__(self, other: CpuTime) -> CpuTime:
+        return CpuTime(self.user_s + other.user_s, self.system_s + other.system_s)
+
+    def __sub__(self, other: CpuTime) -> CpuTime:
+        return CpuTime(self.user_s - other.user_s, self.system_s - other.system_s)
+
+
+def cpu_times(root: int, without: Collection[int] = ()) -> dict[int, CpuTime]:
     """Processor time so far of a process and all that descend from it, by process id.
 
     Args:
@@ -26,22 +51,52 @@ def cpu_seconds(root: int, without: Collection[int] = ()) -> dict[int, float]:
     children: dict[int, list[int]] = {}
     for pid, (parent, _) in found.items():
         children.setdefault(parent, []).append(pid)
-    wanted, seconds = [root], {}
+    wanted, times = [root], {}
     while wanted:
         pid = wanted.pop()
         if pid in found and pid not in without:
-            seconds[pid] = found[pid][1]
+            times[pid] = found[pid][1]
             wanted += children.get(pid, [])
-    return seconds
+    return times
 
 
-def spent(before: Mapping[int, float], after: Mapping[int, float]) -> dict[int, float]:
+def spent(before: Mapping[int, CpuTime], after: Mapping[int, CpuTime]) -> dict[int, CpuTime]:
     """Processor time between two looks; of a process that is new, all of its own."""
-    return {pid: seconds - before.get(pid, 0.0) for pid, seconds in after.items()}
+    return {pid: time - before.get(pid, CpuTime()) for pid, time in after.items()}
 
 
-def _processes() -> dict[int, tuple[int, float]]:
-    """Parent and processor time, seconds, of every process."""
+def cpu_us_a_frame(
+    times: Mapping[int, CpuTime], names: Mapping[int, str], num_frames: float
+) -> dict[str, dict[str, float]]:
+    """Processor time a frame, microseconds: of all, and of each kind of process.
+
+    Args:
+        times: By process id.
+        names: Of the slot's actors, as ``ingest-3``: its kind is what comes before the number.
+            Processes without a name are the rest.
+        num_frames: Among how many frames it is divided.
+
+    Returns:
+        By kind: ``user``, ``system`` and ``total``.
+    """
+    kinds = {"all": CpuTime()}
+    for pid, time in times.items():
+        kind = names.get(pid, "rest").partition("-")[0]
+        kinds[kind] = kinds.get(kind, CpuTime()) + time
+        kinds["all"] += time
+    us_a_s = US_PER_S / max(1.0, num_frames)
+    return {
+        kind: {
+            "user": round(time.user_s * us_a_s, 1),
+            "system": round(time.system_s * us_a_s, 1),
+            "total": round(time.total_s * us_a_s, 1),
+        }
+        for kind, time in kinds.items()
+    }
+
+
+def _processes() -> dict[int, tuple[int, CpuTime]]:
+    """Parent and processor time of every process."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -49,22 +104,34 @@ def _processes() -> dict[int, tuple[int, float]]:
             fields = path.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-        found[int(path.parent.name)] = (int(fields[1]), cpu_s)
+        time = CpuTime(int(fields[11]) / _TICKS_PER_S, int(fields[12]) / _TICKS_PER_S)
+        found[int(path.parent.name)] = (int(fields[1]), time)
     return found
 
 
+def gpu_memory_mb() -> float | None:
+    """Memory that is taken on the GPU by everybody; None where nobody says."""
+    try:
+        return dict(zip(_NAMES, _ask(), strict=True))["memory_mb"]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
 class GpuGauges:
-    """Asks ``nvidia-smi`` once a second while a ``with`` lasts; says nothing where there is none.
+    """Reads the first GPU of this process once a second while a ``with`` lasts.
+
+    Says nothing where there is none, or NVML is missing.
 
     Attributes:
-        medians: Of ``sm_percent``, ``decoder_percent``, ``memory_mb``, at its end.
+        medians: Of ``sm_percent``, ``decoder_percent``, ``memory_mb``, at its end; without those
+            that the GPU does not have.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, open_reader: Callable[[str], GpuReader] = GpuReader.at) -> None:
         self.medians: dict[str, float] = {}
+        self._open = open_reader
         self._stop = threading.Event()
-        self._samples: list[tuple[float, ...]] = []
+        self._loads: list[GpuLoad] = []
         self._thread = threading.Thread(target=self._run, name="gauges", daemon=True)
 
     def __enter__(self) -> GpuGauges:
@@ -74,18 +141,25 @@ class GpuGauges:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        columns = zip(*self._samples, strict=True)
-        self.medians = {name: median(c) for name, c in zip(_NAMES, columns, strict=False)}
+        self.medians = medians(self._loads)
 
     def _run(self) -> None:
-        while not self._stop.wait(_SAMPLE_EVERY_S):
-            try:
-                self._samples.append(_ask())
-            except (OSError, ValueError, subprocess.SubprocessError):
-                return
+        address = bus_address()
+        try:
+            reader = self._open(address) if address else None
+            while reader and not self._stop.wait(READ_EVERY_S):
+                self._loads.append(reader.read())
+        except UnavailableError as error:
+            log.warning("the GPU is not measured: %s", error)
 
 
-def _ask() -> tuple[float, ...]:
-    command = ["nvidia-smi", f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
-    return tuple(float(value) for value in answer.stdout.splitlines()[0].split(","))
+def medians(loads: Sequence[GpuLoad]) -> dict[str, float]:
+    """Medians of a GPU's gauges, in percent and MiB; of those only that it has."""
+    columns = {
+        "sm_percent": [load.sm * _PERCENT for load in loads if load.sm is not None],
+        "decoder_percent": [load.decoder * _PERCENT for load in loads if load.decoder is not None],
+        "memory_mb": [
+            load.memory_used_bytes / _MIB for load in loads if load.memory_used_bytes is not None
+        ],
+    }
+    return {name: round(median(values), 1) for name, values in columns.items() if values}
