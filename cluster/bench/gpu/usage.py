@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -17,6 +18,7 @@ from engines.cuda.address import bus_address
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PERCENT = 100
 _MIB = 2**20
+_US_PER_S = 1e6
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ def cpu_us_a_frame(
         kind = names.get(pid, "rest").partition("-")[0]
         kinds[kind] = kinds.get(kind, CpuTime()) + time
         kinds["all"] += time
-    us_a_s = US_PER_S / max(1.0, num_frames)
+    us_a_s = _US_PER_S / max(1.0, num_frames)
     return {
         kind: {
             "user": round(time.user_s * us_a_s, 1),
@@ -107,14 +109,6 @@ def _processes() -> dict[int, tuple[int, CpuTime]]:
         time = CpuTime(int(fields[11]) / _TICKS_PER_S, int(fields[12]) / _TICKS_PER_S)
         found[int(path.parent.name)] = (int(fields[1]), time)
     return found
-
-
-def gpu_memory_mb() -> float | None:
-    """Memory that is taken on the GPU by everybody; None where nobody says."""
-    try:
-        return dict(zip(_NAMES, _ask(), strict=True))["memory_mb"]
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
 
 
 class GpuGauges:
