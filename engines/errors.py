@@ -2,6 +2,7 @@
 
 EngineError
 ├── ModelError          a model file or its spec is not usable; names the field and the remedy
+│   └── PlanError       a TensorRT plan cannot be read, run or kept; names its file
 ├── FramePoolError      a pool of frames could not be made, opened or addressed
 ├── DeviceError         a GPU, its driver or a CUDA library cannot be used; names the remedy
 │   └── DeviceMemoryError   the GPU has not so much memory free; gives the figures
@@ -30,11 +31,23 @@ class ModelError(EngineError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the fields when the error crosses a process."""
-        return _model_error, (self.message, self.field, self.remedy)
+        return _model_error, (type(self), self.message, self.field, self.remedy)
 
 
-def _model_error(message: str, field: str, remedy: str) -> ModelError:
-    return ModelError(message, field=field, remedy=remedy)
+class PlanError(ModelError):
+    """A TensorRT plan cannot be read, does not fit, or cannot be kept.
+
+    Args:
+        message: What is wrong, with the file.
+        remedy: What the user can do about it.
+    """
+
+    def __init__(self, message: str, *, field: str = "plan", remedy: str = "") -> None:
+        super().__init__(message, field=field, remedy=remedy)
+
+
+def _model_error(kind: type[ModelError], message: str, field: str, remedy: str) -> ModelError:
+    return kind(message, field=field, remedy=remedy)
 
 
 class FramePoolError(EngineError):

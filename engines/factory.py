@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from engines.engine import Engine
 from engines.spec import ModelSpec, Precision
+
+if TYPE_CHECKING:
+    from engines.tensorrt.versions import Report
+
+MAX_GPU_BATCH_SIZE = 32
+"""Unless told otherwise."""
 
 
 class Backend(str, Enum):
@@ -21,8 +29,10 @@ def create_engine(
     backend: Backend = Backend.ONNXRUNTIME,
     num_threads: int = 1,
     max_batch_size: int | None = None,
+    batch_sizes: Sequence[int] | None = None,
     precision: Precision | None = None,
     device: int = 0,
+    report: Report | None = None,
 ) -> Engine:
     """An engine for a model, not yet loaded.
 
@@ -31,24 +41,38 @@ def create_engine(
         backend: What computes.
         num_threads: CPU threads of the backend; TensorRT needs none.
         max_batch_size: Most frames of one ``infer``; None for 1 on a CPU, where a batch gains
-            nothing and delays its first frame, and 32 on a GPU. TensorRT is built for the powers of
-            two up to it, and for itself.
+            nothing and delays its first frame, and 32 on a GPU.
+        batch_sizes: What TensorRT is built for; None for ``batch_sizes_up_to`` the largest.
         precision: What TensorRT computes in; None for ``fastest_precision``.
         device: Index of the GPU.
+        report: Told how far TensorRT is, where it must build a plan first.
     """
     match backend:
         case Backend.ONNXRUNTIME:
             from engines.onnxruntime import OnnxRuntimeEngine
 
-            largest = max_batch_size or 1
+            largest = max_batch_size or max(batch_sizes or (1,))
             return OnnxRuntimeEngine(spec, num_threads=num_threads, max_batch_size=largest)
         case Backend.TENSORRT:
             from engines.tensorrt import TensorRtEngine
 
-            largest = max_batch_size or 32
-            sizes = (*(1 << n for n in range(largest.bit_length())), largest)
-            precision = precision or fastest_precision(spec)
-            return TensorRtEngine(spec, batch_sizes=sizes, precision=precision, device=device)
+            return TensorRtEngine(
+                spec,
+                batch_sizes=batch_sizes or batch_sizes_up_to(max_batch_size),
+                precision=precision or fastest_precision(spec),
+                device=device,
+                report=report,
+            )
+
+
+def batch_sizes_up_to(largest: int | None) -> tuple[int, ...]:
+    """What a plan is built for where nobody says: the powers of two up to a size, and that size.
+
+    Args:
+        largest: The size; None for 32.
+    """
+    largest = largest or MAX_GPU_BATCH_SIZE
+    return tuple(sorted({*(1 << n for n in range(largest.bit_length())), largest}))
 
 
 def fastest_precision(spec: ModelSpec) -> Precision:

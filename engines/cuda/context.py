@@ -25,8 +25,9 @@ _opening = threading.Lock()
 class DeviceContext:
     """A GPU's primary context; ``with`` makes it current in the calling thread, nested or not.
 
-    Errors of PyCUDA that leave the ``with`` do so as ``DeviceError``. Objects of PyCUDA must be
-    freed within it too, or they leak. Get it with ``open_device``.
+    Errors of PyCUDA that leave the ``with`` do so as ``DeviceError``, a full GPU as
+    ``DeviceMemoryError``. Objects of PyCUDA must be freed within it too, or they leak. Get it with
+    ``open_device``.
 
     Attributes:
         index: The GPU, as this process counts.
@@ -61,9 +62,17 @@ class DeviceContext:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.cuda.Context.pop()
-        if isinstance(error, self.cuda.Error):
-            raise DeviceError(f"GPU {self.index} ({self.name}): {error}") from error
+        try:
+            if isinstance(error, self.cuda.MemoryError):
+                free_bytes, total_bytes = self.cuda.mem_get_info()
+                raise DeviceMemoryError(
+                    f"GPU {self.index} ({self.name}) has {free_bytes} of {total_bytes} bytes free: "
+                    f"{error}"
+                ) from error
+            if isinstance(error, self.cuda.Error):
+                raise DeviceError(f"GPU {self.index} ({self.name}): {error}") from error
+        finally:
+            self.cuda.Context.pop()
 
     def allocate(self, size_bytes: int) -> Any:
         """Memory of the device, a ``pycuda.driver.DeviceAllocation``.

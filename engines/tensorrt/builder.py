@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 
-from engines.errors import ModelError
+from engines.errors import ModelError, PlanError
 from engines.families import adapter_for
 from engines.families.yolox import MAX_CANDIDATES
 from engines.graph.batch_axis import free_batch_axis
@@ -19,7 +22,8 @@ from engines.onnxruntime.session import open_session, signature_of
 from engines.spec import ModelSpec, Precision
 from engines.tensorrt import versions
 from engines.tensorrt.cache import PlanCache
-from engines.tensorrt.log import last_words, make_logger
+from engines.tensorrt.failures import made, not_built
+from engines.tensorrt.log import make_logger
 from engines.tensorrt.network import parse
 from engines.tensorrt.options import BuildOptions
 from engines.tensorrt.plan import PlanRequest, Platform, sha256_of
@@ -27,8 +31,26 @@ from engines.tensorrt.versions import BuildProgress, Report
 
 DEFAULT_BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
-Compile = Callable[[onnx.ModelProto, PlanRequest, bytes, Report], tuple[bytes, bytes]]
-"""Graph, request, earlier timings and a report in; plan and timings out."""
+Compile = Callable[[onnx.ModelProto, PlanRequest, PlanCache, Report], bytes]
+"""Graph, request, where timings are kept and a report in; plan out."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltPlan:
+    """Where a plan is.
+
+    Attributes:
+        path: The file in the cache.
+        is_new: Whether it was built just now; False where it was there, or came from another
+            process that was waited for.
+        elapsed_s: What building, or waiting, took.
+    """
+
+    path: Path
+    is_new: bool
+    elapsed_s: float
 
 
 def request_for(
@@ -72,31 +94,42 @@ def build_plan(
     report: Report | None = None,
     rebuild: bool = False,
     compile_graph: Compile | None = None,
-) -> Path:
+) -> BuiltPlan:
     """Build a plan, unless it is there or another process is building it; then wait for that one.
+
+    A plan that is there but damaged, or of something else, is logged and replaced.
 
     Args:
         spec: The model.
         request: Of ``request_for``, for this platform.
         cache: Where plans are kept.
         report: Told how far the build is.
-        rebuild: Build even if there is a plan; the way out when that one is damaged.
-        compile_graph: What builds; TensorRT if None.
-
-    Returns:
-        The file in the cache.
+        rebuild: Build even if there is a plan; the way out when TensorRT refuses that one.
+        compile_graph: What builds; TensorRT if None, in the CUDA context that is current.
 
     Raises:
-        ModelError: if the model cannot be built, or a plan that is there is damaged.
+        ModelError: if the model cannot be built; ``PlanError`` if its plan cannot be kept.
+        DeviceMemoryError: if the GPU has too little memory free to build it.
     """
-    with cache.lock(request):
-        if not rebuild and cache.read(request) is not None:
-            return cache.path_of(request)
-        graph = graph_for(spec, request.precision)
-        timings = cache.read_timings(request.platform)
-        compiled = (compile_graph or _compile)(graph, request, timings, report or _quiet)
-        cache.write_timings(request.platform, compiled[1])
-        return cache.publish(request, compiled[0])
+    start = time.monotonic()
+    report = report or _quiet
+    # Looked at before the lock, too: a cache of plans that were built may be read-only.
+    if not rebuild and cache.holds(request):
+        return BuiltPlan(cache.path_of(request), False, time.monotonic() - start)
+
+    def waiting(holder: str) -> None:
+        report(BuildProgress(time.monotonic() - start, waits_for=holder))
+
+    with cache.lock(request, waiting):
+        is_new = rebuild or not _is_usable(cache, request)
+        if is_new:
+            cache.check_room(spec.path.stat().st_size)
+            graph = graph_for(spec, request.precision)
+            cache.publish(request, (compile_graph or _compile)(graph, request, cache, report))
+    built = BuiltPlan(cache.path_of(request), is_new, time.monotonic() - start)
+    if is_new:
+        _log.info("built %s in %.0f s", built.path, built.elapsed_s)
+    return built
 
 
 def graph_for(spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
@@ -134,30 +167,38 @@ def _check(spec: ModelSpec, model: onnx.ModelProto) -> None:
     family.check_outputs(session.run(None, {model.graph.input[0].name: grey}))
 
 
+def _is_usable(cache: PlanCache, request: PlanRequest) -> bool:
+    """Whether the plan is there by now; one that cannot be used is spoken of."""
+    try:
+        return cache.read(request) is not None
+    except PlanError as error:
+        _log.warning("%s; it is built again", error.message)
+        return False
+
+
 def _compile(
-    graph: onnx.ModelProto, request: PlanRequest, timings: bytes, report: Report
-) -> tuple[bytes, bytes]:
+    graph: onnx.ModelProto, request: PlanRequest, cache: PlanCache, report: Report
+) -> bytes:
     import tensorrt as trt
 
     logger = make_logger(trt)
-    builder = trt.Builder(logger)
+    builder = made(trt.Builder, logger)
     network, _parser = parse(trt, builder, graph, logger)
     config = _config(trt, builder, network, request)
     # What another TensorRT measured is refused, and then it measures anew.
-    cache = config.create_timing_cache(timings) or config.create_timing_cache(b"")
-    config.set_timing_cache(cache, False)
+    earlier = cache.read_timings(request.platform)
+    timings = config.create_timing_cache(earlier) or config.create_timing_cache(b"")
+    config.set_timing_cache(timings, False)
     with versions.progress(trt, config, report):
         plan = builder.build_serialized_network(network, config)
+    # Also of a build that failed: the next one is the quicker for them.
+    cache.merge_timings(
+        request.platform,
+        lambda others: versions.combined_timings(config, config.get_timing_cache(), others),
+    )
     if plan is None:
-        raise ModelError(
-            f"TensorRT {trt.__version__} cannot build {request.model} "
-            f"({request.precision.value}, batch sizes {list(request.batch_sizes)}): "
-            f"{last_words(logger)}",
-            field="precision",
-            remedy="Free memory on the GPU, allow more tactic sources or more workspace, or build "
-            "another precision.",
-        )
-    return bytes(plan), bytes(config.get_timing_cache().serialize())
+        raise not_built(trt.__version__, request, logger)
+    return bytes(plan)
 
 
 def _config(trt: Any, builder: Any, network: Any, request: PlanRequest) -> Any:

@@ -75,7 +75,7 @@ class TensorRtEngine:
         """See ``Engine.load``; builds the plan if the cache has none, which takes minutes.
 
         Raises:
-            ModelError: also if the plan is damaged or from elsewhere, or the GPU is full.
+            ModelError: also if the plan cannot be built or kept, or the GPU is full.
         """
         try:
             self._runtime = self._open(self.spec, self.batch_sizes)
@@ -136,12 +136,10 @@ def _open_tensorrt(
     request = request_for(
         spec, platform_of(device), precision=precision, batch_sizes=batch_sizes, options=options
     )
+    # TensorRT times its kernels in the context that is current.
+    with open_device(device):
+        build_plan(spec, request, cache, report=report)
     plan = cache.read(request)
-    if plan is None:
-        # TensorRT times its kernels in the context that is current.
-        with open_device(device):
-            build_plan(spec, request, cache, report=report)
-        plan = cache.read(request)
     if plan is None:
         raise ModelError(f"{cache.path_of(request)} is gone again", field="plan", remedy="Retry.")
     return TensorRtRuntime(plan, spec, request, device=device)

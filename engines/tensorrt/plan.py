@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.errors import ModelError
+from engines.errors import ModelError, PlanError
 from engines.spec import Precision
 from engines.tensorrt.options import BuildOptions
 
@@ -18,6 +18,8 @@ FORMAT = 1
 """Counts up when the graph that is built, or the file, changes for one and the same request."""
 LENGTH_BYTES = 8
 NAME_DIGITS = 16
+MAX_HEADER_BYTES = 1 << 20
+REBUILD = "sightline model build --rebuild"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,25 @@ class PlanRequest:
         return f"{self.model}-{self.precision.value}-{where}-{digest}.plan"
 
 
+@dataclass(frozen=True, slots=True)
+class PlanHeader:
+    """What a plan's file says of itself.
+
+    Attributes:
+        request: Of the plan, as JSON gives it; a file of another format may hold other names.
+        platform: Where it was built.
+        num_bytes: Of the plan alone.
+        sha256: Of the plan alone.
+        start: Where in the file the plan begins, in bytes.
+    """
+
+    request: dict[str, Any]
+    platform: Platform
+    num_bytes: int
+    sha256: str
+    start: int
+
+
 def pack(request: PlanRequest, plan: bytes) -> bytes:
     """A plan with a header that says what it is for and how long it is."""
     header = {
@@ -86,27 +107,31 @@ def pack(request: PlanRequest, plan: bytes) -> bytes:
     return MAGIC + len(text).to_bytes(LENGTH_BYTES, "big") + text + plan
 
 
-def unpack(path: Path, platform: Platform) -> memoryview:
-    """The plan in a file, if it is whole and was built for this platform.
+def unpack(path: Path, request: PlanRequest) -> memoryview:
+    """The plan in a file, if it is whole and is what the request asks for.
 
     Raises:
-        ModelError: if it is no plan, truncated, damaged, or of another TensorRT or GPU; it names
-            both, and what to do.
+        FileNotFoundError: if there is no file.
+        PlanError: if it cannot be read, is no plan, truncated, damaged, or made for anything else:
+            another TensorRT, GPU, ONNX file, precision, batch size. It says what to do.
     """
-    data = memoryview(path.read_bytes())
-    header, plan = _parted(path, data)
-    built_for = Platform(**header["request"]["platform"])
-    if built_for != platform:
-        raise ModelError(
-            f"{path} was built by {built_for}; here is {platform}",
-            field="plan",
-            remedy="A plan runs nowhere else: build one here with `sightline model build`.",
-        )
-    if len(plan) != header["num_bytes"]:
-        raise _damaged(path, f"holds {len(plan)} bytes of a plan of {header['num_bytes']}")
-    if hashlib.sha256(plan).hexdigest() != header["sha256"]:
+    data = _bytes_of(path)
+    header = _parsed(path, data[:MAX_HEADER_BYTES], len(data))
+    _check_fits(path, header, request)
+    plan = memoryview(data)[header.start :]
+    if hashlib.sha256(plan).hexdigest() != header.sha256:
         raise _damaged(path, "does not have the bytes that were written")
     return plan
+
+
+def read_header(path: Path) -> PlanHeader:
+    """What a file says of the plan in it, whose bytes are not looked at.
+
+    Raises:
+        FileNotFoundError: if there is no file.
+        PlanError: if it cannot be read, or is no whole plan.
+    """
+    return _parsed(path, _bytes_of(path, MAX_HEADER_BYTES), path.stat().st_size)
 
 
 def sha256_of(path: Path) -> str:
@@ -128,21 +153,66 @@ def plain_name(gpu: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", gpu).strip("-").lower()
 
 
-def _parted(path: Path, data: memoryview) -> tuple[dict[str, Any], memoryview]:
-    start = len(MAGIC) + LENGTH_BYTES
-    if bytes(data[: len(MAGIC)]) != MAGIC:
-        raise _damaged(path, "is not a plan of Sightline")
-    end = start + int.from_bytes(data[len(MAGIC) : start], "big")
+def _bytes_of(path: Path, max_bytes: int = -1) -> bytes:
     try:
-        header: dict[str, Any] = json.loads(bytes(data[start:end]))
-    except ValueError:
-        raise _damaged(path, f"ends in its header, after {len(data)} bytes") from None
-    return header, data[end:]
+        with path.open("rb") as file:
+            return file.read(max_bytes)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise PlanError(
+            f"{path} cannot be read ({error.strerror})",
+            remedy="Let this user read it, or delete it.",
+        ) from error
 
 
-def _damaged(path: Path, what: str) -> ModelError:
-    return ModelError(
+def _parsed(path: Path, data: bytes, size_bytes: int) -> PlanHeader:
+    length = len(MAGIC) + LENGTH_BYTES
+    if data[: len(MAGIC)] != MAGIC:
+        raise _damaged(path, f"is not a plan of Sightline, in its {size_bytes} bytes")
+    end = length + int.from_bytes(data[len(MAGIC) : length], "big")
+    if len(data) < end:
+        raise _damaged(path, f"ends in its header, after {size_bytes} bytes")
+    try:
+        says = json.loads(data[length:end])
+        request = says["request"]
+        platform = Platform(**request["platform"])
+        header = PlanHeader(request, platform, int(says["num_bytes"]), str(says["sha256"]), end)
+    except (ValueError, TypeError, KeyError):
+        raise _damaged(path, "has a header that cannot be read") from None
+    if size_bytes - end != header.num_bytes:
+        raise _damaged(path, f"holds {size_bytes - end} bytes of a plan of {header.num_bytes}")
+    return header
+
+
+def _check_fits(path: Path, header: PlanHeader, request: PlanRequest) -> None:
+    if header.platform != request.platform:
+        raise PlanError(
+            f"{path} was built by {header.platform}; here is {request.platform}",
+            remedy=f"A plan runs nowhere else: build one here with `{REBUILD}`.",
+        )
+    wanted = json.loads(json.dumps(asdict(request)))
+    if header.request == wanted:
+        return
+    names = sorted({*header.request, *wanted})
+    others = [
+        f"{name} {_shown(header.request.get(name))} instead of {_shown(wanted.get(name))}"
+        for name in names
+        if header.request.get(name) != wanted.get(name)
+    ]
+    raise PlanError(
+        f"{path} was built for another plan: {'; '.join(others)}",
+        remedy=f"Build it again with `{REBUILD}`.",
+    )
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 4 * NAME_DIGITS else f"{text[:NAME_DIGITS]}..."
+
+
+def _damaged(path: Path, what: str) -> PlanError:
+    return PlanError(
         f"{path} {what}",
-        field="plan",
-        remedy="Delete it, and build it again with `sightline model build`.",
+        remedy=f"Delete it, or build it again with `{REBUILD}`.",
     )

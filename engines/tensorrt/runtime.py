@@ -17,14 +17,15 @@ from engines.cuda.context import DeviceContext, open_device
 from engines.cuda.preprocess import Preprocessor
 from engines.cuda.ranges import INFER, PREPROCESS, SUPPRESS
 from engines.cuda.suppress import Suppressor
-from engines.errors import DeviceError, DeviceMemoryError, ModelError
+from engines.errors import DeviceError, DeviceMemoryError
 from engines.frames import DeviceFrame, Frame, Picture
 from engines.graph.best_candidates import BOXES, CLASSES, SCORES
 from engines.spec import ModelSpec
 from engines.tensorrt import versions
 from engines.tensorrt.cuda_graph import CudaGraph
+from engines.tensorrt.failures import made, refused
 from engines.tensorrt.lane import Records, padded
-from engines.tensorrt.log import last_words, make_logger
+from engines.tensorrt.log import make_logger
 from engines.tensorrt.plan import PlanRequest, Platform
 from engines.tensorrt.staging import Staging, free_pinned
 
@@ -98,10 +99,10 @@ class TensorRtRuntime:
         self._logger = make_logger(trt)
         self.lanes: list[GpuLane] = []
         with self._context:
-            self._runtime = trt.Runtime(self._logger)
+            self._runtime = made(trt.Runtime, self._logger)
             self._engine = self._runtime.deserialize_cuda_engine(plan)
-        if self._engine is None:
-            raise _refused(request, last_words(self._logger))
+            if self._engine is None:
+                raise refused(request, self._logger)
         try:
             for _ in range(num_lanes):
                 lane = GpuLane(self._context, self._engine, self._suppressor, spec, request)
@@ -285,11 +286,3 @@ def _input_of(engine: Any) -> tuple[str, Any]:
     name = next(n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT)
     is_half = engine.get_tensor_dtype(name) == trt.DataType.HALF
     return name, np.float16 if is_half else np.float32
-
-
-def _refused(request: PlanRequest, reason: str) -> ModelError:
-    return ModelError(
-        f"{request.platform} refuses its plan of {request.model}: {reason}",
-        field="plan",
-        remedy="Build it again with `sightline model build`.",
-    )

@@ -32,12 +32,25 @@ class BuildProgress:
         phase: What TensorRT does; empty where it does not say (8.6).
         num_done: Steps of the phase that are done.
         num_steps: Steps of the phase; 0 where it does not say.
+        waits_for: Who builds it, while that is another process; else empty.
     """
 
     elapsed_s: float
     phase: str = ""
     num_done: int = 0
     num_steps: int = 0
+    waits_for: str = ""
+
+    def sentence(self, model: str) -> str:
+        """What is going on, in a few words.
+
+        Args:
+            model: Name of the model.
+        """
+        seconds = f"({self.elapsed_s:.0f} s)"
+        if self.waits_for:
+            return f"waiting for {self.waits_for}, which builds the plan of {model} {seconds}"
+        return f"building the plan of {model} {seconds}"
 
 
 Report = Callable[[BuildProgress], None]
@@ -54,6 +67,20 @@ def network_flags(trt: Any) -> int:
     if not hasattr(flag, "EXPLICIT_BATCH"):
         return 0
     return 1 << int(flag.STRONGLY_TYPED if is_strongly_typed(trt) else flag.EXPLICIT_BATCH)
+
+
+def combined_timings(config: Any, cache: Any, others: bytes) -> bytes:
+    """A timing cache with what other builds have measured, to be kept.
+
+    Args:
+        config: The builder's.
+        cache: What this build had and measured; it is added to.
+        others: A serialized cache; what another TensorRT or GPU measured is left out.
+    """
+    known = config.create_timing_cache(others) if others else None
+    if known is not None:
+        cache.combine(known, False)
+    return bytes(cache.serialize())
 
 
 def allow_precision(trt: Any, config: Any, network: Any, precision: Precision, fp32: str) -> None:

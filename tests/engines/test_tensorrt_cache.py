@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import time
 from dataclasses import replace
@@ -11,12 +12,12 @@ from pathlib import Path
 import onnx
 import pytest
 
-from engines.errors import ModelError
+from engines.errors import ModelError, PlanError
 from engines.spec import Precision
 from engines.tensorrt.builder import build_plan, request_for
 from engines.tensorrt.cache import PlanCache, default_folder
 from engines.tensorrt.options import BuildOptions
-from engines.tensorrt.plan import MAGIC, PlanRequest, Platform, pack, unpack
+from engines.tensorrt.plan import MAGIC, PlanRequest, Platform, pack, read_header, unpack
 from tests.engines.builders import tiny_spec, tiny_yolox, write_model
 
 HERE = Platform("8.6.0", "NVIDIA H200", "sm_90")
@@ -85,7 +86,7 @@ def test_a_plan_from_elsewhere_is_refused_with_both_places(
 ) -> None:
     path = cache.publish(request_here, PLAN)
     with pytest.raises(ModelError) as caught:
-        unpack(path, Platform("10.16.1.11", "NVIDIA L4", "sm_89"))
+        unpack(path, replace(request_here, platform=Platform("10.16.1.11", "NVIDIA L4", "sm_89")))
     assert "by TensorRT 8.6.0 on NVIDIA H200 (sm_90)" in caught.value.message
     assert "here is TensorRT 10.16.1.11 on NVIDIA L4 (sm_89)" in caught.value.message
     assert "sightline model build" in caught.value.remedy
@@ -109,7 +110,7 @@ def test_a_truncated_plan_is_refused(
     with pytest.raises(ModelError, match=complaint) as caught:
         cache.read(request_here)
     assert str(path) in caught.value.message
-    assert "Delete it, and build it again" in caught.value.remedy
+    assert "build it again with `sightline model build --rebuild`" in caught.value.remedy
 
 
 def test_a_plan_with_other_bytes_is_refused(request_here: PlanRequest, cache: PlanCache) -> None:
@@ -125,7 +126,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "engine.trt"
     path.write_bytes(b"ftrt" + bytes(1000))
     with pytest.raises(ModelError, match="is not a plan of Sightline"):
-        unpack(path, HERE)
+        read_header(path)
 
 
 def test_a_failed_write_leaves_what_was_there_and_no_rubbish(
@@ -134,17 +135,24 @@ def test_a_failed_write_leaves_what_was_there_and_no_rubbish(
     cache.publish(request_here, PLAN)
 
     def fail(*arguments: object) -> None:
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("engines.tensorrt.cache.os.replace", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(PlanError, match=r"plan of 7 bytes cannot be written \(No space left"):
         cache.publish(request_here, b"another")
     assert cache.read(request_here) == PLAN
     assert len(list(cache.folder.iterdir())) == 1
 
 
+def test_a_plan_can_be_read_by_the_slots_of_other_users(
+    request_here: PlanRequest, cache: PlanCache
+) -> None:
+    assert cache.publish(request_here, PLAN).stat().st_mode & 0o777 == 0o644
+
+
 def test_timings_belong_to_one_platform(cache: PlanCache) -> None:
-    cache.write_timings(HERE, b"timings")
+    cache.folder.mkdir()
+    cache.merge_timings(HERE, lambda others: others + b"timings")
     assert cache.read_timings(HERE) == b"timings"
     assert cache.read_timings(replace(HERE, gpu="NVIDIA L4")) == b""
 
@@ -174,26 +182,26 @@ def test_a_model_that_is_not_there_is_named() -> None:
 def test_what_is_there_is_not_built_again(request_here: PlanRequest, cache: PlanCache) -> None:
     cache.publish(request_here, PLAN)
     spec = tiny_spec(Path("is not looked at"))
-    assert build_plan(spec, request_here, cache).name == request_here.file_name
+    there = build_plan(spec, request_here, cache)
+    assert (there.path.name, there.is_new) == (request_here.file_name, False)
 
 
-def test_a_damaged_plan_is_replaced_when_asked_for(
+def test_a_plan_that_is_there_is_replaced_when_asked_for(
     request_here: PlanRequest, cache: PlanCache, tmp_path: Path
 ) -> None:
-    path = cache.publish(request_here, PLAN)
-    path.write_bytes(b"")
+    cache.publish(request_here, b"one that TensorRT refuses")
     spec = tiny_spec(tmp_path / "tiny.onnx")
-    with pytest.raises(ModelError, match="is not a plan"):
-        build_plan(spec, request_here, cache, compile_graph=compile_slowly)
-    build_plan(spec, request_here, cache, rebuild=True, compile_graph=compile_slowly)
+    built = build_plan(spec, request_here, cache, rebuild=True, compile_graph=compile_slowly)
+    assert built.is_new
     assert cache.read(request_here) == PLAN
 
 
 def compile_slowly(
-    graph: onnx.ModelProto, request: PlanRequest, timings: bytes, report: object
-) -> tuple[bytes, bytes]:
+    graph: onnx.ModelProto, request: PlanRequest, cache: PlanCache, report: object
+) -> bytes:
     time.sleep(0.2)
-    return PLAN, timings + b"."
+    cache.merge_timings(request.platform, lambda others: others + b".")
+    return PLAN
 
 
 def build_in_another_process(folder: Path, request: PlanRequest, start: Barrier) -> None:

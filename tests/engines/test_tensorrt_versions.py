@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from threading import Semaphore
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from engines.errors import ModelError
+from engines.errors import DeviceError, DeviceMemoryError, ModelError, PlanError
 from engines.graph.best_candidates import PREFIX
 from engines.spec import Precision
 from engines.tensorrt import versions
 from engines.tensorrt.builder import build_plan, request_for
 from engines.tensorrt.cache import PlanCache
+from engines.tensorrt.failures import made, refused
+from engines.tensorrt.log import is_out_of_memory, last_words, make_logger
 from engines.tensorrt.options import BuildOptions
 from engines.tensorrt.plan import PlanRequest, Platform
 from engines.tensorrt.versions import BuildProgress
@@ -169,8 +173,112 @@ def test_timings_are_kept_and_used_again(
 ) -> None:
     trt = stand_in(version)
     build(trt, tmp_path, monkeypatch)
-    build(trt, tmp_path, monkeypatch, batch_sizes=(2,))
-    assert [bytes(timings) for (timings,) in trt.called("create_timing_cache")] == [b"", PLAN]
+    build(trt, tmp_path, monkeypatch, precision=Precision.FP16, batch_sizes=(2,))
+    begun_with = [bytes(timings) for (timings,) in trt.called("create_timing_cache")]
+    assert begun_with == [b"", PLAN, PLAN], "the last to be combined with what this build measured"
+    (others, ignore_mismatch), *more = trt.called("combine")
+    assert isinstance(others, trt.ITimingCache)
+    assert ignore_mismatch is False
+    assert not more, "the first build had none to combine with"
+
+
+@EACH
+def test_timings_of_a_build_that_fails_are_kept(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trt = stand_in(version)
+    trt.values["Builder", "build_serialized_network"] = None
+    with pytest.raises(ModelError):
+        build(trt, tmp_path, monkeypatch)
+    assert [path.read_bytes() for path in (tmp_path / "plans").glob("timings-*.bin")] == [PLAN]
+
+
+FULL = "Requested amount of GPU memory (4294967296 bytes) could not be allocated."
+
+
+def fill_gpu(trt: StandIn) -> None:
+    """Let builds end as they do on a full GPU: with a message, and without a plan."""
+
+    class FullBuilder(trt.Builder):  # type: ignore[name-defined,misc]
+        def __init__(self, logger: object) -> None:
+            self.said_by = logger
+
+        def build_serialized_network(self, *arguments: object) -> None:
+            self.said_by.log(trt.Logger.ERROR, FULL)  # type: ignore[attr-defined]
+
+    trt.Builder = FullBuilder
+
+
+@EACH
+def test_a_build_that_finds_no_memory_on_the_gpu_says_so_with_figures(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trt = stand_in(version)
+    fill_gpu(trt)
+    driver = SimpleNamespace(mem_get_info=lambda: (1024, 2048), Error=RuntimeError)
+    monkeypatch.setitem(sys.modules, "pycuda", SimpleNamespace(driver=driver))
+    monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
+    with pytest.raises(DeviceMemoryError) as caught:
+        build(trt, tmp_path, monkeypatch, batch_sizes=(1, 32))
+    assert "cannot build tiny (fp32, batch sizes [1, 32])" in str(caught.value)
+    assert FULL in str(caught.value)
+    assert "1024 of 2048 bytes free" in str(caught.value)
+    assert "fewer or smaller batch sizes" in str(caught.value)
+    assert not list((tmp_path / "plans").glob("*.plan"))
+
+
+@pytest.mark.parametrize(
+    ("severity", "message", "is_full"),
+    [
+        ("ERROR", "Error Code 1: Cuda Runtime (out of memory)", True),
+        ("ERROR", "Error Code 2: OutOfMemory (no further information)", True),
+        ("ERROR", FULL, True),
+        ("ERROR", "CUDA initialization failure with error: 2. Please check", True),
+        ("WARNING", "Device memory is insufficient to use tactic.", True),
+        ("WARNING", "Skipping tactic 3 due to insufficient memory on requested size of 9", True),
+        ("INFO", "out of memory", False),
+        ("WARNING", "Detected layernorm nodes in FP16", False),
+        ("ERROR", "Error Code 10: Could not find any implementation for node Conv_0", False),
+    ],
+)
+def test_a_full_gpu_is_known_by_its_messages(severity: str, message: str, is_full: bool) -> None:
+    trt = stand_in("8.6.0")
+    logger = make_logger(trt)
+    logger.log(getattr(trt.Logger, severity), message)
+    assert is_out_of_memory(logger) is is_full
+    assert (message in last_words(logger)) is (severity == "ERROR" or is_full)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [("CUDA initialization failure with error: 35", DeviceError), (FULL, DeviceMemoryError)],
+)
+def test_a_tensorrt_that_cannot_start_says_why(message: str, kind: type[DeviceError]) -> None:
+    trt = stand_in("8.6.0")
+    logger = make_logger(trt)
+
+    def null(logger: Any) -> None:
+        logger.log(trt.Logger.ERROR, message)
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    with pytest.raises(DeviceError, match=re.escape(message)) as caught:
+        made(null, logger)
+    assert type(caught.value) is kind
+
+
+def test_a_plan_that_is_refused_names_its_file_and_one_without_memory_the_gpu(
+    tmp_path: Path,
+) -> None:
+    trt = stand_in("8.6.0")
+    request, _ = model(tmp_path, "8.6.0")
+    logger = make_logger(trt)
+    logger.log(trt.Logger.ERROR, "Magic tag does not match")
+    error = refused(request, logger)
+    assert isinstance(error, PlanError)
+    assert request.file_name in error.message
+    assert "sightline model build --rebuild" in error.remedy
+    logger.log(trt.Logger.ERROR, FULL)
+    assert isinstance(refused(request, logger), DeviceMemoryError)
 
 
 @EACH
@@ -276,3 +384,11 @@ def test_contexts_may_share_a_profile_in_every_release() -> None:
         assert calls == (
             [(trt.PreviewFeature.PROFILE_SHARING_0806, True)] if version == "8.6.0" else []
         )
+
+
+def test_a_build_is_told_in_a_sentence_with_its_model_and_seconds() -> None:
+    assert BuildProgress(37.4).sentence("traffic") == "building the plan of traffic (37 s)"
+    waiting = BuildProgress(3.0, waits_for="process 7 on edge-2")
+    assert waiting.sentence("traffic") == (
+        "waiting for process 7 on edge-2, which builds the plan of traffic (3 s)"
+    )
