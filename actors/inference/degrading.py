@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-
 from actors.inference.ladder import DegradeLadder, LadderStatus
 from actors.inference.overload import LadderConfig, Load
 from actors.inference.scheduler import Drop
+from actors.inference.policy import BatchPolicy
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import DropReason, StreamStep, SubmitRequest
 from actors.specs import QosClass
@@ -58,16 +57,16 @@ class Degrading:
         """Another engine serves."""
         self._ladder.reset(now)
 
-    def decide(self, snapshot: Callable[[], SchedulerSnapshot], now: float) -> None:
+    def decide(self, policy: BatchPolicy, now: float) -> None:
         """Let the ladder move if it is time.
 
         Args:
-            snapshot: Asks the scheduler for its state, only where it is needed.
+            policy: The scheduler, asked for its counts only when they are needed.
             now: Seconds, the clock of the tickets.
         """
         if not self._is_on or not self._ladder.is_due(now):
             return
-        if self._ladder.update(self._load(snapshot()), now):
+        if self._ladder.update(self._load(policy.snapshot(with_streams=False)), now):
             status = self._ladder.status(now, 0.0)
             logger.warning("degrade ladder: rung %d, %s", status.rung, status.name)
 
@@ -84,7 +83,7 @@ class Degrading:
         num_on_time = sum(each.num_on_time for each in urgent)
         return Load(
             utilisation=scheduler.utilisation,
-            capacity_fps=scheduler.capacity_fps,
+            batches_fps=scheduler.capacity_fps,
             num_inferred=scheduler.num_batched - scheduler.num_in_flight,
             num_given_up=self._num_given_up,
             decode_lag_s=max(self._lags_s.values(), default=0.0),

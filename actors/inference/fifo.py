@@ -83,7 +83,7 @@ class Fifo:
         """Never: it takes what comes."""
         return False
 
-    def snapshot(self) -> SchedulerSnapshot:
+    def snapshot(self, *, with_streams: bool = True) -> SchedulerSnapshot:
         """Counts alone: it measures neither costs nor deadlines."""
         return SchedulerSnapshot(
             num_streams=len(self._streams),

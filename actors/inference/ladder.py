@@ -111,7 +111,7 @@ class DegradeLadder:
             self._overloaded_since = _first(self._overloaded_since, now)
             if now - self._overloaded_since >= self._config.climb_after_s:
                 self._climb(now)
-        elif self._has_room(load, now):
+        elif self._has_room(now):
             self._overloaded_since = None
             self._calm_since = _first(self._calm_since, now)
             if now - self._calm_since >= self._hold_s(self._below()):
@@ -157,16 +157,14 @@ class DegradeLadder:
         fill = max(self._config.least_fill, self._fill * factor)
         self._fill = min(self._config.fill, fill)
 
-    def _has_room(self, load: Load, now: float) -> bool:
+    def _has_room(self, now: float) -> bool:
         """Whether what the rung below would bring fits."""
         if self._rung == 0 or self._trend.is_late or not self._trend.decoders_keep_up:
             return False
         below = self._below()
         breaks_floors = RUNGS[self._rung - 1][1] is not DegradeStep.CAPPED
         needed_fps = (self._floors_fps if breaks_floors else self._offered_fps)(below, now)
-        # A full engine shows what it can do; one that is not has only its estimate.
-        capacity_fps = self._trend.served_fps if self._trend.is_full else load.capacity_fps
-        return needed_fps <= self._config.room * capacity_fps
+        return needed_fps <= self._config.room * self._trend.capacity_fps
 
     def _offered_fps(self, rung: int, now: float) -> float:
         return sum(stream.offered_fps(rung, now) for stream in self._streams.values())
@@ -233,7 +231,7 @@ class DegradeLadder:
         others_fps = sum(stream.offered_fps(self._rung, now) for stream in others)
         demands = (s for s in self._streams.values() if s.qos_class is giving)
         demands_fps = [stream.offered_fps(0, now) for stream in demands]
-        return water_level(demands_fps, self._fill * self._trend.capacity_fps() - others_fps)
+        return water_level(demands_fps, self._fill * self._trend.capacity_fps - others_fps)
 
     def _tell(self, stream: LadderStream, level_fps: float = 0.0) -> None:
         step = stream.tell(self._rung, level_fps)

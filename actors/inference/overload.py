@@ -52,7 +52,7 @@ class Load:
 
     Attributes:
         utilisation: Share of the last seconds in which the engine was busy, 0 to 1.
-        capacity_fps: Frames a second that it can infer; 0 where that is not known yet.
+        batches_fps: Frames a second by what its batches cost; 0 where that is not known yet.
         num_inferred: Frames inferred so far.
         num_given_up: Frames so far that were superseded, too late, or found no room.
         decode_lag_s: How far decoders are behind, seconds.
@@ -61,7 +61,7 @@ class Load:
     """
 
     utilisation: float
-    capacity_fps: float
+    batches_fps: float
     num_inferred: int
     num_given_up: int
     decode_lag_s: float = 0.0
@@ -110,12 +110,17 @@ class LoadTrend:
         """Whether anything is known since the last move."""
         return self._is_settled
 
+    @property
     def capacity_fps(self) -> float:
-        """What the engine could do if it were always busy, from what it does; 0 if not known."""
+        """What the engine could do if it were always busy; 0 if not known.
+
+        A busy one shows it by what it does, also of the cores that decoders leave it. Of one that
+        rests there is only what its batches cost.
+        """
         if self._last is None:
             return 0.0
         busy, load = self._last[1].utilisation, self._last[1]
-        return self.served_fps / busy if busy >= _TELLING else load.capacity_fps
+        return self.served_fps / busy if busy >= _TELLING else load.batches_fps
 
     @property
     def is_late(self) -> bool:

@@ -46,8 +46,13 @@ class BatchPolicy(Batcher, Protocol):
     def configure(self, config: SchedulerConfig) -> None:
         """Work for another engine from now on."""
 
-    def snapshot(self) -> SchedulerSnapshot:
-        """Counts and costs as they are now."""
+    def snapshot(self, *, with_streams: bool = True) -> SchedulerSnapshot:
+        """Counts and costs as they are now.
+
+        Args:
+            with_streams: False leaves out the streams, and with them what classes say of those
+                that are in them now: what is counted costs the same for any number of them.
+        """
 
     @property
     def is_backlogged(self) -> bool:

@@ -169,11 +169,12 @@ class Scheduler:
         """Whether two full batches wait already."""
         return len(self._queue) >= 2 * self._config.batch_sizes[-1]
 
-    def snapshot(self) -> SchedulerSnapshot:
-        """Counts, costs and streams as of the last call."""
-        streams = {name: stream_snapshot(s, self._now) for name, s in self._streams.items()}
+    def snapshot(self, *, with_streams: bool = True) -> SchedulerSnapshot:
+        """Counts, costs and streams as of the last call; see ``BatchPolicy.snapshot``."""
+        shown = self._streams if with_streams else {}
+        streams = {name: stream_snapshot(s, self._now) for name, s in shown.items()}
         return SchedulerSnapshot(
-            num_streams=len(streams),
+            num_streams=len(self._streams),
             num_waiting=len(self._deadlines),
             num_in_flight=sum(len(batch.tickets) for batch in self._in_flight.values()),
             num_batches=self._num_batches,

@@ -143,7 +143,7 @@ class InferenceService:
             self._release(self._scheduler.submit(request.tickets, now), now)
             for stream in request.closed:
                 self._close_stream(stream)
-            self._ladder.decide(self._scheduler.snapshot, now)
+            self._ladder.decide(self._scheduler, now)
             self._changed.notify_all()
             return SubmitReply(
                 self._leases.take(request.ingest),

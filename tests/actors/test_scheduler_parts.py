@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -173,6 +174,21 @@ def test_a_snapshot_tells_of_streams_classes_batches_and_load() -> None:
     assert (found.streams["low"].num_inferred, found.streams["low"].num_on_time) == (60, 60)
     assert found.classes[QosClass.LOW] == ClassSnapshot(1, 1, 10.0, 60, 60, 1)
     assert found.classes[QosClass.HIGH] == ClassSnapshot()
+
+
+def test_a_snapshot_without_streams_has_all_that_is_counted() -> None:
+    scheduler = Scheduler(SchedulerConfig((1, 2)))
+    for name in ("critical", "low"):
+        scheduler.open(name, qos(name), 0.0)
+    scheduler.submit([make_ticket(n, 1, 0.0, 0.5) for n in ("critical", "low")], 0.0)
+    while (batch := scheduler.next_batch(0.0).batch) is not None:
+        scheduler.complete(batch, 0.02)
+    scheduler.submit([make_ticket("low", 2, 0.03)], 0.03)
+    whole, counts = scheduler.snapshot(), scheduler.snapshot(with_streams=False)
+    assert counts == replace(whole, streams={}, classes=counts.classes)
+    for name, load in counts.classes.items():
+        seen = replace(whole.classes[name], num_streams=0, num_waiting=0, oldest_wait_ms=0.0)
+        assert load == seen
 
 
 def test_the_fleets_counts_go_on_when_streams_leave() -> None:
