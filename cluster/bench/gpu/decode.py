@@ -5,9 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,12 @@ _ready: Any = None
 
 
 def measure_decode(
-    film: Path, *, num_processes: Sequence[int], num_threads: int, seconds: float
+    film: Path,
+    *,
+    num_processes: Sequence[int],
+    num_threads: int,
+    seconds: float,
+    report: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """Decode in so many processes, without and with the copy into a slot of a device pool.
 
@@ -36,15 +41,18 @@ def measure_decode(
         num_processes: Each of these numbers is measured.
         num_threads: Decoders, shared out among the processes.
         seconds: Length of each measurement.
+        report: Told each figure.
 
     Returns:
         For each: ``fps``, ``cpu_us`` a picture of all threads, ``mb_a_stream`` of GPU memory.
     """
-    return [
-        _measure(film, processes, num_threads // processes, seconds, copies)
-        for processes in num_processes
-        for copies in (False, True)
-    ]
+    rows = []
+    for processes, copies in product(num_processes, (False, True)):
+        threads = max(1, num_threads // processes)
+        row = _measure(film, processes, threads, seconds, copies)
+        report(f"{processes} x {threads} decoders: {row['fps']} frames/s")
+        rows.append(row)
+    return rows
 
 
 def _measure(

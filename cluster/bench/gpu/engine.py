@@ -15,41 +15,40 @@ Report = Callable[[str], None]
 
 def measure_engine(
     spec: ModelSpec,
+    precision: Precision,
     *,
-    precisions: Sequence[Precision],
     batch_sizes: Sequence[int],
     seconds: float,
     report: Report,
 ) -> dict[str, Any]:
-    """Measure a model's plans; those that are not there are built first.
+    """Measure a model's plan, which is built first where it is not there.
 
     Args:
         spec: The model.
-        precisions: Of the plans; a slot runs the first.
+        precision: Of the plan.
         batch_sizes: Ascending.
         seconds: For each figure.
         report: Told what is going on.
 
     Returns:
-        ``table``, a row for each precision, batch size and way to launch; ``best``, frames a second
-        of the fastest row of the first precision.
+        ``table``, a row for each batch size and way to launch; ``gains`` of graphs and of the
+        second lane; ``best``, frames a second of the fastest row.
     """
     rows: list[Measurement] = []
-    models = [(spec, precision) for precision in precisions]
     for row in measure(
-        models,
+        [(spec, precision)],
         batch_sizes=batch_sizes,
         duration_s=seconds,
         report=lambda progress: report(_progress_text(progress)),
     ):
         rows.append(row)
         report(f"{row.precision.value}, batch {row.batch_size}: {row.double_fps:.0f} frames/s")
-    return {"model": spec.name, "best": best_fps(rows, precisions[0]), **tables(rows)}
+    return {"model": spec.name, "best": best_fps(rows), **tables(rows)}
 
 
-def best_fps(rows: Sequence[Measurement], precision: Precision) -> float:
-    """Frames a second with two batches in flight, of the fastest row of a precision."""
-    return round(max(row.double_fps for row in rows if row.precision is precision), 1)
+def best_fps(rows: Sequence[Measurement]) -> float:
+    """Frames a second with two batches in flight, of the fastest row."""
+    return round(max(row.double_fps for row in rows), 1)
 
 
 def tables(rows: Sequence[Measurement]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 from cluster.bench.e2e import await_all, percentiles, rate_fps
 from cluster.bench.gpu.farm import Farm, path_feeds, serve_farm
 from cluster.bench.gpu.films import FPS
-from cluster.bench.gpu.usage import GpuGauges, cpu_seconds, spent
+from cluster.bench.gpu.stages import Slot, stage_latencies
+from cluster.bench.gpu.usage import GpuGauges, cpu_times, cpu_us_a_frame, spent
 from cluster.client import ApiClient
 from cluster.config import SightlineConfig
 from cluster.demo.feeds import Feed, job
@@ -21,10 +22,10 @@ from cluster.embedded import free_port
 from cluster.local import LocalCluster
 
 _SLOTS_A_CAMERA = 6
+_IDLE_S = 2.5
 _WARM_UP_S = 8.0
 _MIN_DECODED = 0.98
 """Less than so much of what the cameras send means that frames were lost before the decoder."""
-US_PER_S = 1e6
 
 Report = Callable[[str], None]
 
@@ -35,7 +36,7 @@ class PathPlan:
 
     Attributes:
         first: Cameras at the start.
-        step: How many are added each time.
+        step: How many are added each time; None measures the first number only.
         max_cameras: Where to end at the latest.
         seconds: For each number of cameras, after the warm-up.
         max_p95_ms: The path has failed where it takes longer, arrival to detections.
@@ -44,12 +45,17 @@ class PathPlan:
     """
 
     first: int
-    step: int
+    step: int | None
     max_cameras: int
     seconds: float
     max_p95_ms: float
     slots: Mapping[str, Any]
     pipeline: Mapping[str, Any]
+
+    @property
+    def num_feeds(self) -> int:
+        """Cameras that are served from the start."""
+        return self.first if self.step is None else max(self.first, self.max_cameras)
 
 
 def measure_path(films: Sequence[Path], plan: PathPlan, report: Report) -> dict[str, Any]:
@@ -61,14 +67,16 @@ def measure_path(films: Sequence[Path], plan: PathPlan, report: Report) -> dict[
         report: Told what is being measured.
 
     Returns:
-        ``steps``, one a number of cameras; ``best``, the last of them that held; the ledger.
+        ``steps``, one a number of cameras; ``best``, the last of them that held; the ledger;
+        GPU memory before the first camera, of one more, and of each with what all need.
     """
-    feeds = path_feeds(films, plan.max_cameras)
+    feeds = path_feeds(films, plan.num_feeds)
     with (
         serve_farm(feeds) as farm,
         LocalCluster(_config(plan), report=report) as cluster,
         ApiClient(cluster.api_url) as api,
     ):
+        idle_mb = _memory_mb()
         steps = _raise(api, feeds, farm, plan, report)
         opened = {stream["id"] for stream in api.get("/v1/streams")["streams"]}
         final = settle(api, [feed for feed in feeds if feed.name in opened])
@@ -76,7 +84,9 @@ def measure_path(films: Sequence[Path], plan: PathPlan, report: Report) -> dict[
     return {
         "steps": steps,
         "best": held[-1] if held else None,
+        "idle_mb": idle_mb,
         "mb_a_stream": mb_a_stream(steps),
+        "mb_a_stream_with_contexts": mb_with_contexts(steps, idle_mb),
         "ledger_balanced": all(is_balanced(stats) for stats in final),
     }
 
@@ -97,12 +107,22 @@ def mb_a_stream(steps: Sequence[Mapping[str, Any]]) -> float | None:
     return round(slope, 1)
 
 
+def mb_with_contexts(steps: Sequence[Mapping[str, Any]], idle_mb: float | None) -> float | None:
+    """GPU memory that cameras take, each, with the context of each process that decodes them."""
+    known = [(s["cameras"], s["gpu"]["memory_mb"]) for s in steps if "memory_mb" in s["gpu"]]
+    if not known or idle_mb is None:
+        return None
+    num_cameras, memory_mb = known[-1]
+    each: float = (memory_mb - idle_mb) / num_cameras
+    return round(each, 1)
+
+
 def _config(plan: PathPlan) -> SightlineConfig:
     return SightlineConfig.model_validate(
         {
             "api": {"port": free_port()},
-            "slots": {"device": "cuda", "max_streams": plan.max_cameras, **plan.slots},
-            "pool": {"num_slots": _SLOTS_A_CAMERA * plan.max_cameras},
+            "slots": {"device": "cuda", "max_streams": plan.num_feeds, **plan.slots},
+            "pool": {"num_slots": _SLOTS_A_CAMERA * plan.num_feeds},
             "pipelines": {"default": plan.pipeline},
         }
     )
@@ -118,7 +138,7 @@ def _raise(
             # Number 0 sends over TCP: what UDP loses on loopback would not be ours to count.
             api.post("/v1/streams", job(feed, 0, farm.cameras[feed.name].url, None))
         num_cameras = min(wanted, len(feeds))
-        wanted = num_cameras + plan.step
+        wanted = num_cameras + (plan.step or 0)
         report(f"{num_cameras} cameras: starting")
         try:
             await_all(api, feeds[:num_cameras])
@@ -136,25 +156,38 @@ def _raise(
 
 
 def _measure(api: ApiClient, feeds: Sequence[Feed], farm: Farm, seconds: float) -> dict[str, Any]:
-    before = statistics(api, feeds)
-    cpu, began = cpu_seconds(os.getpid(), farm.pids), time.monotonic()
+    before, slot_before = statistics(api, feeds), _slot(api)
+    cpu, began = cpu_times(os.getpid(), farm.pids), time.monotonic()
     with GpuGauges() as gauges:
         time.sleep(seconds)
-    used, elapsed_s = cpu_seconds(os.getpid(), farm.pids), time.monotonic() - began
-    after = statistics(api, feeds)
-    slot = api.get("/v1/slots")["slots"][0]
+    used, elapsed_s = cpu_times(os.getpid(), farm.pids), time.monotonic() - began
+    after, slot = statistics(api, feeds), _slot(api)
     num_inferred = rate_fps(before, after, "inferred") * elapsed_s
+    names = {actor["pid"]: actor["name"] for actor in slot["details"]["actors"]}
     return {
         "cameras": len(feeds),
+        "seconds": round(elapsed_s, 1),
         "decoded_fps": round(rate_fps(before, after, "decoded"), 1),
         "inferred_fps": round(rate_fps(before, after, "inferred"), 1),
         "latency_ms": percentiles(before, after),
+        "stages_ms": stage_latencies(slot_before, slot),
         "lost": losses(before, after),
-        "cpu_us": _cpu_us(spent(cpu, used), slot, num_inferred),
+        "cpu_us": cpu_us_a_frame(spent(cpu, used), names, num_inferred),
         "gpu": gauges.medians,
         "engine": {k: slot[k] for k in ("batch_ms", "batch_fill", "utilisation", "batch_counts")},
         "decoders": decoders(after),
     }
+
+
+def _memory_mb() -> float | None:
+    with GpuGauges() as gauges:
+        time.sleep(_IDLE_S)
+    return gauges.medians.get("memory_mb")
+
+
+def _slot(api: ApiClient) -> Slot:
+    slot: Slot = api.get("/v1/slots")["slots"][0]
+    return slot
 
 
 def losses(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, int]:
@@ -165,18 +198,6 @@ def losses(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, int]:
             found[reason] = found.get(reason, 0) + num - a["dropped"].get(reason, 0)
         found["refused"] = found.get("refused", 0) + b["decode_errors"] - a["decode_errors"]
     return {reason: num for reason, num in found.items() if num}
-
-
-def _cpu_us(
-    seconds: Mapping[int, float], slot: Mapping[str, Any], num_frames: float
-) -> dict[str, float]:
-    """Processor time a frame: of each of the slot's actors, of the rest, of all."""
-    names = {actor["pid"]: actor["name"] for actor in slot["details"]["actors"]}
-    found: dict[str, float] = {}
-    for pid, spent_s in seconds.items():
-        name = names.get(pid, "rest")
-        found[name] = found.get(name, 0.0) + spent_s * US_PER_S / max(1, num_frames)
-    return {"all": round(sum(found.values()), 1), **{k: round(v, 1) for k, v in found.items()}}
 
 
 def decoders(streams: Sequence[Stats]) -> dict[str, int]:
