@@ -92,8 +92,14 @@ class LocalCluster:
                 if reply.status_code == 200:
                     return
                 answer = reply.text[:500]
+                self._tell_what_is_missing(reply)
             time.sleep(0.1)
         raise UnavailableError(f"not ready after {timeout_s:.0f} s: {answer}")
+
+    def _tell_what_is_missing(self, reply: httpx.Response) -> None:
+        """Say which slot is not ready and why: it may be building a plan, which takes minutes."""
+        with contextlib.suppress(ValueError, LookupError, TypeError):
+            self._report(f"loading the model: {reply.json()['errors'][0]['message']}")
 
     def _start(self, stack: contextlib.ExitStack) -> None:
         self._config = _with_port(self._config)
@@ -107,8 +113,7 @@ class LocalCluster:
         self._config = with_device(self._config, num_gpus_of_ray())
         self._report(f"starting the API and the slots ({self._config.slots.device})")
         stack.enter_context(_serving(self._config))
-        built = " (its plan is built first, once)" if is_on_gpu(self._config) else ""
-        self._report(f"loading the model{built}")
+        self._report("loading the model")
         self.wait_ready()
 
     def _start_redis(self, stack: contextlib.ExitStack) -> None:

@@ -9,7 +9,7 @@ from actors.inference.service import DeviceName, EngineOptions
 from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
 from cluster.machine import num_cores
 from engines.errors import ModelError
-from engines.spec import ModelSpec
+from engines.spec import ModelSpec, Precision
 from engines.spec_file import read_spec
 
 _MODELS = Path(engines.__file__).parent / "models"
@@ -23,7 +23,7 @@ def resolve_model(pipeline: PipelineSpec, device: DeviceName = "cpu") -> ModelSp
     Args:
         pipeline: What is wanted.
         device: What the slot runs on. The detector that ships is INT8 for a CPU; a GPU makes FP16
-            of its FP32 file.
+            of its FP32 file, unless the pipeline asks for INT8.
 
     Raises:
         ModelError: if the file cannot be used, or not there; names the field and the remedy.
@@ -48,6 +48,7 @@ def engine_options(pipeline: PipelineSpec, device: DeviceName = "cpu") -> Engine
     return EngineOptions(
         num_threads=pipeline.num_threads or max(1, num_cores() // 2),
         max_batch_size=pipeline.max_batch_size,
+        batch_sizes=pipeline.batch_sizes,
         max_queue_delay_s=pipeline.max_queue_delay_ms / 1e3,
         policy=pipeline.policy,
         device=device,
@@ -58,7 +59,8 @@ def engine_options(pipeline: PipelineSpec, device: DeviceName = "cpu") -> Engine
 def _path_of(pipeline: PipelineSpec, device: DeviceName) -> Path:
     if pipeline.model != BUILTIN_MODEL:
         return Path(pipeline.model)
-    return BUILTIN_SPEC if device == "cpu" else BUILTIN_GPU_SPEC
+    is_int8 = device == "cpu" or pipeline.precision is Precision.INT8
+    return BUILTIN_SPEC if is_int8 else BUILTIN_GPU_SPEC
 
 
 def _load(path: Path) -> ModelSpec:

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,7 @@ class EngineStatus:
         stages: How long frames took by stage, up to their detections.
         load_s: How long the last model took to load, with the import of what runs it, seconds;
             None before.
+        building: How far the plan of the last model is, while it is built; else empty.
         gpu: Address of its GPU on the PCI bus; empty on a CPU.
     """
 
@@ -60,6 +61,7 @@ class EngineStatus:
     ladder: LadderStatus | None = None
     stages: StageCounts = field(default_factory=dict)
     load_s: float | None = None
+    building: str = ""
     gpu: str = ""
 
 
@@ -80,6 +82,7 @@ class EngineActor:
         self._channel = ChannelServer(self._submit, "engine")
         self._service: InferenceService | None = None
         self._error = ""
+        self._building = ""
         self._load_s: float | None = None
         self._loading = threading.Lock()
 
@@ -114,6 +117,7 @@ class EngineActor:
             ladder=service.ladder() if service else None,
             stages=service.stages() if service else {},
             load_s=self._load_s,
+            building=self._building,
             gpu=self._gpu,
         )
 
@@ -137,13 +141,18 @@ class EngineActor:
         with self._loading:
             try:
                 began = time.monotonic()
-                engine = _loaded(spec, options)
+                engine = _loaded(spec, options, self._report)
                 self._load_s = time.monotonic() - began
                 self._serve_with(engine, options)
                 self._error = ""
             except EngineError as error:
                 logger.error("model %s: %s", spec.name, error)
                 self._error = str(error)
+            finally:
+                self._building = ""
+
+    def _report(self, what: str) -> None:
+        self._building = what
 
     def _serve_with(self, engine: Engine, options: EngineOptions) -> None:
         if self._service is not None:
@@ -180,7 +189,7 @@ def shard_of(stream: str, num_shards: int) -> int:
     return zlib.crc32(stream.encode()) % num_shards
 
 
-def _loaded(spec: ModelSpec, options: EngineOptions) -> Engine:
+def _loaded(spec: ModelSpec, options: EngineOptions, report: Callable[[str], None]) -> Engine:
     # Imported here, so that the slot, which only starts the actor, needs no backend.
     from engines.factory import Backend, create_engine
 
@@ -189,7 +198,9 @@ def _loaded(spec: ModelSpec, options: EngineOptions) -> Engine:
         backend=Backend.TENSORRT if options.device == "cuda" else Backend.ONNXRUNTIME,
         num_threads=options.num_threads,
         max_batch_size=options.max_batch_size,
+        batch_sizes=options.batch_sizes,
         precision=options.precision,
+        report=lambda progress: report(progress.sentence(spec.name)),
     )
     engine.load()
     return engine

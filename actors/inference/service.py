@@ -44,6 +44,7 @@ class EngineOptions:
     Attributes:
         num_threads: Of an engine on a CPU.
         max_batch_size: Pictures in one call; None for what suits the device.
+        batch_sizes: What TensorRT is built for; None for powers of two up to the largest.
         max_queue_delay_s: See ``SchedulerConfig``.
         policy: Who makes the batches: the scheduler with its degrade ladder, or a plain queue to
             measure against.
@@ -54,6 +55,7 @@ class EngineOptions:
 
     num_threads: int = 1
     max_batch_size: int | None = None
+    batch_sizes: tuple[int, ...] | None = None
     max_queue_delay_s: float = 0.005
     policy: PolicyName = "qos"
     device: DeviceName = "cpu"

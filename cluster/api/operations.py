@@ -84,6 +84,6 @@ def _readiness_fault(registry: Registry) -> FieldFault | None:
         return FieldFault("redis", str(error), "start Redis, or correct redis.url")
     if any(slot.state is SlotState.READY for slot in slots):
         return None
-    waiting = "; ".join(f"{s.name} is {s.state.value} {s.message}".strip() for s in slots)
+    waiting = "; ".join(f"{s.name} is {s.state.value}: {s.message}".rstrip(": ") for s in slots)
     message = waiting or "no slot is alive"
     return FieldFault("slots", message, "wait for a slot to load its model, or start one")

@@ -1,4 +1,4 @@
-"""``sightline model``: look at model files before they are used."""
+"""``sightline model``: look at model files before they are used, and build their plans."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Annotated
 import typer
 import yaml
 
+from cluster.cli import model_build
 from cluster.cli.output import JsonFlag, console, print_json
 from engines.inspection import load_spec
 
-app = typer.Typer(help="Look at model files before they are used.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep ``inspect`` a subcommand although it is the only one."""
+app = typer.Typer(
+    help="Look at model files before they are used, and build their plans for a GPU.",
+    no_args_is_help=True,
+)
+app.command()(model_build.build)
+app.command()(model_build.plans)
 
 
 @app.command()

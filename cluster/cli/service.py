@@ -22,7 +22,8 @@ from cluster.folders import make_private, state_dir
 from cluster.local import LocalCluster
 from cluster.stopping import Stop
 
-_START_TIMEOUT_S = 120.0
+_START_TIMEOUT_S = 1920.0
+"""Longer than ``LocalCluster`` waits for a plan that is built first; it ends by itself before."""
 _STOP_TIMEOUT_S = 60.0
 
 ConfigOption = Annotated[

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from engines.spec import Precision
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 BUILTIN_MODEL = "builtin"
+
+_BatchSize = Annotated[int, Field(ge=1, le=256)]
 
 
 class PipelineSpec(BaseModel):
@@ -37,6 +39,13 @@ class PipelineSpec(BaseModel):
         le=256,
         description="Pictures in one call of the model; without it 1 on a CPU, 32 on a GPU.",
     )
+    batch_sizes: tuple[_BatchSize, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=16,
+        description="What TensorRT is built for, as [1, 8, 32]; null takes the powers of two up to "
+        "max_batch_size. Fewer are built in less time, and a batch is padded to the next one.",
+    )
     max_queue_delay_ms: float = Field(
         5.0, ge=0, le=1000, description="Longest wait for a batch to fill, milliseconds."
     )
@@ -63,3 +72,16 @@ class PipelineSpec(BaseModel):
         if device in ("gpu", "cuda"):
             raise ValueError("a GPU is chosen for whole slots: set slots.device to cuda")
         return device
+
+    @field_validator("batch_sizes")
+    @classmethod
+    def _has_batches_of_one(cls, sizes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if sizes is not None and 1 not in sizes:
+            raise ValueError("has no 1: a lone picture must not wait for others, add it")
+        return None if sizes is None else tuple(sorted(set(sizes)))
+
+    @model_validator(mode="after")
+    def _has_one_largest_batch(self) -> PipelineSpec:
+        if self.batch_sizes is not None and self.max_batch_size is not None:
+            raise ValueError("batch_sizes says how large batches are: leave max_batch_size out")
+        return self

@@ -114,7 +114,7 @@ def test_it_is_ready_once_a_slot_is(api: ServedApi, http: httpx.Client) -> None:
     ready = http.get("/readyz")
     assert [answer.status_code for answer in (none, starting, ready)] == [503, 503, 200]
     assert none.json()["errors"][0]["field"] == "slots"
-    assert "s is starting loads" in starting.json()["detail"]
+    assert "s is starting: loads" in starting.json()["detail"]
     assert http.get("/healthz").json() == {"status": "ok"}
     api.registry.slots.remove("s")
 

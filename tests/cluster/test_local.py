@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from cluster.config import SightlineConfig
@@ -34,3 +38,32 @@ def test_they_wait_where_the_configuration_says(tmp_path: Path) -> None:
     config = SightlineConfig.model_validate({"redis": {"spool_dir": tmp_path}})
     with contextlib.ExitStack() as stack:
         assert started(config, None, stack) == tmp_path
+
+
+class SlowStart(BaseHTTPRequestHandler):
+    """An API whose slot builds a plan for two questions long."""
+
+    answers: Iterator[tuple[int, dict[str, object]]]
+
+    def do_GET(self) -> None:
+        status, document = next(self.answers)
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(document).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing, on a test's terminal."""
+
+
+def test_who_waits_for_the_first_model_is_told_that_its_plan_is_built() -> None:
+    says = [f"slot-a is starting: building the plan of traffic ({n} s)" for n in (1, 2)]
+    starting = [(503, {"errors": [{"field": "slots", "message": message}]}) for message in says]
+    answers = [(503, {"no": "problem document"}), *starting, (200, {})]
+    handler = type("Handler", (SlowStart,), {"answers": iter(answers)})
+    told: list[str] = []
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        config = SightlineConfig.model_validate({"api": {"port": server.server_port}})
+        LocalCluster(config, report=told.append).wait_ready()
+        server.shutdown()
+    assert told == [f"loading the model: {message}" for message in says]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from cluster.config import PipelineSpec
 from cluster.models import BUILTIN_SPEC, engine_options, resolve_model
 from engines.errors import ModelError
+from engines.spec import Precision
 from engines.spec_file import read_spec
 
 SPEC = """\
@@ -74,3 +77,32 @@ def test_an_engine_gets_what_the_pipeline_asks_for() -> None:
 def test_an_engine_gets_half_the_cores_where_the_pipeline_does_not_say() -> None:
     cores = len(os.sched_getaffinity(0))
     assert engine_options(PipelineSpec()).num_threads == max(1, cores // 2)
+
+
+def test_a_gpu_makes_its_own_precision_of_the_fp32_file_and_takes_int8_as_it_ships() -> None:
+    files = {
+        precision: resolve_model(PipelineSpec(precision=precision), "cuda").precision
+        for precision in (None, Precision.FP16, Precision.INT8)
+    }
+    fp32, int8 = Precision.FP32, Precision.INT8
+    assert files == {None: fp32, Precision.FP16: fp32, Precision.INT8: int8}
+
+
+def test_batch_sizes_of_a_pipeline_reach_the_engine_ascending_and_once() -> None:
+    pipeline = PipelineSpec(batch_sizes=(32, 1, 8, 8))
+    assert engine_options(pipeline, "cuda").batch_sizes == (1, 8, 32)
+    assert engine_options(PipelineSpec(), "cuda").batch_sizes is None
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ({"batch_sizes": []}, "at least 1 item"),
+        ({"batch_sizes": [2, 8]}, "has no 1"),
+        ({"batch_sizes": [1, 512]}, "less than or equal to 256"),
+        ({"batch_sizes": [1, 8], "max_batch_size": 8}, "leave max_batch_size out"),
+    ],
+)
+def test_batch_sizes_that_cannot_be_are_refused(words: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        PipelineSpec.model_validate(words)

@@ -236,6 +236,17 @@ def test_a_slot_whose_first_model_is_no_good_has_failed_and_says_why() -> None:
     assert (failed.state, failed.message) == (SlotState.FAILED, "labels: 3 for 4 classes")
 
 
+@pytest.mark.parametrize("error", ["", "labels: 3 for 4 classes"])
+def test_a_slot_says_that_it_builds_a_plan_and_for_how_long(error: str) -> None:
+    building = "building the plan of traffic (37 s)"
+    says = replace(engine(model="", error=error), building=building)
+    first = info(crew(says, ingests=(ingest(),), shards=(analytics(),)))
+    assert (first.state, first.message) == (SlotState.STARTING, building)
+    says = replace(engine(error=error), building=building)
+    next_one = info(crew(says, ingests=(ingest(),), shards=(analytics(),)))
+    assert (next_one.state, next_one.message) == (SlotState.READY, building)
+
+
 def test_a_slot_that_refused_a_new_model_goes_on_with_the_old_and_says_so() -> None:
     running = crew(engine(), ingests=(ingest(),), shards=(analytics(),))
     told = info(running, error="path: no such file")
