@@ -131,12 +131,14 @@ def slot_info(
 ) -> SlotInfo:
     """The slot as the registry shows it; ``error`` says why its pipeline cannot be served."""
     engine = crew.engine_status
-    message = error or (engine.error if engine else "")
-    state = SlotState.FAILED if message else SlotState.STARTING
+    building = engine.building if engine else ""
+    # While the next model is made ready, what was wrong with the one before is no news.
+    fault = error or (engine.error if engine and not building else "")
+    state = SlotState.FAILED if fault else SlotState.STARTING
     return SlotInfo(
         name=name,
         state=SlotState.READY if crew.ready else state,
-        message=message,
+        message=fault or building,
         node=socket.gethostname(),
         device=device,
         max_streams=max_streams,
