@@ -3,6 +3,7 @@
 ActorError
 ├── SourceError            a camera or file could not be opened or read; says whether to try again
 ├── SinkError              a sink refused or lost its server
+├── DecodeMeasurementError what a decoder does could not be measured
 └── StaleGenerationError   a caller speaks of a pool or session that has been replaced
 """
 
@@ -41,6 +42,24 @@ def _source_error(reason: str, message: str, permanent: bool) -> SourceError:
 
 class SinkError(ActorError):
     """A sink refused an event or lost its server."""
+
+
+class DecodeMeasurementError(ActorError):
+    """What a decoder does could not be measured.
+
+    Args:
+        decoder: ``cpu`` or ``nvdec``.
+        reason: For people.
+    """
+
+    def __init__(self, decoder: str, reason: str) -> None:
+        super().__init__(f"what {decoder} decodes cannot be measured: {reason or 'no answer'}")
+        self.decoder = decoder
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the fields when the error crosses a process."""
+        return DecodeMeasurementError, (self.decoder, self.reason)
 
 
 class StaleGenerationError(ActorError):

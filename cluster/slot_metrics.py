@@ -32,6 +32,18 @@ _GAUGES: dict[str, tuple[str, Callable[[SlotInfo], float]]] = {
         "Frames a second that the floors of a slot's streams ask for.",
         lambda slot: slot.floors_fps,
     ),
+    "sightline_slot_decode_mpx_per_second": (
+        "Mpx/s that a slot's decoder does, a picture counting 230,400 pixels more; 0 until known.",
+        lambda slot: slot.decode_mpx_s,
+    ),
+    "sightline_slot_decode_load_mpx_per_second": (
+        "Mpx/s that decoding a slot's streams takes.",
+        lambda slot: slot.decode_load_mpx_s,
+    ),
+    "sightline_slot_decode_ratio": (
+        "Load of a slot's decoder over what it does.",
+        lambda slot: slot.decode_ratio,
+    ),
     "sightline_slot_utilisation_ratio": (
         "Share of the last seconds in which a slot's engine inferred.",
         lambda slot: slot.utilisation,

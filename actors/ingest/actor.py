@@ -11,6 +11,7 @@ from ray.exceptions import RayError, RayTaskError
 from actors.channel import Channel, ChannelAddress
 from actors.errors import StaleGenerationError
 from actors.ingest.config import IngestConfig
+from actors.ingest.decode_cost import DecodeCapacity
 from actors.ingest.status import IngestStatus
 from actors.ledger import Ledger
 from actors.messages import Assignment, PoolLease, SubmitReply, SubmitRequest
@@ -63,6 +64,7 @@ class IngestActor:
         # Imported here, so that the slot, which only starts the actor, needs no codecs.
         from actors.ingest.fleet import Ingest
 
+        self._config = config or IngestConfig()
         self._ingest = Ingest(name, Ledger.attach(ledger_path), EngineActorLink(engine), config)
 
     def open_stream(self, assignment: Assignment) -> None:
@@ -82,6 +84,16 @@ class IngestActor:
         if self._ingest.has_lost_device():
             os._exit(1)  # CUDA is only clean again in a new process: Ray starts it
         return self._ingest.status()
+
+    def decode_capacity(self, num_cores: int) -> DecodeCapacity:
+        """See ``measuring.decode_capacity``; takes seconds where it is not known yet.
+
+        Raises:
+            DecodeMeasurementError: if it cannot be measured.
+        """
+        from actors.ingest.measuring import decode_capacity
+
+        return decode_capacity(self._config.decoder, num_cores)
 
     def stop(self) -> None:
         """Close all cameras and wait for their frames."""

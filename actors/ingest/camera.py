@@ -118,6 +118,7 @@ class Camera:
             session=self._number,
             generation=self.assignment.generation,
             degrade_step=self._outbox.steps.of(self.assignment.spec.id).step,
+            decode_lag_s=self.decode_lag_s(now),
         )
 
     def decode_lag_s(self, now: float) -> float:

@@ -95,6 +95,7 @@ class Ingest:
             is_attached=self._feeder.is_attached,
             num_free_slots=len(self._outbox.slot_use().free),
             streams=streams,
+            cpu_s=time.process_time(),
         )
 
     def has_lost_device(self) -> bool:

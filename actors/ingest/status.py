@@ -23,6 +23,7 @@ class StreamStatus:
         session: Number of the current or last source session; 0 before the first.
         generation: Version of the spec that is in force.
         degrade_step: What the engine's degrade ladder takes from it.
+        decode_lag_s: How far it is behind for want of processor time, seconds.
     """
 
     stream: str
@@ -35,6 +36,7 @@ class StreamStatus:
     session: int
     generation: int
     degrade_step: DegradeStep = DegradeStep.NONE
+    decode_lag_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class IngestStatus:
         is_attached: Whether it has a lease of an engine's pool.
         num_free_slots: Slots of that lease which are free.
         streams: One entry for each stream that it was given.
+        cpu_s: Processor time that its process has used so far, seconds.
     """
 
     name: str
@@ -54,3 +57,4 @@ class IngestStatus:
     is_attached: bool
     num_free_slots: int
     streams: tuple[StreamStatus, ...]
+    cpu_s: float = 0.0

@@ -1,10 +1,11 @@
-"""What a stream asks of the slots, against what they measured: its deadline and its floor."""
+"""What a stream asks of the slots, against what they measured: deadline, floor and decoding."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from actors.ingest.decode_cost import ASSUMED_MPX_S
 from actors.specs import StreamSpec
 from cluster.errors import CapacityError, FieldFault, InvalidError
 from cluster.registry import Registry, SlotInfo, SlotState, StreamRecord
@@ -17,19 +18,23 @@ def require_admissible(registry: Registry, spec: StreamSpec, before: StreamSpec 
 
     Raises:
         InvalidError: The deadline is shorter than one batch.
-        CapacityError: The floors of all streams are more than all slots can infer.
+        CapacityError: The floors of all streams are more than all slots can infer, or the stream
+            more than they can still decode.
     """
     ran = before is not None and before.enabled and before.pipeline == spec.pipeline
     was = before if ran else None
     is_tighter = was is None or _deadline_ms(spec) < _deadline_ms(was)
     is_higher = was is None or spec.floor_fps > was.floor_fps
-    if not spec.enabled or not (is_tighter or is_higher):
+    is_other = was is None or was.url != spec.url
+    if not spec.enabled or not (is_tighter or is_higher or is_other):
         return
     slots = _ready(registry.slots.all().values(), spec.pipeline)
     if is_tighter:
         _require_deadline(spec, slots)
     if is_higher:
         _require_floor(spec, slots, registry)
+    if is_other:
+        _require_decoding(spec, before, slots, registry)
 
 
 def _ready(slots: Iterable[SlotInfo], pipeline: str) -> list[SlotInfo]:
@@ -88,3 +93,41 @@ def _remedy(room_fps: float) -> str:
     most = math.floor(room_fps * 10) / 10
     here = f"give min_fps or max_fps of at most {most:g}, or " if most > 0 else ""
     return f"{here}lower min_fps of other streams, disable one, or add a slot"
+
+
+def _require_decoding(
+    spec: StreamSpec, before: StreamSpec | None, slots: Sequence[SlotInfo], registry: Registry
+) -> None:
+    """Streams whose source no slot knows yet count as nothing here; the slots take them one by one.
+
+    Only the new one counts as what streams are taken for, unless it was decoded lately.
+    """
+    if not slots or any(slot.decode_admission_mpx_s <= 0 for slot in slots):
+        return
+    last = registry.leases.statuses([spec.id]).get(spec.id) if before is not None else None
+    lately = None if last is None else last.decode_mpx_s
+    is_same = before is not None and before.url == spec.url
+    mpx_s = lately if is_same and lately is not None else ASSUMED_MPX_S
+    freed = (lately or 0.0) if before is not None and before.enabled else 0.0
+    load = max(0.0, sum(slot.decode_load_mpx_s for slot in slots) - freed)
+    limit = sum(slot.decode_admission_mpx_s for slot in slots)
+    if load + mpx_s > limit:
+        raise _cannot_decode(spec, mpx_s, load, slots)
+
+
+def _cannot_decode(
+    spec: StreamSpec, mpx_s: float, load: float, slots: Sequence[SlotInfo]
+) -> CapacityError:
+    limit = sum(slot.decode_admission_mpx_s for slot in slots)
+    measured = sum(slot.decode_mpx_s for slot in slots)
+    about = ", as 1080p at 25 frames/s until it is known" if mpx_s == ASSUMED_MPX_S else ""
+    return CapacityError(
+        f"no room to decode stream '{spec.id}'",
+        FieldFault(
+            "url",
+            f"decoding it takes {mpx_s:.1f} Mpx/s{about}; the ready slots do {measured:.1f}, take "
+            f"streams up to {limit:.1f} and have {load:.1f}",
+            "disable a stream, give cameras' sub-streams (a smaller picture, fewer frames a "
+            "second), or add cores or a slot",
+        ),
+    )

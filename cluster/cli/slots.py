@@ -9,7 +9,19 @@ from rich.table import Table
 from cluster.cli.output import ApiOption, JsonFlag, console, print_json
 from cluster.client import ApiClient
 
-_COLUMNS = ("slot", "state", "model", "streams", "fps", "use", "waiting", "batch", "ladder")
+_COLUMNS = (
+    "slot",
+    "state",
+    "model",
+    "streams",
+    "fps",
+    "use",
+    "1080p fps",
+    "decoding",
+    "waiting",
+    "batch",
+    "ladder",
+)
 _GPU_COLUMNS = ("SM", "NVDEC", "GPU memory")
 
 
@@ -44,6 +56,8 @@ def _cells(slot: dict[str, Any]) -> tuple[str, ...]:
         f"{slot['num_streams']}/{slot['max_streams']}",
         f"{slot['capacity_fps']:.0f}" if slot["capacity_fps"] else "?",
         f"{slot['utilisation']:.0%}",
+        f"{slot['decode_1080p_fps']:.0f}" if slot["decode_1080p_fps"] else "?",
+        f"{slot['decode_ratio']:.0%}" if slot["decode_1080p_fps"] else "?",
         str(slot["num_waiting"]),
         f"{slot['batch_fill']:.2f}",
         slot["ladder"]["name"] if slot["ladder"]["rung"] else "-",

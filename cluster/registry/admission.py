@@ -1,55 +1,124 @@
-"""Whether the floors of streams fit into what a slot's engine infers. Pure.
+"""Whether streams fit into what a slot can do, on two axes: its engine and its decoder. Pure.
 
-A floor is a promise, so floors are admitted up to nine tenths of the measured capacity; the rest
-takes up the noise of the measurement and the costs of batches that are not full.
+A floor is a promise, so floors are admitted up to nine tenths of what the engine was measured to
+do; the rest takes up the noise of the measurement and the costs of batches that are not full.
+
+Decoding is no promise but a bound above which every stream is late. It is counted as if nothing
+else ran: on a CPU the engine's share of the cores is not subtracted, since it gives way by itself.
+What decoders were measured to do is stretched by a margin, so that a clip that is harder than the
+cameras' pictures refuses none of them; on a CPU that differs more than on a GPU.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from actors.ingest.decode_cost import ASSUMED_MPX_S
 from cluster.registry.records import StreamRecord
 
 HEADROOM = 0.9
 _CLEARLY_OVER = 1.1
+_DECODE_MARGIN = {"cpu": 1.25, "nvdec": 1.1}
+_INFINITE = float("inf")
 
 
-def room_fps(capacity_fps: float, floors_fps: float) -> float:
-    """Floors that still fit beside those of ``floors_fps``; infinite while nothing is measured.
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """A figure on each axis: what streams need, what a slot has, or what is left of it.
+
+    Attributes:
+        infer_fps: Frames a second of the engine; of a stream its floor.
+        decode_mpx_s: Of the decoder, Mpx/s.
+    """
+
+    infer_fps: float = 0.0
+    decode_mpx_s: float = 0.0
+
+    def __add__(self, other: Axes) -> Axes:
+        return Axes(self.infer_fps + other.infer_fps, self.decode_mpx_s + other.decode_mpx_s)
+
+    def __sub__(self, other: Axes) -> Axes:
+        return Axes(self.infer_fps - other.infer_fps, self.decode_mpx_s - other.decode_mpx_s)
+
+    def fits(self, room: Axes) -> bool:
+        """Whether it is no more than this, on both axes."""
+        return self.infer_fps <= room.infer_fps and self.decode_mpx_s <= room.decode_mpx_s
+
+
+NOTHING = Axes()
+"""Also a slot of which nothing is measured yet; it refuses nothing."""
+
+
+def decode_limit_mpx_s(decoder: str, measured_mpx_s: float) -> float:
+    """How much decoding a slot takes, Mpx/s; 0 while nothing is measured.
 
     Args:
-        capacity_fps: Frames a second that the engine infers; 0 while that is unknown.
-        floors_fps: Sum of the floors that it holds.
+        decoder: ``cpu`` or ``nvdec``.
+        measured_mpx_s: What it was measured to do.
     """
-    return max(0.0, capacity_fps * HEADROOM - floors_fps) if capacity_fps > 0 else float("inf")
+    return measured_mpx_s * _DECODE_MARGIN.get(decoder, 1.0)
 
 
-def is_overcommitted(capacity_fps: float, floors_fps: float) -> bool:
-    """Whether the floors are clearly above the capacity.
-
-    Between this and the headroom lies a band in which a slot neither takes nor gives up streams:
-    a capacity that moves by less than a fifth changes nothing.
-    """
-    return capacity_fps > 0 and floors_fps > capacity_fps * _CLEARLY_OVER
-
-
-def fitting(records: Mapping[str, StreamRecord], streams: Iterable[str], room: float) -> list[str]:
-    """Those of the streams whose floors fit together, first come first; others are passed over.
+def need_of(record: StreamRecord, decode_mpx_s: float | None) -> Axes:
+    """What a stream asks of its slot.
 
     Args:
-        records: The streams' jobs by id.
+        record: Its job.
+        decode_mpx_s: What decoding it takes; None while its source is not known.
+    """
+    decoding = ASSUMED_MPX_S if decode_mpx_s is None else decode_mpx_s
+    return Axes(record.spec.floor_fps, decoding)
+
+
+def room(capacity: Axes, taken: Axes) -> Axes:
+    """What is left; infinite on an axis that is not measured yet.
+
+    Args:
+        capacity: What the slot has: what its engine infers, and the limit of its decoding.
+        taken: What the streams need that it holds.
+    """
+    left = Axes(capacity.infer_fps * HEADROOM, capacity.decode_mpx_s) - taken
+    return Axes(
+        max(0.0, left.infer_fps) if capacity.infer_fps > 0 else _INFINITE,
+        max(0.0, left.decode_mpx_s) if capacity.decode_mpx_s > 0 else _INFINITE,
+    )
+
+
+def too_much(capacity: Axes, taken: Axes) -> Axes | None:
+    """The room that held streams must be brought into; None where none need go.
+
+    They need where an axis is clearly overcommitted. Between this and what is admitted lies a band
+    in which a slot neither takes nor gives up streams: a capacity that moves by less than a fifth
+    changes nothing. An axis that is not overcommitted limits nobody.
+    """
+    left = room(capacity, NOTHING)
+    engine = 0 < capacity.infer_fps * _CLEARLY_OVER < taken.infer_fps
+    decoder = 0 < capacity.decode_mpx_s * _CLEARLY_OVER < taken.decode_mpx_s
+    if not engine and not decoder:
+        return None
+    return Axes(
+        left.infer_fps if engine else _INFINITE,
+        left.decode_mpx_s if decoder else _INFINITE,
+    )
+
+
+def fitting(needs: Mapping[str, Axes], streams: Iterable[str], left: Axes) -> list[str]:
+    """Those of the streams that fit together, first come first; others are passed over.
+
+    Args:
+        needs: What each stream asks for, by id.
         streams: Ids, the most important first.
-        room: Frames a second for their floors.
+        left: Room for them.
     """
     taken = []
     for stream in streams:
-        floor = records[stream].spec.floor_fps
-        if floor <= room:
+        if needs[stream].fits(left):
             taken.append(stream)
-            room -= floor
+            left -= needs[stream]
     return taken
 
 
-def floors_of(records: Iterable[StreamRecord]) -> float:
-    """Sum of the floors, frames a second."""
-    return sum(record.spec.floor_fps for record in records)
+def total(needs: Iterable[Axes]) -> Axes:
+    """All of them together."""
+    return sum(needs, NOTHING)

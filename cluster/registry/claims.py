@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from actors.specs import QosClass
-from cluster.registry.admission import fitting, floors_of, is_overcommitted, room_fps
+from cluster.registry.admission import NOTHING, Axes, fitting, need_of, room, too_much, total
 from cluster.registry.records import Lease, StreamRecord
 
 _RANK = {qos: rank for rank, qos in enumerate(QosClass)}
+_UNKNOWN: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,17 @@ def plan_claims(
     slot: str,
     max_streams: int,
     pipelines: Collection[str] | None = None,
-    capacity_fps: float = 0.0,
+    capacity: Axes = NOTHING,
+    decode_mpx_s: Mapping[str, float] = _UNKNOWN,
 ) -> Claims:
     """Decide what a slot claims and releases.
 
     A slot never takes a stream from another, and keeps what it has as long as it may: only
     streams that are disabled, deleted, of a pipeline that it does not serve or above its
-    capacity are given up. A stream is claimed if its floor fits beside those that are held, by
-    class and then by id; one that does not fit makes none of the others wait. What is held is
-    given up only where the floors are clearly above the capacity (``is_overcommitted``).
+    capacity are given up. A stream is claimed if its floor and its decoding fit beside those that
+    are held, by class and then by id; one that does not fit makes none of the others wait. What is
+    held is given up only where it is clearly above the capacity (``too_much``), of a class those
+    first that came last.
 
     Args:
         desired: All desired streams by id.
@@ -42,7 +45,9 @@ def plan_claims(
         slot: Name of the slot that asks.
         max_streams: How many streams it can hold.
         pipelines: Pipelines that it serves; None for all.
-        capacity_fps: Frames a second that it infers; 0 while that is unknown: no floor is refused.
+        capacity: What its engine infers and what its decoder takes; 0 on an axis while that is
+            unknown: nothing is refused for it.
+        decode_mpx_s: What decoding takes by stream; those left out are not known yet.
     """
     wanted = {
         stream: record
@@ -50,24 +55,25 @@ def plan_claims(
         if record.spec.enabled and (pipelines is None or record.spec.pipeline in pipelines)
     }
     held = [stream for stream, lease in leases.items() if lease.slot == slot]
-    kept = _kept(wanted, held, capacity_fps)[:max_streams]
-    room = room_fps(capacity_fps, floors_of(wanted[stream] for stream in kept))
-    free = _by_importance(wanted, (stream for stream in wanted if stream not in leases))
+    needs = {stream: need_of(record, decode_mpx_s.get(stream)) for stream, record in wanted.items()}
+    # Nothing is given up for what is only assumed.
+    sure = {stream: need_of(wanted[stream], decode_mpx_s.get(stream, 0.0)) for stream in wanted}
+    by_age = sorted((s for s in held if s in wanted), key=lambda stream: leases[stream].token)
+    kept = _kept(_by_class(wanted, by_age), sure, capacity)[:max_streams]
+    left = room(capacity, total(needs[stream] for stream in kept))
+    free = _by_class(wanted, sorted(stream for stream in wanted if stream not in leases))
     return Claims(
-        claim=tuple(fitting(wanted, free, room)[: max(0, max_streams - len(kept))]),
+        claim=tuple(fitting(needs, free, left)[: max(0, max_streams - len(kept))]),
         release=tuple(sorted(set(held) - set(kept))),
     )
 
 
-def _kept(
-    wanted: Mapping[str, StreamRecord], held: Iterable[str], capacity_fps: float
-) -> list[str]:
+def _kept(held: list[str], needs: Mapping[str, Axes], capacity: Axes) -> list[str]:
     """What may stay; once streams must go, so many go that others need not follow at once."""
-    kept = _by_importance(wanted, (stream for stream in held if stream in wanted))
-    if not is_overcommitted(capacity_fps, floors_of(wanted[stream] for stream in kept)):
-        return kept
-    return fitting(wanted, kept, room_fps(capacity_fps, 0.0))
+    limit = too_much(capacity, total(needs[stream] for stream in held))
+    return held if limit is None else fitting(needs, held, limit)
 
 
-def _by_importance(wanted: Mapping[str, StreamRecord], streams: Iterable[str]) -> list[str]:
-    return sorted(streams, key=lambda stream: (_RANK[wanted[stream].spec.qos.class_name], stream))
+def _by_class(wanted: Mapping[str, StreamRecord], streams: Iterable[str]) -> list[str]:
+    """The most important class first; within a class as they come."""
+    return sorted(streams, key=lambda stream: _RANK[wanted[stream].spec.qos.class_name])

@@ -135,6 +135,22 @@ class SlotInfo(_Record):
         0.0, description="What one frame costs, a batch of its own, in ms; 0 until it is known."
     )
     floors_fps: float = Field(0.0, description="Sum of the floors of the streams that it holds.")
+    decoder: str = Field("", description="What decodes: cpu, nvdec; empty until it is known.")
+    decode_mpx_s: float = Field(
+        0.0,
+        description="What its decoder does, in Mpx/s: measured at the start, on a CPU then by what "
+        "its streams cost; a picture counts its pixels and 230,400 more. 0 until it is known.",
+    )
+    decode_1080p_fps: float = Field(
+        0.0, description="The same in frames a second of 1920x1080; 1080p25 takes 57.6 Mpx/s."
+    )
+    decode_admission_mpx_s: float = Field(
+        0.0, description="Up to which it takes streams: that and a margin; 0 until it is known."
+    )
+    decode_load_mpx_s: float = Field(
+        0.0, description="What decoding its streams takes, of those whose source is known."
+    )
+    decode_ratio: float = Field(0.0, description="That load over what the decoder does.")
     utilisation: float = Field(0.0, description="Share of the last seconds that it inferred.")
     num_waiting: int = Field(0, description="Frames that wait for a batch.")
     batch_fill: float = Field(0.0, description="Frames in a batch, on average.")
@@ -229,6 +245,11 @@ class StreamStatus(_Record):
         0.0, description="Of these, how many it would have inferred: whole and within max_fps."
     )
     inferred_fps: float = Field(0.0, description="Of these, how many were.")
+    decode_mpx_s: float | None = Field(
+        None,
+        description="What decoding it takes, in Mpx/s, at the rate of its source; null until that "
+        "is known.",
+    )
     queue_age_ms: float | None = Field(
         None, description="How long its waiting frame has waited; null where none waits."
     )

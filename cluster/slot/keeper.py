@@ -10,7 +10,8 @@ from typing import Any
 import ray
 
 from actors.ledger import Ledger
-from cluster.registry import Registry, StreamRecord, StreamStatus, plan_claims
+from cluster.registry import Lease, Registry, StreamRecord, StreamStatus, plan_claims
+from cluster.registry.admission import NOTHING, Axes
 from cluster.slot.changes import StateWatch
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holdings
@@ -67,16 +68,22 @@ class StreamKeeper:
             logger.warning("%s: the lease is lost", stream)
         self._close_all(lost)
 
-    def sync(self, capacity_fps: float = 0.0) -> None:
+    def sync(self, capacity: Axes = NOTHING) -> None:
         """Compare what is desired with what is held, and do what is to be done.
 
         Args:
-            capacity_fps: Frames a second that the slot infers; 0 while that is unknown.
+            capacity: What the slot has on each axis; 0 while that is unknown.
         """
         desired = self._registry.streams.all()
         leases = self._registry.leases.lookup(desired)
         claims = plan_claims(
-            desired, leases, self._name, self._max_streams, (PIPELINE,), capacity_fps
+            desired,
+            leases,
+            self._name,
+            self._max_streams,
+            (PIPELINE,),
+            capacity,
+            self._decode_costs(desired, leases) if capacity.decode_mpx_s > 0 else {},
         )
         gone = {stream for stream, _ in self._holdings.items() if stream not in desired}
         self._deleted |= gone
@@ -100,6 +107,11 @@ class StreamKeeper:
         self._tell_changes(statuses, now)
         self._publish(statuses)
 
+    @property
+    def decode_load_mpx_s(self) -> float:
+        """What decoding the held streams takes; those whose source is not known yet left out."""
+        return sum(self._statuses.decode_costs.values())
+
     def close_all(self) -> None:
         """Begin to end every stream."""
         self._close_all(stream for stream, _ in self._holdings.items())
@@ -107,6 +119,21 @@ class StreamKeeper:
     def abandon(self) -> None:
         """Give up the leases of what could not be ended in time."""
         self._registry.leases.release(self._name, self._holdings.tokens())
+
+    def _decode_costs(
+        self, desired: Mapping[str, StreamRecord], leases: Mapping[str, Lease]
+    ) -> dict[str, float]:
+        """What decoding takes, Mpx/s: of free streams as the last slot that had them found it.
+
+        A spec that has changed since may name another source.
+        """
+        last = self._registry.leases.statuses([s for s in desired if s not in leases])
+        known = {
+            stream: status.decode_mpx_s
+            for stream, status in last.items()
+            if status.decode_mpx_s is not None and status.generation == desired[stream].generation
+        }
+        return known | self._statuses.decode_costs
 
     def _claim(self, streams: Iterable[str], desired: Mapping[str, StreamRecord]) -> None:
         """Claim what there is room for: a stream that is closing keeps its place until it ends."""

@@ -49,6 +49,12 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
     )
 
 
+def decode_cores(config: SightlineConfig) -> int:
+    """Cores on which a slot's streams may be decoded: those that it reserves, else all."""
+    reserved = None if is_on_gpu(config) else config.slots.num_cpus
+    return num_cores() if reserved is None else min(num_cores(), max(1, math.floor(reserved)))
+
+
 def _num_ingests(on_gpu: bool) -> int:
     """Half the cores; on a GPU up to eight, where one H200's decoders are full.
 

@@ -31,6 +31,7 @@ from cluster.registry import (
 from cluster.slot.capacity import Capacity
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
+from cluster.slot.decode_axis import DecodeAxis
 from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.rates import Rates
 
@@ -76,6 +77,7 @@ class StreamNews:
         queue_age_ms: How long its waiting frame has waited; None where none waits.
         last_event: The newest event, as fields.
         was_seen: Whether its camera has been seen since the stream was claimed.
+        decode_mpx_s: What decoding it takes; None while that is not known.
     """
 
     camera: CameraStatus | None
@@ -84,6 +86,7 @@ class StreamNews:
     queue_age_ms: float | None = None
     last_event: Mapping[str, Any] | None = None
     was_seen: bool = True
+    decode_mpx_s: float | None = None
 
 
 def stream_status(holding: Holding, news: StreamNews, slot: str) -> StreamStatus:
@@ -108,6 +111,7 @@ def stream_status(holding: Holding, news: StreamNews, slot: str) -> StreamStatus
         fps=round(camera.fps, 2) if camera else 0.0,
         offered_fps=round(news.rates.offered, 2),
         inferred_fps=round(news.rates.inferred, 2),
+        decode_mpx_s=None if news.decode_mpx_s is None else round(news.decode_mpx_s, 2),
         queue_age_ms=news.queue_age_ms,
         source=_source(camera),
         session=camera.session if camera else 0,
@@ -128,8 +132,22 @@ def slot_info(
     started_at: float,
     device: str = "cpu",
     gpu: GpuLoad | None = None,
+    decoding: Mapping[str, Any] | None = None,
 ) -> SlotInfo:
-    """The slot as the registry shows it; ``error`` says why its pipeline cannot be served."""
+    """The slot as the registry shows it.
+
+    Args:
+        name: The slot's.
+        crew: Its actors.
+        holdings: Its streams.
+        capacity: What its engine does.
+        max_streams: How many streams it may hold.
+        error: Why its pipeline cannot be served; empty where it can.
+        started_at: UTC, seconds since 1970.
+        device: ``cpu`` or ``cuda``.
+        gpu: Gauges of its GPU.
+        decoding: ``decode_fields``.
+    """
     engine = crew.engine_status
     building = engine.building if engine else ""
     # While the next model is made ready, what was wrong with the one before is no news.
@@ -153,8 +171,21 @@ def slot_info(
         gpu=gpu,
         details=_processes(crew),
         stages=_stages(crew),
+        **(decoding or {}),
         **_load(engine),
     )
+
+
+def decode_fields(axis: DecodeAxis, load_mpx_s: float) -> dict[str, Any]:
+    """The slot's decoding, as fields of SlotInfo."""
+    return {
+        "decoder": axis.decoder,
+        "decode_mpx_s": axis.mpx_s,
+        "decode_1080p_fps": axis.full_hd_fps,
+        "decode_admission_mpx_s": axis.limit_mpx_s,
+        "decode_load_mpx_s": round(load_mpx_s, 1),
+        "decode_ratio": round(load_mpx_s / axis.mpx_s, 3) if axis.mpx_s else 0.0,
+    }
 
 
 def _load(engine: EngineStatus | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from actors.ingest.status import StreamStatus as CameraStatus
 from actors.ledger import Ledger
 from cluster.registry import StreamStatus
 from cluster.slot.crew import Crew
+from cluster.slot.decode_load import DecodeMeter
 from cluster.slot.holdings import Holdings
 from cluster.slot.rates import RateMeter
 from cluster.slot.report import (
@@ -36,6 +37,7 @@ class Statuses:
         self._holdings = holdings
         self._last_seen: dict[str, CameraStatus] = {}
         self._meters: dict[str, RateMeter] = {}
+        self._decoding: dict[str, DecodeMeter] = {}
 
     def of(self, streams: Iterable[str], now: float) -> dict[str, StreamStatus]:
         """The status of these streams, which are held; ``now`` in seconds, never going back."""
@@ -53,14 +55,28 @@ class Statuses:
                 queue_age_ms=ages.get(stream),
                 last_event=events.get(stream),
                 was_seen=stream in self._last_seen,
+                decode_mpx_s=self._decode_mpx_s(stream, cameras.get(stream), now),
             )
             statuses[stream] = stream_status(holding, news, self._name)
         return statuses
+
+    @property
+    def decode_costs(self) -> dict[str, float]:
+        """What decoding each stream takes, Mpx/s; streams of which that is not known left out."""
+        costs = {stream: meter.mpx_s for stream, meter in self._decoding.items()}
+        return {stream: mpx_s for stream, mpx_s in costs.items() if mpx_s is not None}
 
     def forget(self, stream: str) -> None:
         """The stream was let go."""
         self._last_seen.pop(stream, None)
         self._meters.pop(stream, None)
+        self._decoding.pop(stream, None)
+
+    def _decode_mpx_s(self, stream: str, camera: CameraStatus | None, now: float) -> float | None:
+        meter = self._decoding.setdefault(stream, DecodeMeter())
+        if camera is not None:
+            meter.observe(camera, now)
+        return meter.mpx_s
 
     def _camera(self, stream: str, camera: CameraStatus | None) -> CameraStatus | None:
         """A camera that was closed is still shown as it was last seen, until it is let go."""

@@ -14,12 +14,14 @@ from cluster.errors import UnavailableError
 from cluster.models import engine_options, resolve_model
 from cluster.nvml import GpuWatch
 from cluster.registry import Registry, WakeUp
+from cluster.registry.admission import Axes
 from cluster.slot.capacity import Capacity
 from cluster.slot.crew import Crew
+from cluster.slot.decode_axis import DecodeAxis
 from cluster.slot.holdings import Holdings
 from cluster.slot.keeper import PIPELINE, StreamKeeper
-from cluster.slot.plan import crew_config
-from cluster.slot.report import slot_info
+from cluster.slot.plan import crew_config, decode_cores
+from cluster.slot.report import decode_fields, slot_info
 from engines.errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class SlotWorker:
             ttl_ms=self._ttl_ms,
         )
         self._capacity = Capacity()
+        self._decoding = DecodeAxis(decode_cores(config))
         self._gpu = GpuWatch()
         self._pipeline_generation = 0
         self._model_error = ""
@@ -106,12 +109,17 @@ class SlotWorker:
         if self._is_due("sync", now, _SYNC_EVERY_S):
             self._follow_pipeline()
             if self._crew.ready:
-                self._keeper.sync(self._capacity.admission_fps)
+                self._keeper.sync(self._admitted())
         self._keeper.finish_closing()
         if self._is_due("publish", now, _PUBLISH_EVERY_S):
             self._capacity.observe(self._crew.engine_status, now)
+            self._decoding.follow(self._crew.ingests, now)
             self._publish()
             self._keeper.publish(now)
+
+    def _admitted(self) -> Axes:
+        """Up to what streams are taken, on each axis."""
+        return Axes(self._capacity.admission_fps, self._decoding.limit_mpx_s)
 
     def _wait(self) -> None:
         if self._wake is None:
@@ -151,6 +159,7 @@ class SlotWorker:
             error=self._model_error,
             started_at=self._started_at,
             gpu=self._gpu.newest,
+            decoding=decode_fields(self._decoding, self._keeper.decode_load_mpx_s),
         )
         self._registry.slots.publish(info, self._ttl_ms)
 

@@ -11,7 +11,7 @@ import pytest
 
 from cluster.config import PipelineSpec
 from cluster.registry import SlotState
-from tests.cluster.builders import ServedApi, served_api, slot_info
+from tests.cluster.builders import ServedApi, served_api, slot_info, stream_status
 
 TTL_MS = 60_000
 NAMES = (f"cam{number}" for number in itertools.count())
@@ -183,4 +183,79 @@ def test_a_stream_whose_floor_fits_on_no_slot_waits_with_the_figures(
     )
     assert "add a slot" in status["message"]
     publish(api, num_streams=8, floors_fps=64.0)
+    assert http.get(path).json()["status"]["reason"] == "unclaimed"
+
+
+DECODES = {"decoder": "cpu", "decode_mpx_s": 400.0, "decode_admission_mpx_s": 500.0}
+
+
+def test_a_stream_that_cannot_be_decoded_is_refused_with_the_figures_and_the_remedy(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    publish(api, **DECODES, decode_load_mpx_s=442.3)
+    added(http)
+    publish(api, **DECODES, decode_load_mpx_s=442.5)
+    answer = post(http, qos={"min_fps": 0})
+    assert fault(answer, 409) == {
+        "field": "url",
+        "message": "decoding it takes 57.6 Mpx/s, as 1080p at 25 frames/s until it is known; the "
+        "ready slots do 400.0, take streams up to 500.0 and have 442.5",
+        "remedy": "disable a stream, give cameras' sub-streams (a smaller picture, fewer frames a "
+        "second), or add cores or a slot",
+    }
+    assert "rtsp://" not in answer.text
+    added(http, enabled=False)
+    publish(api, "s2", **DECODES)
+    added(http)
+
+
+def test_decoding_refuses_nothing_before_every_slot_has_measured_it(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    publish(api, **DECODES, decode_load_mpx_s=900.0)
+    publish(api, "s2")
+    added(http)
+
+
+def test_many_streams_may_be_added_before_the_first_is_known(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    publish(api, **DECODES)
+    for _ in range(20):
+        added(http)
+
+
+def test_a_change_is_held_to_its_decoding_only_where_the_source_is_another(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    publish(api, **DECODES, decode_load_mpx_s=300.0)
+    path = added(http)
+    stream = path.rpartition("/")[2]
+    token = api.registry.leases.claim("s1", [stream], TTL_MS)[stream]
+    status = stream_status("s1", token, decode_mpx_s=11.5)
+    api.registry.leases.publish_status(stream, token, status, TTL_MS)
+    publish(api, **DECODES, decode_load_mpx_s=470.0)
+    assert http.patch(path, json={"name": "North gate"}).status_code == 200
+    refused = fault(http.patch(path, json={"url": "rtsp://h/main"}), 409)
+    assert "takes 57.6 Mpx/s" in refused["message"]
+    assert refused["message"].endswith("and have 458.5")
+    assert http.patch(path, json={"enabled": False}).status_code == 200
+    publish(api, **DECODES, decode_load_mpx_s=485.0)
+    assert http.patch(path, json={"enabled": True}).status_code == 200
+    publish(api, **DECODES, decode_load_mpx_s=440.0)
+    assert http.patch(path, json={"url": "rtsp://h/main"}).status_code == 200
+
+
+def test_a_stream_that_no_slot_can_decode_waits_with_the_figures(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    path = added(http)
+    publish(api, **DECODES, decode_load_mpx_s=480.0)
+    status = http.get(path).json()["status"]
+    assert (status["state"], status["reason"]) == ("pending", "decoding")
+    assert status["message"].startswith(
+        "decoding it takes 57.6 Mpx/s, slot s1 takes streams up to 500.0 and has 480.0: "
+    )
+    assert "sub-stream" in status["message"]
+    publish(api, **DECODES, decode_load_mpx_s=400.0)
     assert http.get(path).json()["status"]["reason"] == "unclaimed"

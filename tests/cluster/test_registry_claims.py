@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.ingest.decode_cost import ASSUMED_MPX_S
 from actors.specs import QosClass
 from cluster.registry import Lease, StreamRecord, plan_claims
-from cluster.registry.admission import HEADROOM, floors_of
+from cluster.registry.admission import HEADROOM, Axes, fitting, room, too_much, total
 from tests.cluster.builders import stream_record
 
 RANK = list(QosClass)
@@ -78,10 +79,10 @@ def test_a_plan_that_was_carried_out_leaves_nothing_to_do(
     world: tuple[dict[str, StreamRecord], dict[str, Lease]], max_streams: int, capacity_fps: float
 ) -> None:
     desired, leases = world
-    plan = plan_claims(desired, leases, "a", max_streams, None, capacity_fps)
+    plan = plan_claims(desired, leases, "a", max_streams, None, Axes(capacity_fps))
     after = {stream: lease for stream, lease in leases.items() if stream not in plan.release}
     after |= {stream: Lease("a", 100) for stream in plan.claim}
-    again = plan_claims(desired, after, "a", max_streams, None, capacity_fps)
+    again = plan_claims(desired, after, "a", max_streams, None, Axes(capacity_fps))
     assert (again.claim, again.release) == ((), ())
 
 
@@ -90,9 +91,9 @@ def test_what_is_claimed_fits_and_what_waits_does_not(
     world: tuple[dict[str, StreamRecord], dict[str, Lease]], capacity_fps: float
 ) -> None:
     desired, leases = world
-    plan = plan_claims(desired, leases, "a", 99, None, capacity_fps)
+    plan = plan_claims(desired, leases, "a", 99, None, Axes(capacity_fps))
     mine = {s for s, lease in leases.items() if lease.slot == "a"} - set(plan.release)
-    floors = floors_of(desired[stream] for stream in mine | set(plan.claim))
+    floors = sum(desired[stream].spec.floor_fps for stream in mine | set(plan.claim))
     if any(desired[stream].spec.floor_fps for stream in plan.claim):
         assert floors <= capacity_fps * HEADROOM
     runnable = {stream for stream, record in desired.items() if record.spec.enabled}
@@ -119,43 +120,144 @@ def test_above_capacity_the_least_important_are_given_up() -> None:
 
 def test_floors_are_claimed_up_to_nine_tenths_of_the_capacity() -> None:
     desired = streams(4, 4, 1, 1)
-    plan = plan_claims(desired, {}, "slot", 9, None, capacity_fps=10)
+    plan = plan_claims(desired, {}, "slot", 9, None, Axes(10))
     assert plan.claim == ("a", "b", "c")
 
 
 def test_a_floor_that_does_not_fit_makes_smaller_ones_not_wait() -> None:
     desired = streams(20, qos="critical") | {"z": stream_record("z", qos={"min_fps": 1})}
-    assert plan_claims(desired, {}, "slot", 9, None, capacity_fps=10).claim == ("z",)
+    assert plan_claims(desired, {}, "slot", 9, None, Axes(10)).claim == ("z",)
 
 
 def test_the_floor_of_a_slow_stream_is_no_more_than_it_may_infer() -> None:
     desired = {
         name: stream_record(name, max_fps=1, qos={"class": "critical"}) for name in "abcdefgh"
     }
-    assert len(plan_claims(desired, {}, "slot", 9, None, capacity_fps=10).claim) == 8
+    assert len(plan_claims(desired, {}, "slot", 9, None, Axes(10)).claim) == 8
 
 
 def test_as_long_as_nothing_is_measured_no_floor_is_refused() -> None:
-    assert len(plan_claims(streams(900, 900), {}, "slot", 9, None, capacity_fps=0).claim) == 2
+    assert len(plan_claims(streams(900, 900), {}, "slot", 9, None, Axes(0)).claim) == 2
 
 
 def test_a_capacity_that_moves_by_a_tenth_around_its_mean_changes_nothing() -> None:
     desired = streams(2, 2, 2, 2, 1, 1)
-    mine = held(*plan_claims(desired, {}, "slot", 9, None, capacity_fps=11).claim)
+    mine = held(*plan_claims(desired, {}, "slot", 9, None, Axes(11)).claim)
     for capacity_fps in (9, 10, 11, 9.5, 9):
-        plan = plan_claims(desired, mine, "slot", 9, None, capacity_fps)
+        plan = plan_claims(desired, mine, "slot", 9, None, Axes(capacity_fps))
         assert (plan.claim, plan.release) == ((), ())
 
 
 def test_when_the_capacity_falls_for_good_the_least_important_go_and_stay_away() -> None:
     desired = streams(4, 4, 4)
     desired["a"] = stream_record("a", qos={"class": "low", "min_fps": 4})
-    plan = plan_claims(desired, held("a", "b", "c"), "slot", 9, None, capacity_fps=9)
+    plan = plan_claims(desired, held("a", "b", "c"), "slot", 9, None, Axes(9))
     assert (plan.claim, plan.release) == ((), ("a",))
     for capacity_fps in (9, 10, 11, 13):
-        assert plan_claims(desired, held("b", "c"), "slot", 9, None, capacity_fps).claim == ()
+        assert plan_claims(desired, held("b", "c"), "slot", 9, None, Axes(capacity_fps)).claim == ()
 
 
 def test_streams_without_a_floor_are_never_given_up_for_floors() -> None:
     desired = streams(8, 8, 0, 0)
-    assert plan_claims(desired, held(*"abcd"), "slot", 9, None, capacity_fps=9).release == ("b",)
+    assert plan_claims(desired, held(*"abcd"), "slot", 9, None, Axes(9)).release == ("b",)
+
+
+COSTS = st.dictionaries(st.sampled_from(STREAMS), st.sampled_from([0.0, 5.0, 11.5, 57.6, 230.0]))
+BOTH = st.builds(Axes, CAPACITIES, st.sampled_from([0, 40, 100, 400]))
+NEEDS = st.builds(Axes, FLOORS, st.sampled_from([0.0, 5.0, 57.6]))
+
+
+@given(world=worlds(), max_streams=st.integers(0, 8), capacity=BOTH, costs=COSTS)
+def test_a_plan_by_both_axes_that_was_carried_out_leaves_nothing_to_do(
+    world: tuple[dict[str, StreamRecord], dict[str, Lease]],
+    max_streams: int,
+    capacity: Axes,
+    costs: dict[str, float],
+) -> None:
+    desired, leases = world
+    plan = plan_claims(desired, leases, "a", max_streams, None, capacity, costs)
+    after = {stream: lease for stream, lease in leases.items() if stream not in plan.release}
+    after |= {stream: Lease("a", 100) for stream in plan.claim}
+    again = plan_claims(desired, after, "a", max_streams, None, capacity, costs)
+    assert (again.claim, again.release) == ((), ())
+
+
+@given(world=worlds(), decode_mpx_s=st.sampled_from([40, 100, 400]), costs=COSTS)
+def test_what_is_claimed_can_be_decoded_and_what_waits_cannot(
+    world: tuple[dict[str, StreamRecord], dict[str, Lease]],
+    decode_mpx_s: float,
+    costs: dict[str, float],
+) -> None:
+    desired, leases = world
+    plan = plan_claims(desired, leases, "a", 99, None, Axes(0, decode_mpx_s), costs)
+    mine = {s for s, lease in leases.items() if lease.slot == "a"} - set(plan.release)
+    load = sum(costs.get(stream, ASSUMED_MPX_S) for stream in mine | set(plan.claim))
+    if any(costs.get(stream, ASSUMED_MPX_S) for stream in plan.claim):
+        assert load <= decode_mpx_s
+    runnable = {stream for stream, record in desired.items() if record.spec.enabled}
+    for stream in runnable - set(leases) - set(plan.claim):
+        assert load + costs.get(stream, ASSUMED_MPX_S) > decode_mpx_s
+
+
+@given(
+    needs=st.lists(NEEDS, max_size=8).map(lambda needs: dict(zip(STREAMS, needs, strict=False))),
+    capacity=BOTH,
+    taken=st.builds(Axes, st.integers(0, 50), st.integers(0, 500)),
+)
+def test_what_fits_never_exceeds_the_room_and_passes_over_only_what_does_not_fit(
+    needs: dict[str, Axes], capacity: Axes, taken: Axes
+) -> None:
+    left = room(capacity, taken)
+    chosen = fitting(needs, needs, left)
+    sum_ = total(needs[stream] for stream in chosen)
+    assert sum_.infer_fps <= left.infer_fps + 1e-6
+    assert sum_.decode_mpx_s <= left.decode_mpx_s + 1e-6
+    for stream in set(needs) - set(chosen):
+        before = [each for each in chosen if STREAMS.index(each) < STREAMS.index(stream)]
+        assert not needs[stream].fits(left - total(needs[each] for each in before))
+
+
+@given(capacity=BOTH, taken=st.builds(Axes, st.integers(0, 60), st.integers(0, 600)))
+def test_streams_go_only_for_an_axis_on_which_there_is_clearly_too_much(
+    capacity: Axes, taken: Axes
+) -> None:
+    limit = too_much(capacity, taken)
+    over = [
+        0 < had * 1.1 < has
+        for had, has in [
+            (capacity.infer_fps, taken.infer_fps),
+            (capacity.decode_mpx_s, taken.decode_mpx_s),
+        ]
+    ]
+    assert (limit is not None) == any(over)
+    if limit is not None:
+        assert [limit.infer_fps < float("inf"), limit.decode_mpx_s < float("inf")] == over
+
+
+def test_streams_of_unknown_source_are_claimed_as_1080p_until_they_are_known() -> None:
+    desired = streams(1, 1, 1, 1)
+    first = plan_claims(desired, {}, "slot", 9, None, Axes(0, 130)).claim
+    assert first == ("a", "b")
+    known = dict.fromkeys(first, 11.5)
+    rest = plan_claims(desired, held(*first), "slot", 9, None, Axes(0, 130), known)
+    assert (rest.claim, rest.release) == (("c",), ())
+
+
+def test_nothing_that_is_held_is_given_up_for_a_cost_that_is_only_assumed() -> None:
+    desired = streams(*[1] * 8)
+    plan = plan_claims(desired, held(*desired), "slot", 9, None, Axes(0, 100))
+    assert (plan.claim, plan.release) == ((), ())
+
+
+def test_of_a_class_the_stream_that_came_last_goes_first() -> None:
+    desired = streams(1, 1, 1)
+    leases = {"a": Lease("slot", 7), "b": Lease("slot", 5), "c": Lease("slot", 6)}
+    costs = dict.fromkeys(desired, 57.6)
+    plan = plan_claims(desired, leases, "slot", 9, None, Axes(0, 120), costs)
+    assert plan.release == ("a",)
+
+
+def test_a_sub_stream_fits_where_the_main_stream_does_not() -> None:
+    desired = streams(1, 1)
+    costs = {"a": 230.0, "b": 11.5}
+    assert plan_claims(desired, {}, "slot", 9, None, Axes(0, 100), costs).claim == ("b",)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import ray
 
 from actors.analytics.stream_state import StateChange
+from actors.ingest.properties import SourceProperties
 from actors.ingest.status import IngestStatus
 from actors.ingest.status import StreamStatus as CameraStatus
 from actors.ledger import Ledger
 from actors.messages import StreamState
 from cluster.embedded import EmbeddedRedis
 from cluster.registry import Registry
+from cluster.registry.admission import Axes
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holding, Holdings
@@ -22,6 +25,7 @@ from cluster.slot.keeper import StreamKeeper
 from tests.cluster.builders import fresh_prefix, stream_spec
 
 MAX_STREAMS = 2
+FULL_HD = SourceProperties("h264", 1920, 1080, 25.0, True, None)
 
 
 class Actors(Crew):
@@ -74,9 +78,15 @@ class Slot:
     def held(self) -> set[str]:
         return {stream for stream, holding in self.holdings.items() if not holding.closing}
 
-    def see(self, stream: str, state: StreamState, since: float = 5.0) -> None:
+    def see(
+        self,
+        stream: str,
+        state: StreamState,
+        since: float = 5.0,
+        source: SourceProperties | None = None,
+    ) -> None:
         """The ingest actor says this of a camera."""
-        seen = CameraStatus(stream, state, "", "", since, None, 25.0, 1, 1)
+        seen = CameraStatus(stream, state, "", "", since, source, 25.0, 1, 1)
         ingest = Child("ingest-0", None, lambda _: None)
         ingest.status = IngestStatus("ingest-0", "a", True, 8, (seen,))
         self.crew.ingests = [ingest]
@@ -192,16 +202,49 @@ def test_streams_whose_floors_do_not_fit_are_left_and_given_up_when_the_capacity
 ) -> None:
     add(slot, "a", qos={"class": "high", "min_fps": 4})
     add(slot, "b", qos={"class": "low", "min_fps": 8})
-    slot.keeper.sync(capacity_fps=10)
+    slot.keeper.sync(Axes(10))
     assert slot.held == {"a"}
-    slot.keeper.sync(capacity_fps=20)
+    slot.keeper.sync(Axes(20))
     assert slot.held == {"a", "b"}
-    slot.keeper.sync(capacity_fps=11)
+    slot.keeper.sync(Axes(11))
     assert slot.held == {"a", "b"}
-    slot.keeper.sync(capacity_fps=10)
+    slot.keeper.sync(Axes(10))
     assert slot.held == {"a"}
     slot.keeper.finish_closing()
-    slot.keeper.sync(capacity_fps=12)
+    slot.keeper.sync(Axes(12))
+    assert slot.held == {"a"}
+
+
+def test_a_stream_is_given_up_for_its_decoding_and_its_cost_is_remembered(slot: Slot) -> None:
+    add(slot, "a", qos={"class": "high"})
+    slot.keeper.sync()
+    slot.see("a", StreamState.RUNNING, source=FULL_HD)
+    slot.keeper.publish(0.0)
+    assert slot.keeper.decode_load_mpx_s == pytest.approx(57.6)
+    slot.keeper.sync(Axes(0, 53))
+    assert slot.held == {"a"}
+    slot.keeper.sync(Axes(0, 50))
+    assert slot.held == set()
+    slot.keeper.publish(1.0)
+    slot.keeper.finish_closing()
+    slot.keeper.sync(Axes(0, 57))
+    assert slot.held == set()
+    slot.keeper.sync(Axes(0, 58))
+    assert slot.held == {"a"}
+
+
+def test_a_changed_spec_may_name_another_source_whose_cost_is_not_known(slot: Slot) -> None:
+    add(slot, "a")
+    slot.keeper.sync()
+    slot.see("a", StreamState.RUNNING, source=replace(FULL_HD, width=3840, height=2160))
+    slot.keeper.publish(0.0)
+    slot.keeper.sync(Axes(0, 60))
+    slot.keeper.publish(1.0)
+    slot.keeper.finish_closing()
+    slot.keeper.sync(Axes(0, 60))
+    assert slot.held == set()
+    add(slot, "a", url="rtsp://127.0.0.1:8554/sub")
+    slot.keeper.sync(Axes(0, 60))
     assert slot.held == {"a"}
 
 
