@@ -11,6 +11,7 @@ from pathlib import Path
 CAPABILITIES = "NVIDIA_DRIVER_CAPABILITIES"
 MPS_PIPES = "CUDA_MPS_PIPE_DIRECTORY"
 NEEDED = ("compute", "video", "utility")
+DECODER = "libnvcuvid.so.1"
 
 _VERSION = Path("/proc/driver/nvidia/version")
 _CONTROL = Path("/dev/nvidiactl")

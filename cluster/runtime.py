@@ -14,7 +14,9 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 
-_OBJECT_STORE_BYTES = 128 << 20
+OBJECT_STORE_BYTES = 128 << 20
+"""What Ray takes of shared memory for itself; no frame goes through it."""
+
 # More than any machine has: actors here are placed, not metered.
 _LOGICAL_CPUS = 64
 
@@ -46,7 +48,7 @@ def local_ray(preload: Sequence[str] = ()) -> Iterator[None]:
         ray.init(
             address="local",
             num_cpus=_LOGICAL_CPUS,
-            object_store_memory=_OBJECT_STORE_BYTES,
+            object_store_memory=OBJECT_STORE_BYTES,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.WARNING,

@@ -3,54 +3,72 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
+from rich.markup import escape
 from rich.table import Table
 
 from cluster.cli.doctor_gpu import examine_gpu
-from cluster.cli.finding import Finding, tried
+from cluster.cli.doctor_memory import examine_shared_memory, pool_bytes
+from cluster.cli.finding import Facts, Finding, tried
 from cluster.cli.output import JsonFlag, console, print_json
+from cluster.cli.service import ConfigOption
+from cluster.config import SightlineConfig, load_config
+from cluster.devices import is_on_gpu, with_device
 from cluster.embedded import find_server
 from cluster.errors import UnavailableError
 from cluster.machine import num_cores
-from engines.frames import shared_memory_dir
+from engines.cuda.address import bus_address
 
-_MIN_SHARED_MEMORY_BYTES = 256 << 20
 _PACKAGES = ("ray", "av", "onnxruntime", "onnx", "redis", "numpy", "scipy", "fastapi")
 
 
-def doctor(as_json: JsonFlag = False) -> None:
+def doctor(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """Check this machine: packages, Redis, shared memory, decoder, model, GPU.
 
-    Exits with 1 if something is missing that every Sightline needs.
+    Exits with 1 if something is missing that every Sightline needs, or that the configuration asks
+    for.
     """
-    findings = list(examine())
+    findings = list(examine(load_config(config)))
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        print_json([asdict(finding) | {"remedy": _to_do(finding)} for finding in findings])
     else:
         _show(findings)
     if not all(f.ok for f in findings if not f.what.startswith("GPU")):
         raise SystemExit(1)
 
 
-def examine() -> Iterator[Finding]:
+def examine(config: SightlineConfig) -> Iterator[Finding]:
     """Look at everything; never raises."""
-    yield Finding("Python", True, f"{platform.python_version()} on {platform.platform()}")
-    yield Finding("CPU", True, f"{num_cores()} cores")
+    python = platform.python_version()
+    yield Finding("Python", True, f"{python} on {platform.platform()}", facts={"version": python})
+    yield Finding("CPU", True, f"{num_cores()} cores", facts={"cores": num_cores()})
     yield from map(_package, _PACKAGES)
-    for look in (_redis, _shared_memory, _decoder, _model):
-        yield look()
-    yield from examine_gpu()
+    decided, slots = _slots(config)
+    yield from (slots, _redis(), examine_shared_memory(decided), _decoder(), _model())
+    yield from examine_gpu(pool_bytes(decided) if is_on_gpu(decided) else 0)
 
 
 def _package(name: str) -> Finding:
     try:
-        return Finding(f"package {name}", True, version(name))
+        found = version(name)
+        return Finding(f"package {name}", True, found, facts={"version": found})
     except PackageNotFoundError:
         return Finding(f"package {name}", False, "missing", "pip install sightline")
+
+
+def _slots(config: SightlineConfig) -> tuple[SightlineConfig, Finding]:
+    """The configuration with ``slots.device`` decided, and what ``up`` would do with it."""
+    wanted = config.slots.device
+    try:
+        decided = with_device(config, 1 if bus_address() else 0)
+    except UnavailableError as error:
+        return config, Finding("slots", False, str(error), "see the GPU's lines")
+    device = decided.slots.device
+    found = f"run on {device}" if wanted == device else f"run on {device} (slots.device: {wanted})"
+    return decided, Finding("slots", True, found, facts={"device": device})
 
 
 def _redis() -> Finding:
@@ -60,34 +78,24 @@ def _redis() -> Finding:
         return Finding("Redis server", False, "none", str(error))
 
 
-def _shared_memory() -> Finding:
-    folder = shared_memory_dir()
-    free = shutil.disk_usage(folder).free
-    found = f"{free / 2**20:.0f} MB free in {folder}"
-    if free >= _MIN_SHARED_MEMORY_BYTES:
-        return Finding("shared memory", True, found)
-    return Finding(
-        "shared memory", False, found, "give the container more: --shm-size=1g or --ipc=host"
-    )
-
-
 def _decoder() -> Finding:
     return tried("H.264 and H.265 decoders", _codecs)
 
 
-def _codecs() -> str:
+def _codecs() -> tuple[str, Facts]:
     import av
 
     for name in ("h264", "hevc"):
         av.CodecContext.create(name, "r")
-    return f"FFmpeg libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))}"
+    found = ".".join(map(str, av.library_versions["libavcodec"]))
+    return f"FFmpeg libavcodec {found}", {"libavcodec": found}
 
 
 def _model() -> Finding:
     return tried("detector", _run_builtin)
 
 
-def _run_builtin() -> str:
+def _run_builtin() -> tuple[str, Facts]:
     from cluster.config.pipelines import PipelineSpec
     from cluster.models import resolve_model
     from engines.factory import create_engine
@@ -95,12 +103,18 @@ def _run_builtin() -> str:
     engine = create_engine(resolve_model(PipelineSpec()))
     engine.load()
     engine.close()
-    return f"{engine.spec.name} runs ({', '.join(engine.spec.labels)})"
+    name, labels = engine.spec.name, engine.spec.labels
+    return f"{name} runs ({', '.join(labels)})", {"model": name, "labels": list(labels)}
 
 
 def _show(findings: list[Finding]) -> None:
     table = Table("", "what", "found", "what to do")
     for finding in findings:
         mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
-        table.add_row(mark, finding.what, finding.found, "" if finding.ok else finding.remedy)
+        # Not everything in brackets is a style: sightline[gpu].
+        table.add_row(mark, *map(escape, (finding.what, finding.found, _to_do(finding))))
     console.print(table)
+
+
+def _to_do(finding: Finding) -> str:
+    return "" if finding.ok else finding.remedy

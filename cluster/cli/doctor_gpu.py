@@ -1,76 +1,153 @@
-"""What ``sightline doctor`` says of the GPU: all that decoder and model need there."""
+"""What ``sightline doctor`` says of the GPU: all that decoder, model and gauges need there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from cluster import gpu_host
-from cluster.cli.finding import Finding, tried
+from cluster.cli.doctor_plans import examine_plans
+from cluster.cli.finding import Facts, Finding, tried
+from cluster.errors import UnavailableError
+from cluster.nvml import all_gpus
+from cluster.registry import GpuLoad
+from engines.errors import DeviceError
 
 _CONTAINER = (
     f"start the container with --gpus all and {gpu_host.CAPABILITIES}={','.join(gpu_host.NEEDED)}"
 )
 _PACKAGES = "pip install 'sightline[gpu]'"
+_SHARE = "nvidia-smi -c DEFAULT, or start MPS with nvidia-cuda-mps-control -d"
+_GIB = 2**30
 
 
-def examine_gpu() -> Iterator[Finding]:
-    """Look at the GPU; where there is no driver that is all there is to say."""
+def examine_gpu(pool_bytes: int = 0) -> Iterator[Finding]:
+    """Look at the GPU; where there is no driver that is all there is to say.
+
+    Args:
+        pool_bytes: What a slot's frame pool takes of its memory.
+    """
     if not gpu_host.has_driver():
         remedy = "none needed: models run on the CPU with ONNX Runtime"
         yield Finding("GPU", False, "no NVIDIA driver", remedy)
         return
     yield _driver()
     yield _capabilities()
-    yield tried("GPU device", _device, "see the GPU's other lines, then nvidia-smi")
-    yield tried("GPU model (TensorRT)", _tensorrt, _PACKAGES)
+    yield from _device(pool_bytes)
+    yield from _tensorrt()
     yield tried("GPU kernels (NVRTC)", _nvrtc, _PACKAGES)
     yield _nvdec()
-    yield _mps()
+    yield from _gauges()
 
 
 def _driver() -> Finding:
-    driver, cuda = gpu_host.driver_version() or "of unknown version", gpu_host.cuda_version()
+    driver, cuda = gpu_host.driver_version(), gpu_host.cuda_version()
+    found, facts = f"driver {driver or 'of unknown version'}", {"driver": driver, "cuda": cuda}
     if not cuda:
-        return Finding("GPU", False, f"driver {driver}, but no libcuda", _CONTAINER)
-    return Finding("GPU", True, f"driver {driver}, CUDA {cuda}")
+        return Finding("GPU", False, f"{found}, but no libcuda", _CONTAINER, facts)
+    return Finding("GPU", True, f"{found}, CUDA {cuda}", facts=facts)
 
 
 def _capabilities() -> Finding:
     missing = gpu_host.missing_capabilities()
     found = f"without {', '.join(missing)}" if missing else "all that is needed"
-    return Finding("GPU capabilities", not missing, found, _CONTAINER)
+    facts = {"missing": list(missing)}
+    return Finding("GPU capabilities", not missing, found, _CONTAINER, facts)
 
 
-def _device() -> str:
+def _device(pool_bytes: int) -> Iterator[Finding]:
     from engines.cuda.context import open_device
 
-    with open_device() as context:
-        free_bytes, total_bytes = context.cuda.mem_get_info()
-    gib = 2**30
-    return f"{context.name} ({context.arch}), {free_bytes / gib:.0f} of {total_bytes / gib:.0f} GiB"
+    try:
+        with open_device() as context:
+            free_bytes, total_bytes = context.cuda.mem_get_info()
+    except DeviceError as error:
+        remedy = "see the GPU's other lines, then nvidia-smi"
+        yield Finding("GPU device", False, str(error), remedy)
+        return
+    facts = {"name": context.name, "arch": context.arch}
+    yield Finding("GPU device", True, f"{context.name} ({context.arch})", facts=facts)
+    yield memory(free_bytes, total_bytes, pool_bytes)
 
 
-def _tensorrt() -> str:
-    from engines.tensorrt.runtime import import_tensorrt
+def memory(free_bytes: int, total_bytes: int, pool_bytes: int) -> Finding:
+    """Whether the frame pool fits beside what the GPU holds already."""
+    found = (
+        f"{free_bytes / _GIB:.1f} of {total_bytes / _GIB:.1f} GiB free, "
+        f"the frame pool takes {pool_bytes / _GIB:.1f}"
+    )
+    facts = {"free_bytes": free_bytes, "total_bytes": total_bytes, "needed_bytes": pool_bytes}
+    remedy = "end what else uses it (nvidia-smi says what), or lower pool.num_slots"
+    return Finding("GPU memory", free_bytes >= pool_bytes, found, remedy, facts)
 
-    return f"TensorRT {import_tensorrt().__version__}"
+
+def _tensorrt() -> Iterator[Finding]:
+    from engines.tensorrt.runtime import import_tensorrt, platform_of
+
+    what = "GPU model (TensorRT)"
+    try:
+        version = import_tensorrt().__version__
+    except DeviceError as error:
+        yield Finding(what, False, str(error), _PACKAGES)
+        return
+    yield Finding(what, True, f"TensorRT {version}", facts={"version": version})
+    try:
+        yield examine_plans(platform_of())
+    except DeviceError as error:
+        yield Finding("GPU plans", False, str(error), "see the line on the device")
 
 
-def _nvrtc() -> str:
+def _nvrtc() -> tuple[str, Facts]:
     from engines.cuda.nvrtc import load_nvrtc
 
-    return f"NVRTC {'.'.join(map(str, load_nvrtc().version))}"
+    version = ".".join(map(str, load_nvrtc().version))
+    return f"NVRTC {version}", {"version": version}
 
 
 def _nvdec() -> Finding:
     from actors.ingest.nvdec import nvdec_fault
 
+    what, until_then = "GPU decoder (NVDEC)", "until then cameras are decoded on the CPU"
+    if gpu_host.loaded(gpu_host.DECODER) is None:
+        return Finding(what, False, f"no {gpu_host.DECODER}", f"{_CONTAINER}; {until_then}")
     fault = nvdec_fault()
-    found = fault or "decodes H.264"
-    return Finding("GPU decoder (NVDEC)", not fault, found, "cameras are decoded on the CPU")
+    return Finding(what, not fault, fault or "decodes H.264", until_then)
 
 
-def _mps() -> Finding:
-    is_on = gpu_host.is_mps_running()
-    found = "runs" if is_on else "off: the processes of a slot take turns on the GPU"
-    return Finding("GPU sharing (MPS)", True, found)
+def _gauges() -> Iterator[Finding]:
+    what = "GPU gauges (NVML)"
+    try:
+        gpus = all_gpus()
+        loads = [gpu.read() for gpu in gpus]
+        is_exclusive = any(gpu.is_exclusive() for gpu in gpus)
+    except UnavailableError as error:
+        yield Finding(what, False, str(error), "until then slots show no gauges; all else works")
+        yield _sharing(is_exclusive=False)
+        return
+    facts = {"gpus": [load.model_dump() for load in loads]}
+    yield Finding(what, True, "; ".join(map(gauges, loads)), facts=facts)
+    yield _sharing(is_exclusive=is_exclusive)
+
+
+def gauges(load: GpuLoad) -> str:
+    """A GPU's gauges in a few words, without those that it does not have."""
+    words = [
+        ("SM", None if load.sm is None else f"{load.sm:.0%}"),
+        ("NVDEC", None if load.decoder is None else f"{load.decoder:.0%}"),
+        ("power", None if load.power_w is None else f"{load.power_w:.0f} W"),
+        ("at", None if load.temperature_c is None else f"{load.temperature_c:.0f} °C"),
+    ]
+    known = ", ".join(f"{name} {value}" for name, value in words if value is not None)
+    return f"{load.name}: {known or 'says nothing'}"
+
+
+def _sharing(*, is_exclusive: bool) -> Finding:
+    """Engine and ingest of a slot are processes of their own."""
+    what, is_on = "GPU sharing (MPS)", gpu_host.is_mps_running()
+    facts = {"mps": is_on, "exclusive": is_exclusive}
+    if is_on:
+        return Finding(what, True, "runs", facts=facts)
+    if is_exclusive:
+        found = "off, and the GPU takes one process at a time: a slot has several"
+        return Finding(what, False, found, _SHARE, facts)
+    found = "off: the processes of a slot take turns on the GPU"
+    return Finding(what, True, found, facts=facts)

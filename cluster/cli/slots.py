@@ -22,7 +22,7 @@ _COLUMNS = (
     "batch",
     "ladder",
 )
-_GPU_COLUMNS = ("SM", "NVDEC", "GPU memory")
+_GPU_COLUMNS = ("SM", "NVDEC", "GPU mem")
 
 
 def slots(as_json: JsonFlag = False, *, api: ApiOption) -> None:
@@ -44,8 +44,8 @@ def gpu_cells(gpu: dict[str, Any] | None) -> tuple[str, str, str]:
     """How busy a GPU and its decoders are, and how full; ``-`` for what is not known."""
     known: dict[str, Any] = gpu or {}
     used, total = (known.get(f"memory_{what}_bytes") for what in ("used", "total"))
-    memory = f"{used / 2**30:.1f}/{total / 2**30:.0f} GiB" if used and total else "-"
-    return _share(known.get("sm")), _share(known.get("decoder")), memory
+    full = used / total if used is not None and total else None
+    return _share(known.get("sm")), _share(known.get("decoder")), _share(full)
 
 
 def _cells(slot: dict[str, Any]) -> tuple[str, ...]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 
 from actors.ingest.config import IngestConfig
-from actors.pools import PoolConfig
 from actors.sinks.specs import RedisSinkSpec, default_spool_dir
 from cluster.config import SightlineConfig
 from cluster.devices import is_on_gpu
 from cluster.machine import num_cores
 from cluster.slot.crew import NO_GPU, CrewConfig, GpuShares
-from engines.frames import Picture
+from cluster.slot.pool import pool_config
 
 _MAX_GPU_INGESTS = 8
 
@@ -25,20 +24,13 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
     """
     slots, on_gpu = config.slots, is_on_gpu(config)
     num_ingests = slots.num_ingest or _num_ingests(on_gpu)
-    largest = Picture(config.pool.max_width, config.pool.max_height)
     return CrewConfig(
         name=name,
         num_ingests=num_ingests,
         num_shards=slots.num_analytics or (4 if on_gpu else 1),
         max_streams=slots.max_streams or (256 if on_gpu else 64),
         gpu_shares=gpu_shares(num_ingests) if on_gpu else NO_GPU,
-        pool=PoolConfig(
-            num_slots=config.pool.num_slots or (1024 if on_gpu else 128),
-            slot_bytes=largest.size_bytes,
-            max_ingests=num_ingests,
-            name=f"{name}-pool",
-            device=0 if on_gpu else None,
-        ),
+        pool=pool_config(config, num_ingests, f"{name}-pool"),
         ingest=IngestConfig(
             open_timeout_s=config.cameras.open_timeout_s,
             read_timeout_s=config.cameras.read_timeout_s,

@@ -22,7 +22,7 @@ from cluster.cli.running import local_api
 from cluster.cli.streams import _complete_id
 from cluster.embedded import free_port
 from cluster.errors import ClusterError
-from cluster.registry import Ladder, LedgerStatus
+from cluster.registry import GpuLoad, Ladder, LedgerStatus
 from tests.cluster.builders import ServedApi, served_api, slot_info, stream_spec, stream_status
 
 NAMES = (f"cam{number}" for number in itertools.count())
@@ -318,6 +318,21 @@ def test_slots_are_shown_with_what_they_can_do_and_how_busy_they_are(api: Served
     line = next(line for line in ok("slots").splitlines() if "slot-a" in line)
     assert " ? " in line
     api.registry.slots.remove("slot-a")
+
+
+def test_slots_on_gpus_show_how_busy_these_are(api: ServedApi) -> None:
+    load = GpuLoad(uuid="GPU-1", sm=0.87, memory_used_bytes=31 << 30, memory_total_bytes=141 << 30)
+    api.registry.slots.publish(slot_info("slot-a"), 60_000)
+    assert "NVDEC" not in ok("slots")
+    api.registry.slots.publish(slot_info("slot-b", gpu=load), 60_000)
+    table = ok("slots")
+    line = next(line for line in table.splitlines() if "slot-b" in line)
+    assert "NVDEC" in table
+    assert all(f" {word} " in line for word in ("87%", "-", "22%"))
+    shown = {slot["name"]: slot["gpu"] for slot in values("slots")["slots"]}
+    assert shown == {"slot-a": None, "slot-b": load.model_dump()}
+    for name in shown:
+        api.registry.slots.remove(name)
 
 
 def test_the_address_may_be_given_as_an_option(

@@ -54,8 +54,10 @@ def test_a_driver_without_its_libraries_is_told_line_by_line_with_what_to_do(mon
     monkeypatch.setattr(gpu_host, "has_driver", lambda: True)
     monkeypatch.setenv(gpu_host.CAPABILITIES, "utility")
     findings = {finding.what: finding for finding in examine_gpu()}
+    assert findings["GPU gauges (NVML)"].remedy == "until then slots show no gauges; all else works"
     bad = {what for what, finding in findings.items() if not finding.ok}
     assert bad >= {"GPU", "GPU capabilities", "GPU device", "GPU decoder (NVDEC)"}
+    assert "GPU gauges (NVML)" in bad
     assert all(findings[what].remedy for what in bad)
     assert "compute,video,utility" in findings["GPU capabilities"].remedy
 
@@ -67,3 +69,18 @@ def test_on_a_gpu_the_doctor_finds_driver_device_and_libraries() -> None:
     for what in ("GPU", "GPU device", "GPU model (TensorRT)", "GPU kernels (NVRTC)"):
         assert findings[what].ok, findings[what]
     assert findings["GPU decoder (NVDEC)"].ok, findings["GPU decoder (NVDEC)"]
+    device, memory = findings["GPU device"].facts, findings["GPU memory"].facts
+    assert device["arch"].startswith("sm_")
+    assert 0 < memory["free_bytes"] <= memory["total_bytes"]
+    assert findings["GPU plans"].facts["folder"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not gpu_host.has_driver(), reason="no NVIDIA driver")
+def test_on_a_gpu_the_doctor_shows_the_gauges_of_each() -> None:
+    pytest.importorskip("pynvml")
+    findings = {finding.what: finding for finding in examine_gpu()}
+    assert findings["GPU gauges (NVML)"].ok, findings["GPU gauges (NVML)"]
+    assert all(
+        gpu["uuid"].startswith("GPU-") for gpu in findings["GPU gauges (NVML)"].facts["gpus"]
+    )

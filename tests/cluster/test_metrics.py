@@ -16,6 +16,7 @@ from cluster.embedded import EmbeddedRedis
 from cluster.metrics import OTHER, collector_registry
 from cluster.registry import (
     ClassLoad,
+    GpuLoad,
     Ladder,
     LedgerStatus,
     Registry,
@@ -157,6 +158,29 @@ def test_the_stages_of_a_slot_are_histograms_by_class(registry: Registry) -> Non
         assert samples[f"{name}_bucket", "high", bound, "slot-a", "queue"] == num
     assert samples[f"{name}_count", "high", "slot-a", "queue"] == 10
     assert samples[f"{name}_sum", "high", "slot-a", "queue"] == pytest.approx(18.0945)
+
+
+def test_the_gauges_of_a_slots_gpu_are_shown_as_far_as_it_has_them(registry: Registry) -> None:
+    gpu = GpuLoad(
+        uuid="GPU-8a3f",
+        sm=0.87,
+        decoder=0.99,
+        memory_used_bytes=31 << 30,
+        memory_total_bytes=141 << 30,
+        power_w=412.5,
+    )
+    registry.slots.publish(slot_info("slot-a", gpu=gpu), TTL_MS)
+    registry.slots.publish(slot_info("slot-b"), TTL_MS)
+    samples = scrape(registry)
+    shown = {key[0]: value for key, value in samples.items() if key[1:] == ("GPU-8a3f", "slot-a")}
+    assert shown == {
+        "sightline_gpu_sm_ratio": 0.87,
+        "sightline_gpu_decoder_ratio": 0.99,
+        "sightline_gpu_memory_used_bytes": 31 << 30,
+        "sightline_gpu_memory_total_bytes": 141 << 30,
+        "sightline_gpu_power_watts": 412.5,
+    }
+    assert not [key for key in samples if key[0].startswith("sightline_gpu") and "slot-b" in key]
 
 
 def test_a_slot_that_has_measured_nothing_can_be_scraped(registry: Registry) -> None:
