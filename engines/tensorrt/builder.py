@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,20 +112,22 @@ def build_plan(
         DeviceMemoryError: if the GPU has too little memory free to build it.
     """
     start = time.monotonic()
-    report = report or _quiet
+
+    def tell(progress: BuildProgress) -> None:
+        if report is not None:
+            report(replace(progress, elapsed_s=time.monotonic() - start))
+
     # Looked at before the lock, too: a cache of plans that were built may be read-only.
     if not rebuild and cache.holds(request):
         return BuiltPlan(cache.path_of(request), False, time.monotonic() - start)
 
-    def waiting(holder: str) -> None:
-        report(BuildProgress(time.monotonic() - start, waits_for=holder))
-
-    with cache.lock(request, waiting):
+    with cache.lock(request, lambda holder: tell(BuildProgress(0.0, waits_for=holder))):
         is_new = rebuild or not _is_usable(cache, request)
         if is_new:
             cache.check_room(spec.path.stat().st_size)
+            tell(BuildProgress(0.0))  # before TensorRT holds Python up, to make a builder
             graph = graph_for(spec, request.precision)
-            cache.publish(request, (compile_graph or _compile)(graph, request, cache, report))
+            cache.publish(request, (compile_graph or _compile)(graph, request, cache, tell))
     built = BuiltPlan(cache.path_of(request), is_new, time.monotonic() - start)
     if is_new:
         _log.info("built %s in %.0f s", built.path, built.elapsed_s)
@@ -229,7 +231,3 @@ def _add_profiles(builder: Any, config: Any, name: str, request: PlanRequest) ->
         shape = (size, *request.input_shape)
         profile.set_shape(name, shape, shape, shape)
         config.add_optimization_profile(profile)
-
-
-def _quiet(progress: BuildProgress) -> None:
-    """Nobody wants to know."""
