@@ -20,7 +20,9 @@ class BuildOptions:
     """What decides how long a build takes and how fast its plan is.
 
     Attributes:
-        optimization_level: 0 (quick build) to 5 (best plan), as TensorRT counts.
+        optimization_level: 0 (quick build) to 5 (best plan), as TensorRT counts. At 0 it takes the
+            first kernel that works, so that timings of earlier builds do not help; from 1 on they
+            do, whatever the precision and the batch sizes of those builds were.
         tactic_sources: Names of ``TacticSource`` that may be tried; None for TensorRT's own choice.
             Needed where cuBLAS or cuDNN are not there.
         workspace_bytes: Most scratch memory of a layer; None for all that the GPU has.
