@@ -28,4 +28,4 @@ def bus_address(index: int = 0) -> str:
         return ""
     if driver.cuDeviceGetPCIBusId(text, _MAX_BYTES, device):
         return ""
-    return text.value.decode().lower()
+    return text.value.decode()

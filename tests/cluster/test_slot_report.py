@@ -19,7 +19,7 @@ from actors.ledger import LedgerEntry
 from actors.messages import DegradeStep, DropReason, StreamState
 from actors.specs import QosClass
 from actors.stages import Stage
-from cluster.registry import SlotInfo, SlotState
+from cluster.registry import GpuLoad, SlotInfo, SlotState
 from cluster.slot.capacity import Capacity
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
@@ -113,6 +113,14 @@ def info(of: Crew, error: str = "") -> Any:
     for now in range(7):
         capacity.observe(of.engine_status, now)
     return slot_info("slot-a", of, holdings, capacity, max_streams=8, error=error, started_at=1.0)
+
+
+def test_a_slot_shows_the_gauges_of_its_gpu_and_none_where_there_are_none() -> None:
+    idle, load = crew(None, ingests=(), shards=()), GpuLoad(uuid="GPU-1", sm=0.5)
+    fields: dict[str, Any] = {"max_streams": 8, "error": "", "started_at": 1.0}
+    assert info(idle).gpu is None
+    shown = slot_info("slot-a", idle, Holdings(4, 1), Capacity(), gpu=load, **fields)
+    assert shown.gpu == load
 
 
 @pytest.fixture

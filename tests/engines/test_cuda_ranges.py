@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 
-import nvtx
 import pytest
 
 from engines.cuda import ranges
-from engines.cuda.address import bus_address
+
+nvtx = pytest.importorskip("nvtx")
 
 LOOKED_AT = {ranges.SWITCH: "1"}
 
@@ -101,23 +101,3 @@ def test_without_the_package_it_is_said_and_the_work_goes_on(monkeypatch, caplog
     assert stage(len) is len
     assert "no range copy" in caplog.text
     assert "pip install 'sightline[gpu]'" in caplog.text
-
-
-def test_without_a_driver_no_gpu_has_an_address(monkeypatch):
-    monkeypatch.setattr("ctypes.CDLL", absent)
-    assert bus_address() == ""
-
-
-def absent(name: str) -> None:
-    raise OSError(f"{name}: cannot open shared object file")
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not bus_address(), reason="no NVIDIA GPU")
-def test_the_address_of_a_gpu_is_the_one_that_cuda_has_for_it():
-    from engines.cuda.context import open_device
-
-    with open_device() as context:
-        expected = context.cuda.Device(0).pci_bus_id()
-    assert bus_address().lower() == expected.lower()
-    assert bus_address(64) == ""
