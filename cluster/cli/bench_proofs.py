@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,6 +63,40 @@ def recovery(
     found = measure_recovery(plan, console.print)
     columns = ("num_silent", "process_s", "first_s", "all_s", "load_s", "num_reopened", "dropped")
     _show_rows(found["kills"], "victim", columns)
+    _conclude(found, json_file)
+
+
+def agreement(
+    data: Annotated[Path, typer.Option(file_okay=False, help="Folder with film, truth, model.")],
+    model: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Another YOLOX file that knows persons.")
+    ] = None,
+    decoder: Annotated[
+        DecoderChoice, typer.Option(help="nvdec plays the film through both decoders.")
+    ] = DecoderChoice.NVDEC,
+    device: DeviceOption = Device.CUDA,
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=256, help="Of the plans; repeat. 8 alone without it."),
+    ] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(min=1, help="Look at no more than these, to try it.")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """PETS09-S2L1 through the GPU and through ONNX Runtime: pictures, input, AP50 of persons."""
+    from cluster.bench.gpu.agreement import AgreementPlan, measure_agreement
+    from cluster.bench.gpu.sides import CpuSide, GpuSide
+
+    side = GpuSide if device is Device.CUDA else CpuSide
+    sizes = tuple(sorted(set(batch_size or [8])))
+    open_side = partial(side, batch_sizes=sizes, report=console.print)
+    plan = AgreementPlan(data, model, decoder.value, open_side, max_frames)
+    found = measure_agreement(plan, console.print)
+    _show_rows(found["rows"], "decoder", ("engine", "ap50", "difference"))
+    for decoder_name, levels in found["preprocessing"].items():
+        console.print(f"{decoder_name}: decoded {_text(found['decoding'][decoder_name])}")
+        console.print(f"{decoder_name}: preprocessed, grey levels: {_text(levels)}")
     _conclude(found, json_file)
 
 
