@@ -104,10 +104,23 @@ JsonFile = Annotated[
     typer.Option("--json", help="Write the figures here; parts that it has already are kept."),
 ]
 PngFile = Annotated[Path | None, typer.Option("--png", dir_okay=False, help="Draw them here.")]
+
+
+def _show_and_end(path: Path | None) -> None:
+    if path is not None:
+        _show(json.loads(path.read_text()), path.with_suffix(".png"))
+        raise typer.Exit()
+
+
 PlotFile = Annotated[
     Path | None,
     typer.Option(
-        "--plot", exists=True, dir_okay=False, help="Measure nothing: draw and show these figures."
+        "--plot",
+        exists=True,
+        dir_okay=False,
+        is_eager=True,
+        callback=_show_and_end,
+        help="Measure nothing: show the figures of a JSON file, and draw them beside it.",
     ),
 ]
 
@@ -139,9 +152,6 @@ def gpu(
     plot: PlotFile = None,
 ) -> None:
     """One GPU: decoder alone, engine alone, and the whole path with more and more cameras."""
-    if plot is not None:
-        _show(json.loads(plot.read_text()), png or plot.with_suffix(".png"))
-        return
     from cluster.bench.gpu.run import GpuPlan
 
     precisions = precision or [Precision.FP16, Precision.FP32]
@@ -195,7 +205,7 @@ def _batches(largest: int, sizes: str | None) -> dict[str, Any]:
     if sizes is None:
         return {"max_batch_size": largest}
     try:
-        return {"batch_sizes": tuple(int(size) for size in sizes.split(","))}
+        return {"batch_sizes": sorted({int(size) for size in sizes.split(",")})}
     except ValueError:
         message = f"{sizes!r} is no list of numbers: write 1,8,32"
         raise typer.BadParameter(message, param_hint="--batch-sizes") from None

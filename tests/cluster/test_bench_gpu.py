@@ -8,7 +8,6 @@ from pathlib import Path
 
 import av
 import pytest
-from typer.testing import CliRunner
 
 from actors.ingest.decoder import CpuDecoder
 from cluster.bench.gpu import decode, films, usage
@@ -18,10 +17,8 @@ from cluster.bench.gpu.document import summary
 from cluster.bench.gpu.engine import best_fps, tables
 from cluster.bench.gpu.farm import Farm, path_feeds, serve_farm
 from cluster.bench.gpu.path import judge, losses, mb_a_stream
-from cluster.bench.gpu.plot import draw
-from cluster.bench.gpu.run import batch_sizes_up_to
-from cluster.cli import bench_gpu
-from cluster.cli.main import app
+from cluster.bench.gpu.run import batch_sizes_of
+from cluster.config import PipelineSpec
 from cluster.demo.rtsp.pattern import write_pattern
 from cluster.demo.rtsp.process import ServedCamera
 from cluster.errors import UnavailableError
@@ -38,7 +35,22 @@ def row(size: int, use_graphs: bool, fps: float, precision=Precision.FP16) -> Me
     )
 
 
+def decoded(processes: int, fps: float) -> dict[str, object]:
+    return {
+        "processes": processes,
+        "threads": 32,
+        "copies": True,
+        "fps": fps,
+        "cpu_us": 90.0,
+        "mb_a_stream": 75.0,
+    }
+
+
 ROWS = [row(1, False, 900.0), row(1, True, 2000.0), row(8, False, 5000.0), row(8, True, 9000.0)]
+
+
+def cpu(user: float, system: float) -> dict[str, float]:
+    return {"user": user, "system": system, "total": user + system}
 
 
 def step(cameras: int, **fields: object) -> dict[str, object]:
@@ -48,17 +60,26 @@ def step(cameras: int, **fields: object) -> dict[str, object]:
         "inferred_fps": 30.0 * cameras,
         "latency_ms": LATENCY,
         "lost": {},
-        "cpu_us": {"all": 350.0},
+        "stages_ms": {"queue": {"p50": 4.0, "p95": 9.0, "p99": 12.0}},
+        "cpu_us": {"all": cpu(250.0, 100.0), "ingest": cpu(150.0, 80.0)},
         "gpu": {"memory_mb": 5000.0 + 70 * cameras},
         "holds": True,
     }
     return {**values, **fields}
 
 
+SLOW = row(8, True, 20_000.0, Precision.FP32)
 FIGURES = {
-    "decode": [{"fps": 4800.0}, {"fps": 5000.0}],
-    "engine": {"best": 9000.0, **tables(ROWS)},
-    "path": {"steps": [step(32), step(140)], "best": step(140)},
+    "setting": {"precision": "fp16"},
+    "films": [{"film": "a.mp4", "codec": "h264", "mbit_s": 4.0, "rtp_packets": 12.3}],
+    "decode": [decoded(2, 4800.0), decoded(4, 5000.0)],
+    "engine": {
+        "fp16": {"best": best_fps(ROWS), **tables(ROWS)},
+        "fp32": {"best": best_fps([SLOW]), **tables([SLOW])},
+    },
+    "path": {"steps": [step(32), step(140)], "best": step(140), "mb_a_stream": 70.0},
+    "ingest": {"2": step(96, lost={"overload": 7}, holds=False)},
+    "mps": {"path": {"steps": [step(156)], "best": step(156)}},
 }
 
 
@@ -84,6 +105,12 @@ def test_memory_of_a_stream_is_the_slope_over_the_numbers_of_cameras():
     assert mb_a_stream([step(32, gpu={}), step(64, gpu={})]) is None
 
 
+def test_memory_of_one_number_of_cameras_includes_what_all_need():
+    assert path_bench.mb_with_contexts([step(32), step(100)], 4000.0) == 80.0
+    assert path_bench.mb_with_contexts([step(32)], None) is None
+    assert path_bench.mb_with_contexts([step(32, gpu={})], 4000.0) is None
+
+
 def test_cameras_share_the_films_and_are_of_one_class():
     feeds = path_feeds([Path("a.mp4"), Path("b.mp4")], 5)
     assert [feed.clip.name for feed in feeds] == ["a.mp4", "b.mp4", "a.mp4", "b.mp4", "a.mp4"]
@@ -96,7 +123,8 @@ def test_the_ratio_is_of_the_slower_of_decoder_and_engine():
     found = summary(FIGURES)
     assert (found["decode_fps"], found["engine_fps"], found["path_fps"]) == (5000, 9000, 4200)
     assert (found["ratio"], found["ratio_holds"], found["cpu_holds"]) == (0.84, False, True)
-    assert found["cameras"] == 140
+    assert (found["cameras"], found["cpu_us"], found["latency_holds"]) == (140, 350.0, True)
+    assert found["mps"]["cameras"] == 156
 
 
 @pytest.mark.parametrize("missing", ["decode", "engine", "path"])
@@ -107,11 +135,12 @@ def test_without_a_part_there_is_no_ratio(missing):
 
 def test_a_path_that_never_held_has_no_figure():
     found = summary({**FIGURES, "path": {"steps": [step(32, holds=False)], "best": None}})
-    assert (found["path_fps"], found["ratio"], found["cpu_holds"]) == (None, None, None)
+    assert (found["path_fps"], found["ratio"], found.get("cpu_holds")) == (None, None, None)
 
 
 def test_the_engine_is_judged_by_its_fastest_batch_of_the_precision_that_runs():
-    assert best_fps([*ROWS, row(8, True, 20_000.0, Precision.FP32)], Precision.FP16) == 9000
+    fp32 = summary({**FIGURES, "setting": {"precision": "fp32"}})
+    assert (summary(FIGURES)["engine_fps"], fp32["engine_fps"]) == (9000, 20_000)
 
 
 def test_gains_of_graphs_and_of_the_second_lane_are_told_for_each_size():
@@ -122,10 +151,17 @@ def test_gains_of_graphs_and_of_the_second_lane_are_told_for_each_size():
 
 
 @pytest.mark.parametrize(
-    ("largest", "sizes"), [(1, (1,)), (8, (1, 2, 4, 8)), (12, (1, 2, 4, 8, 12))]
+    ("fields", "sizes"),
+    [
+        ({"max_batch_size": 1}, (1,)),
+        ({"max_batch_size": 8}, (1, 2, 4, 8)),
+        ({"max_batch_size": 12}, (1, 2, 4, 8, 12)),
+        ({"batch_sizes": (1, 12)}, (1, 12)),
+        ({}, (1, 2, 4, 8, 16, 32)),
+    ],
 )
-def test_the_engine_alone_is_built_for_the_sizes_of_a_slot(largest, sizes):
-    assert batch_sizes_up_to(largest) == sizes
+def test_the_engine_alone_is_built_for_the_sizes_of_a_slot(fields, sizes):
+    assert batch_sizes_of(PipelineSpec(**fields)) == sizes
 
 
 def burn(seconds: float) -> None:
@@ -140,13 +176,13 @@ def test_processor_time_counts_a_process_with_its_children_but_for_those_left_ou
     worker.start()
     try:
         pid = worker.pid or 0
-        before = usage.cpu_seconds(os.getpid())
-        while usage.cpu_seconds(pid).get(pid, 0.0) < 0.3:
+        before = usage.cpu_times(os.getpid())
+        while usage.cpu_times(pid).get(pid, usage.CpuTime()).total_s < 0.3:
             time.sleep(0.02)
-        after = usage.cpu_seconds(os.getpid())
-        assert usage.spent(before, after)[pid] > 0
+        after = usage.cpu_times(os.getpid())
+        assert usage.spent(before, after)[pid].user_s > 0
         assert {os.getpid(), pid} <= set(after)
-        assert pid not in usage.cpu_seconds(os.getpid(), {pid})
+        assert pid not in usage.cpu_times(os.getpid(), {pid})
     finally:
         worker.kill()
         worker.join()
@@ -176,41 +212,6 @@ def test_films_are_scaled_up_and_begin_each_second_with_a_key_frame(
         assert sum(1 for _ in container.decode(video=0)) == 60
 
 
-def test_the_picture_shows_what_was_measured_even_if_that_is_one_part(tmp_path):
-    pytest.importorskip("matplotlib")
-    for name, figures in {"all": FIGURES, "engine": {"engine": FIGURES["engine"]}}.items():
-        draw(figures, tmp_path / f"{name}.png")
-        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_command_measures_the_parts_asked_for_and_keeps_the_others(tmp_path, monkeypatch):
-    plans = []
-
-    def measure(plan, known, *, report, keep):
-        plans.append((plan, known))
-        keep({**known, "decode": []})
-        return known
-
-    monkeypatch.setattr("cluster.bench.gpu.run.measure_gpu", measure)
-    path = tmp_path / "gpu.json"
-    path.write_text('{"engine": {"best": 1.0}}')
-    arguments = ["bench", "gpu", "--part", "decode", "--codec", "h265", "--json", str(path)]
-    assert CliRunner().invoke(app, arguments).exit_code == 0
-    (plan, known) = plans[0]
-    assert (plan.parts, plan.codec) == (["decode"], "libx265")
-    assert plan.path.pipeline["precision"] == "fp16"
-    assert known == {"engine": {"best": 1.0}}
-    assert path.read_text() == '{\n  "engine": {\n    "best": 1.0\n  },\n  "decode": []\n}\n'
-
-
-def test_every_part_is_measured_where_none_is_named(monkeypatch):
-    plans = []
-    monkeypatch.setattr(bench_gpu, "_run", lambda plan, *_: plans.append(plan))
-    assert CliRunner().invoke(app, ["bench", "gpu", "--max-batch-size", "8"]).exit_code == 0
-    assert plans[0].parts == ["decode", "engine", "path"]
-    assert plans[0].path.pipeline["max_batch_size"] == 8
-
-
 class Api:
     """Answers as the API does for cameras that all run, until there are too many of them."""
 
@@ -227,7 +228,9 @@ class Api:
         if path == "/v1/slots":
             actors = [{"name": "engine", "pid": os.getpid()}]
             load = {"batch_ms": {}, "batch_fill": 8.0, "utilisation": 0.5, "batch_counts": {}}
-            return {"slots": [{"details": {"actors": actors}, **load}]}
+            counts = {"latency_counts": {"5.0": 30 * self.num_looks}}
+            stages = {"queue": {"normal": counts, "high": counts}}
+            return {"slots": [{"details": {"actors": actors}, "stages": stages, **load}]}
         self.num_looks += 1
         num_frames = 0 if len(self.bodies) > self.stuck_from else self.num_looks
         return {
@@ -247,11 +250,11 @@ def quick(monkeypatch) -> None:
     monkeypatch.setattr(path_bench, "judge", lambda step, _: not step["lost"])
 
 
-def raised(api: Api) -> list[dict[str, object]]:
-    feeds = path_feeds([Path("a.mp4")], 12)
+def raised(api: Api, step: int | None = 3) -> list[dict[str, object]]:
+    plan = path_bench.PathPlan(4, step, 12, 0.01, 150.0, {}, {})
+    feeds = path_feeds([Path("a.mp4")], plan.num_feeds)
     served = {f.name: ServedCamera(f.name, f"rtsp://127.0.0.1/{f.name}", 0, 30, 1) for f in feeds}
     farm = Farm(served, frozenset())
-    plan = path_bench.PathPlan(4, 3, 12, 0.01, 150.0, {}, {})
     return path_bench._raise(api, feeds, farm, plan, lambda _: None)
 
 
@@ -266,13 +269,18 @@ def test_cameras_are_added_until_frames_are_lost(quick):
     assert steps[-1]["lost"]["overload"] > 0
     assert steps[0]["decoders"] == {"nvdec": 4}
     assert steps[0]["latency_ms"] == {"p50": 20.0, "p95": 20.0, "p99": 20.0}
-    assert set(steps[0]["cpu_us"]) == {"all", "engine"} | set(steps[0]["cpu_us"]) & {"rest"}
+    assert {"all", "engine"} <= set(steps[0]["cpu_us"]) <= {"all", "engine", "rest"}
+    assert steps[0]["stages_ms"] == {"queue": {"p50": 5.0, "p95": 5.0, "p99": 5.0}}
     assert {body["transport"] for body in api.bodies} == {"tcp"}
     assert len({body["id"] for body in api.bodies}) == 10
 
 
 def test_all_cameras_are_measured_where_all_of_them_hold(quick):
     assert [step["cameras"] for step in raised(Api(most=100))] == [4, 7, 10, 12]
+
+
+def test_without_a_step_one_number_of_cameras_is_measured(quick):
+    assert [step["cameras"] for step in raised(Api(most=100), step=None)] == [4]
 
 
 def test_cameras_that_do_not_start_end_the_search_with_what_was_measured(quick, monkeypatch):
@@ -296,7 +304,7 @@ def test_the_cameras_are_spread_over_processes(tmp_path, monkeypatch):
     with serve_farm(path_feeds([tmp_path / "clip.mp4"], 3)) as farm:
         assert len(farm.pids) == 2
         assert sorted(farm.cameras) == ["cam000", "cam001", "cam002"]
-        assert farm.pids <= set(usage.cpu_seconds(os.getpid()))
+        assert farm.pids <= set(usage.cpu_times(os.getpid()))
 
 
 @pytest.mark.parametrize("copies", [False, True])
@@ -330,3 +338,17 @@ def test_a_decoder_that_falls_back_is_no_measurement(tmp_path, monkeypatch):
     write_pattern(tmp_path / "film.mp4", width=64, height=64, fps=30, seconds=1.0)
     with pytest.raises(UnavailableError, match="took fewer than 2 streams"):
         decode._decode_in_threads(tmp_path / "film.mp4", 2, 0.1, False)
+
+
+def test_processes_that_cannot_decode_say_why_and_leave_nobody_waiting(tmp_path):
+    if not decode.nvdec_fault():
+        pytest.skip("NVDEC works here")
+    write_pattern(tmp_path / "film.mp4", width=64, height=64, fps=30, seconds=1.0)
+    with pytest.raises(UnavailableError, match="NVDEC cannot be measured"):
+        decode.measure_decode(
+            tmp_path / "film.mp4",
+            num_processes=(2,),
+            num_threads=4,
+            seconds=0.1,
+            report=lambda _: None,
+        )

@@ -6,7 +6,7 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import cycle, product
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,12 @@ def _measure(
 ) -> dict[str, Any]:
     spawn = multiprocessing.get_context("spawn")
     ready = spawn.Barrier(num_processes)
-    with spawn.Pool(num_processes, _keep, (ready,)) as pool:
-        jobs = [(film, num_threads, seconds, copies)] * num_processes
-        found = pool.starmap(_decode_in_threads, jobs, chunksize=1)
+    with ProcessPoolExecutor(num_processes, spawn, _keep, (ready,)) as pool:
+        jobs = [
+            pool.submit(_decode_in_threads, film, num_threads, seconds, copies)
+            for _ in range(num_processes)
+        ]
+        found = [job.result() for job in jobs]
     num_frames = sum(each["frames"] for each in found)
     return {
         "processes": num_processes,

@@ -5,6 +5,7 @@ The process that starts the parts never opens the GPU itself, so each part finds
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -56,8 +57,14 @@ def _result(here: Connection, report: Report) -> Any:
 
 
 def _serve(there: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    sending = threading.Lock()
+
+    def report(text: str) -> None:
+        with sending:  # a builder reports from threads of its own
+            there.send(("report", text))
+
     try:
-        value = function(*arguments, report=lambda text: there.send(("report", text)))
+        value = function(*arguments, report=report)
         there.send(("done", value))
     except Exception as error:  # of whatever library; the other process says it
         traceback.print_exc()

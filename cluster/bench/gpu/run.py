@@ -19,6 +19,7 @@ from cluster.config import PipelineSpec
 from cluster.errors import UnavailableError
 from cluster.gpu_host import driver_version, is_mps_running
 from cluster.models import resolve_model
+from engines.factory import batch_sizes_up_to
 from engines.spec import Precision
 
 _NUM_FILMS = 4
@@ -105,10 +106,7 @@ def measure_gpu(
 
 def batch_sizes_of(pipeline: PipelineSpec) -> tuple[int, ...]:
     """Those that a slot's engine is built for, so that both use the same plan."""
-    if pipeline.batch_sizes is not None:
-        return pipeline.batch_sizes
-    largest = pipeline.max_batch_size or 32
-    return tuple(sorted({*(1 << n for n in range(largest.bit_length())), largest}))
+    return pipeline.batch_sizes or batch_sizes_up_to(pipeline.max_batch_size)
 
 
 def _jobs(plan: GpuPlan, with_mps: bool) -> Iterator[tuple[tuple[str, ...], Job]]:
