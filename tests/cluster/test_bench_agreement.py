@@ -20,6 +20,7 @@ from cluster.bench.gpu.agreement import (
     AgreementPlan,
     Comparison,
     claims_of,
+    class_of,
     document,
     grey_levels,
     measure_agreement,
@@ -33,6 +34,7 @@ from cluster.models import BUILTIN_SPEC
 from engines.cuda.pool import DevicePool
 from engines.cuda.stand_in import HostMemory
 from engines.detections import Detections
+from engines.errors import ModelError
 from engines.frames import Chroma, FramePool, Picture
 from engines.onnxruntime import OnnxRuntimeEngine
 from engines.spec import ModelSpec
@@ -250,6 +252,13 @@ def test_the_document_says_how_far_each_engine_is_from_the_reference(
 def test_a_folder_without_the_film_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"pets09.*does not exist.*--data"):
         Pets.within(tmp_path)
+
+
+def test_a_model_that_knows_no_person_is_refused() -> None:
+    spec = SPEC.model_copy(update={"labels": ("car", "bus")})
+    with pytest.raises(ModelError, match=r"labels: .* has no class person: car, bus"):
+        class_of(spec, "person")
+    assert class_of(spec, "bus") == 1
 
 
 @pytest.mark.data

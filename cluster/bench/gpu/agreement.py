@@ -25,6 +25,7 @@ from cluster.demo.clips import cache_dir
 from cluster.errors import UnavailableError
 from cluster.machine import num_cores
 from engines.detections import Detections
+from engines.errors import ModelError
 from engines.families.letterbox import Letterbox
 from engines.frames import Frame
 from engines.inspection import load_spec
@@ -87,8 +88,8 @@ def measure_agreement(plan: AgreementPlan, report: Report) -> dict[str, Any]:
         report: Told what is going on.
 
     Returns:
-        ``rows``, one an engine and way of playing; ``decoding`` and ``preprocessing``, each by way
-        of playing; ``claims``.
+        ``host`` and ``model``; ``rows``, one an engine and way of playing; ``decoding`` and
+        ``preprocessing``, each by way of playing; ``claims``.
 
     Raises:
         UnavailableError: if a file is missing, or NVDEC does not decode.
@@ -96,6 +97,7 @@ def measure_agreement(plan: AgreementPlan, report: Report) -> dict[str, Any]:
     """
     pets = Pets.within(plan.data, plan.model)
     spec = load_spec(pets.model).model_copy(update={"confidence": _CONFIDENCE, "iou": _IOU})
+    person = class_of(spec, "person")
     ways: list[tuple[DecoderName, Path]] = [("cpu", pets.film)]
     if plan.decoder == "nvdec":
         report("coding the film as H.264")
@@ -111,7 +113,8 @@ def measure_agreement(plan: AgreementPlan, report: Report) -> dict[str, Any]:
             seen[decoder] = comparison.watch(film, decoder, plan.max_frames)
     finally:
         side.close()
-    return document(seen, np.loadtxt(pets.truth, delimiter=","), spec.labels.index("person"))
+    truth = np.loadtxt(pets.truth, delimiter=",")
+    return {"host": dict(side.host), "model": spec.name, **document(seen, truth, person)}
 
 
 class Comparison:
@@ -174,6 +177,21 @@ class Comparison:
         for frame, out in zip(frames, expected, strict=True):
             self._letterbox.write(frame, out)
         return float((np.abs(given.astype(np.float64) - expected) * self._std).max())
+
+
+def class_of(spec: ModelSpec, label: str) -> int:
+    """The number of a class.
+
+    Raises:
+        ModelError: if the model does not know it.
+    """
+    if label in spec.labels:
+        return spec.labels.index(label)
+    raise ModelError(
+        f"{spec.name} has no class {label}: {', '.join(spec.labels[:10])}",
+        field="labels",
+        remedy="Give a model of COCO's classes.",
+    )
 
 
 def grey_levels(left: Frame, right: Frame) -> int:

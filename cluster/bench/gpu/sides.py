@@ -7,6 +7,7 @@ comparison; it proves nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,8 +31,10 @@ class Side(Protocol):
     Attributes:
         batch_size: Pictures that there are slots for.
         engines: Loaded, by name; they are given what ``frames`` gives.
+        host: What computes, for the record; empty on the CPU.
     """
 
+    host: Mapping[str, str]
     batch_size: int
     engines: Mapping[str, Any]
 
@@ -89,6 +92,7 @@ class CpuSide:
     ) -> None:
         from engines.onnxruntime import OnnxRuntimeEngine
 
+        self.host: Mapping[str, str] = {}
         self.batch_size = max(batch_sizes)
         engine = OnnxRuntimeEngine(spec, num_threads=num_cores(), max_batch_size=self.batch_size)
         engine.load()
@@ -137,7 +141,9 @@ class GpuSide:
         from engines.cuda.pool import DevicePool
         from engines.cuda.preprocess import Preprocessor
         from engines.tensorrt import TensorRtEngine
+        from engines.tensorrt.runtime import platform_of
 
+        self.host: Mapping[str, str] = asdict(platform_of())
         self.batch_size = max(batch_sizes)
         self._input = spec.input
         self._context = open_device()
