@@ -33,9 +33,10 @@ class _Column(IntEnum):
     RECONNECTS = 4
     DECODE_ERRORS = 5
     ON_TIME = 6
+    SKIPPED = 7
 
 
-_FIRST_REASON = 7
+_FIRST_REASON = 8
 _DROP_COLUMN = {reason: _FIRST_REASON + i for i, reason in enumerate(_REASONS)}
 
 
@@ -56,6 +57,8 @@ class LedgerEntry:
         latency_counts: Inferred frames by latency, each bucket by its middle in ms; empty ones
             are left out.
         on_time: Of the inferred, how many were so before their deadline.
+        skipped: Packets that were not decoded: to catch up with the camera where processor time is
+            short, or because the degrade ladder leaves key frames only.
     """
 
     decoded: int
@@ -68,6 +71,7 @@ class LedgerEntry:
     latency_ms: dict[str, float]
     latency_counts: dict[float, int] = field(default_factory=dict)
     on_time: int = 0
+    skipped: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -113,6 +117,10 @@ class LedgerRow:
         """The decoder refused a packet."""
         self._cells[_Column.DECODE_ERRORS] += 1
 
+    def count_skipped(self) -> None:
+        """A packet was not decoded."""
+        self._cells[_Column.SKIPPED] += 1
+
     def settle(self) -> int:
         """Book all that is in flight as lost, because its holder is dead; returns how many."""
         num_lost = self.read().in_flight
@@ -144,6 +152,7 @@ class LedgerRow:
             latency_ms=percentiles_ms(latencies),
             latency_counts=latencies,
             on_time=on_time,
+            skipped=int(cells[_Column.SKIPPED]),
         )
 
 

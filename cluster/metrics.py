@@ -25,6 +25,7 @@ _COUNTERS = {
     "events": "Events written.",
     "reconnects": "Times that the camera was opened again.",
     "decode_errors": "Packets that the decoder refused.",
+    "skipped": "Packets that were not decoded, to catch up with the camera or by the ladder.",
 }
 
 
@@ -78,7 +79,7 @@ def _labelled(snapshot: Snapshot, max_labels: int) -> dict[str, LedgerStatus]:
 def _total(ledgers: Iterable[LedgerStatus]) -> LedgerStatus:
     """Counts add up; quantiles do not, so they are left out."""
     all_of_them = list(ledgers)
-    names = ("decoded", "inferred", "on_time", "analysed", "events", "reconnects", "decode_errors")
+    names = ["on_time", *(name.removeprefix("frames_") for name in _COUNTERS)]
     sums = {name: sum(getattr(ledger, name) for ledger in all_of_them) for name in names}
     dropped = {r: sum(ledger.dropped.get(r, 0) for ledger in all_of_them) for r in DropReason}
     return LedgerStatus(dropped=dropped, **sums)

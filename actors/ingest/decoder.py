@@ -85,6 +85,15 @@ class CpuDecoder:
             return []
         return self._decode(packet)
 
+    def leaves_out(self, packet: Packet[VideoStream]) -> bool:
+        """Whether the packet will not be decoded, since those that it builds on were not."""
+        return self._has_key_frames and not self._has_begun and not packet.is_keyframe
+
+    def catch_up(self) -> None:
+        """Leave out what comes before the next key frame; streams without key frames go on."""
+        if self._has_key_frames:
+            self._cut_off()
+
     def restart(self) -> None:
         """Expect the first packet of a file again, after its empty one; times go on."""
         self._context.flush_buffers()

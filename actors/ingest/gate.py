@@ -11,12 +11,15 @@ import heapq
 import threading
 from collections.abc import Iterator
 
+RANK_S = 0.25
+"""A frame goes before those of the next rank unless it came so much later, seconds."""
+
 
 class DecodeGate:
-    """Lets a few threads through at once; those that wait go on by rank, then in order of coming.
+    """Lets a few threads through at once, the most urgent first.
 
-    A rank that waits behind others for long is late, which its session tells as lag, and from that
-    the degrade ladder takes work from it.
+    Urgent is what came first, where each rank counts as coming a quarter of a second later. So the ranks
+    go one after the other as long as nobody has waited for long, and nobody waits for ever.
 
     Args:
         num_permits: Threads that may be inside at once; at least 1.
@@ -26,12 +29,17 @@ class DecodeGate:
         self._lock = threading.Lock()
         self._num_free = num_permits
         self._num_came = 0
-        self._waiting: list[tuple[int, int, threading.Lock]] = []
+        self._waiting: list[tuple[float, int, threading.Lock]] = []
 
     @contextlib.contextmanager
-    def enter(self, rank: int) -> Iterator[None]:
-        """Wait for a permit and hold it for the ``with``; rank 0 comes first."""
-        turn = self._take(rank)
+    def enter(self, came_at: float, rank: int) -> Iterator[None]:
+        """Wait for a permit and hold it for the ``with``.
+
+        Args:
+            came_at: When the frame came, seconds of any clock that all threads share.
+            rank: 0 for the most important frames.
+        """
+        turn = self._take(came_at + RANK_S * rank)
         if turn is not None:
             turn.acquire()
         try:
@@ -39,7 +47,7 @@ class DecodeGate:
         finally:
             self._pass_on()
 
-    def _take(self, rank: int) -> threading.Lock | None:
+    def _take(self, due: float) -> threading.Lock | None:
         """Take a free permit; or what will be released when one is passed on to the caller."""
         with self._lock:
             if self._num_free:
@@ -48,7 +56,7 @@ class DecodeGate:
             turn = threading.Lock()
             turn.acquire()
             self._num_came += 1
-            heapq.heappush(self._waiting, (rank, self._num_came, turn))
+            heapq.heappush(self._waiting, (due, self._num_came, turn))
             return turn
 
     def _pass_on(self) -> None:

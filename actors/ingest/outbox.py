@@ -109,6 +109,12 @@ class Outbox:
             for _ in range(0 if lane.is_closed else num):
                 lane.row.count_decode_error()
 
+    def count_skipped(self, lane: Lane) -> None:
+        """A packet was not decoded."""
+        with self._changed:
+            if not lane.is_closed:
+                lane.row.count_skipped()
+
     def take_slot(self, lane: Lane) -> Slot | None:
         """A slot for a decoded frame; it must come back through ``put`` or ``give_back``.
 

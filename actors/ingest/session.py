@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from av.error import FFmpegError
@@ -37,6 +36,7 @@ DEVICE_LOST = "device"
 
 _DEFAULT_FPS = 25.0
 _HELD = (DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)  # pictures need not come
+_MAX_LATE_S = 0.25
 _GRACE = 1.5  # FFmpeg's own time-outs only release threads; the watchdog is the one that decides
 
 log = logging.getLogger(__name__)
@@ -221,19 +221,29 @@ class Session:
                 return
             now = time.monotonic()
             self._lag.note(time_s, now, now - began, time.thread_time())
-            arrival = Arrival(now, time.time())
-            with self._turn(decoder):
-                self._take(packet, decoder, arrival)
+            self._decode_in_turn(packet, decoder, Arrival(now, time.time()))
             began = self._blocked_since = time.monotonic()
         self._blocked_since = None
 
-    def _turn(self, decoder: CpuDecoder) -> AbstractContextManager[None]:
-        return self._gate.enter(self.policy.rank) if decoder.name == "cpu" else nullcontext()
+    def _decode_in_turn(
+        self, packet: Packet[VideoStream], decoder: CpuDecoder, arrival: Arrival
+    ) -> None:
+        """Decode when it is the camera's turn; go on with the next key frame where it is late."""
+        if decoder.name != "cpu" or decoder.leaves_out(packet):
+            self._take(packet, decoder, arrival)
+            return
+        came_at = arrival.monotonic - self._lag.lag_s(arrival.monotonic)
+        with self._gate.enter(came_at, self.policy.rank):
+            if time.monotonic() - came_at > _MAX_LATE_S:
+                decoder.catch_up()
+            self._take(packet, decoder, arrival)
 
     def _take(self, packet: Packet[VideoStream], decoder: CpuDecoder, arrival: Arrival) -> None:
         policy, num_errors = self.policy, decoder.num_errors
         if policy.step in _HELD:
             self._held_at = arrival.monotonic
+        if decoder.leaves_out(packet):
+            self._outbox.count_skipped(self._lane)
         for decoded in decoder.decode(packet, policy.step):
             self._note_size(decoded.frame.width, decoded.frame.height)
             self._note_decoder(decoder)

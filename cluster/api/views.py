@@ -90,6 +90,11 @@ class StatsView(StateView):
     events: int = Field(0, description="Events written.")
     reconnects: int = Field(0, description="Times that the camera was opened again.")
     decode_errors: int = Field(0, description="Packets that the decoder refused.")
+    skipped: int = Field(
+        0,
+        description="Packets that were not decoded: to catch up with the camera where processor "
+        "time is short, or because the degrade ladder leaves key frames only.",
+    )
     latency_ms: dict[str, float] = Field({}, description="p50, p95, p99, arrival to detections.")
     latency_counts: dict[float, int] = Field(
         {}, description="Inferred frames by latency, each bucket by its middle in ms."

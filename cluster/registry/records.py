@@ -190,6 +190,11 @@ class LedgerStatus(_Record):
     events: int = Field(0, description="Events written.")
     reconnects: int = Field(0, description="Times that the camera was opened again.")
     decode_errors: int = Field(0, description="Packets that the decoder refused.")
+    skipped: int = Field(
+        0,
+        description="Packets that were not decoded: to catch up with the camera where processor "
+        "time is short, or because the degrade ladder leaves key frames only.",
+    )
     in_flight: int = Field(0, description="Decoded frames that have not ended yet.")
     latency_ms: dict[str, float] = Field(
         {}, description="p50, p95, p99 from arrival to detections; empty before the first frame."
@@ -221,6 +226,7 @@ class LedgerStatus(_Record):
             events=entry.events,
             reconnects=entry.reconnects,
             decode_errors=entry.decode_errors,
+            skipped=entry.skipped,
             in_flight=entry.in_flight,
             latency_ms=entry.latency_ms,
             latency_counts=entry.latency_counts,
