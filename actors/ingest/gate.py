@@ -18,8 +18,8 @@ RANK_S = 0.25
 class DecodeGate:
     """Lets a few threads through at once, the most urgent first.
 
-    Urgent is what came first, where each rank counts as coming a quarter of a second later. So the ranks
-    go one after the other as long as nobody has waited for long, and nobody waits for ever.
+    Urgent is what came first, where each rank counts as coming a quarter of a second later. So the
+    ranks go one after the other as long as nobody has waited for long, and nobody waits for ever.
 
     Args:
         num_permits: Threads that may be inside at once; at least 1.
