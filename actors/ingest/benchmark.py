@@ -18,12 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import cycle
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
 from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -89,7 +88,7 @@ def film(size: tuple[int, int] = FULL_HD, num_pictures: int = _NUM_PICTURES) -> 
         size: Width and height, pixels; multiples of 60.
         num_pictures: The first of them is a key frame.
     """
-    encoder = cast(VideoCodecContext, av.CodecContext.create("libx264", "w"))
+    encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height = size
     encoder.pix_fmt = "yuv420p"
     encoder.framerate = Fraction(round(USUAL_FPS))
@@ -132,7 +131,7 @@ def _is_enough(decoder: CpuDecoder, used_s: float, elapsed_s: float) -> bool:
 
 
 def _open(name: str) -> CpuDecoder:
-    context = cast(VideoCodecContext, av.CodecContext.create("h264", "r"))
+    context = av.CodecContext.create("h264", "r")
     return open_decoder("nvdec" if name == "nvdec" else "cpu", context, 1 / USUAL_FPS)
 
 

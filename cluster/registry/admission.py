@@ -85,22 +85,14 @@ def room(capacity: Axes, taken: Axes) -> Axes:
     )
 
 
-def too_much(capacity: Axes, taken: Axes) -> Axes | None:
-    """The room that held streams must be brought into; None where none need go.
+def is_overcommitted(capacity: Axes, taken: Axes) -> bool:
+    """Whether the floors of held streams are clearly above what the engine infers.
 
-    They need where an axis is clearly overcommitted. Between this and what is admitted lies a band
-    in which a slot neither takes nor gives up streams: a capacity that moves by less than a fifth
-    changes nothing. An axis that is not overcommitted limits nobody.
+    Between this and the headroom lies a band in which a slot neither takes nor gives up streams:
+    a capacity that moves by less than a fifth changes nothing. For decoding none is given up: the
+    degrade ladder takes less from a stream than a slot that lets it go.
     """
-    left = room(capacity, NOTHING)
-    engine = 0 < capacity.infer_fps * _CLEARLY_OVER < taken.infer_fps
-    decoder = 0 < capacity.decode_mpx_s * _CLEARLY_OVER < taken.decode_mpx_s
-    if not engine and not decoder:
-        return None
-    return Axes(
-        left.infer_fps if engine else _INFINITE,
-        left.decode_mpx_s if decoder else _INFINITE,
-    )
+    return 0 < capacity.infer_fps * _CLEARLY_OVER < taken.infer_fps
 
 
 def fitting(needs: Mapping[str, Axes], streams: Iterable[str], left: Axes) -> list[str]:

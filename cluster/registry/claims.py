@@ -6,7 +6,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from actors.specs import QosClass
-from cluster.registry.admission import NOTHING, Axes, fitting, need_of, room, too_much, total
+from cluster.registry.admission import (
+    NOTHING,
+    Axes,
+    fitting,
+    is_overcommitted,
+    need_of,
+    room,
+    total,
+)
 from cluster.registry.records import Lease, StreamRecord
 
 _RANK = {qos: rank for rank, qos in enumerate(QosClass)}
@@ -36,8 +44,7 @@ def plan_claims(
     streams that are disabled, deleted, of a pipeline that it does not serve or above its
     capacity are given up. A stream is claimed if its floor and its decoding fit beside those that
     are held, by class and then by id; one that does not fit makes none of the others wait. What is
-    held is given up only where it is clearly above the capacity (``too_much``), of a class those
-    first that came last.
+    held is given up only where floors are clearly above the capacity (``is_overcommitted``).
 
     Args:
         desired: All desired streams by id.
@@ -56,12 +63,10 @@ def plan_claims(
     }
     held = [stream for stream, lease in leases.items() if lease.slot == slot]
     needs = {stream: need_of(record, decode_mpx_s.get(stream)) for stream, record in wanted.items()}
-    # Nothing is given up for what is only assumed.
-    sure = {stream: need_of(wanted[stream], decode_mpx_s.get(stream, 0.0)) for stream in wanted}
-    by_age = sorted((s for s in held if s in wanted), key=lambda stream: leases[stream].token)
-    kept = _kept(_by_class(wanted, by_age), sure, capacity)[:max_streams]
+    kept = _kept(_by_importance(wanted, set(held).intersection(wanted)), needs, capacity)
+    kept = kept[:max_streams]
     left = room(capacity, total(needs[stream] for stream in kept))
-    free = _by_class(wanted, sorted(stream for stream in wanted if stream not in leases))
+    free = _by_importance(wanted, (stream for stream in wanted if stream not in leases))
     return Claims(
         claim=tuple(fitting(needs, free, left)[: max(0, max_streams - len(kept))]),
         release=tuple(sorted(set(held) - set(kept))),
@@ -70,10 +75,10 @@ def plan_claims(
 
 def _kept(held: list[str], needs: Mapping[str, Axes], capacity: Axes) -> list[str]:
     """What may stay; once streams must go, so many go that others need not follow at once."""
-    limit = too_much(capacity, total(needs[stream] for stream in held))
-    return held if limit is None else fitting(needs, held, limit)
+    if not is_overcommitted(capacity, total(needs[stream] for stream in held)):
+        return held
+    return fitting(needs, held, room(Axes(capacity.infer_fps), NOTHING))
 
 
-def _by_class(wanted: Mapping[str, StreamRecord], streams: Iterable[str]) -> list[str]:
-    """The most important class first; within a class as they come."""
-    return sorted(streams, key=lambda stream: _RANK[wanted[stream].spec.qos.class_name])
+def _by_importance(wanted: Mapping[str, StreamRecord], streams: Iterable[str]) -> list[str]:
+    return sorted(streams, key=lambda stream: (_RANK[wanted[stream].spec.qos.class_name], stream))

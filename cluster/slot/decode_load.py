@@ -19,9 +19,10 @@ _BUSY = 0.1
 class DecodeMeter:
     """What decoding one stream takes, at the rate at which its source sends.
 
-    The rate is what was decoded lately, while the stream was decoded whole and in time; before
-    that what the source says, or 25 frames a second where it says nothing plausible. So a stream
-    that is late or degraded asks for no less than before, and makes no room.
+    The rate is the highest that was seen to last since the camera was opened, while the stream was
+    decoded whole and in time; before that what the source says, or 25 frames a second where it
+    says nothing plausible. So a stream that is late or degraded asks for no less than before, and
+    makes no room.
 
     Attributes:
         mpx_s: The cost; None while nothing is known of a source that is being opened. One that
@@ -30,7 +31,9 @@ class DecodeMeter:
 
     def __init__(self) -> None:
         self.mpx_s: float | None = None
+        self._session = 0
         self._fps = SteadyValue()
+        self._highest_fps = 0.0
 
     def observe(self, camera: CameraStatus, now: float) -> None:
         """Take what its ingest actor says; ``now`` in seconds, never going back."""
@@ -41,9 +44,21 @@ class DecodeMeter:
         if found is None or not found.width or not found.height:
             self.mpx_s = None if camera.state is StreamState.CONNECTING else 0.0
             return
-        if _is_decoded_whole(camera) and not camera.decode_lag_s:
-            self._fps.add(camera.fps, now)
-        self.mpx_s = cost_mpx_s(found.width, found.height, self._fps.value or _declared(found.fps))
+        self._follow(camera, now)
+        fps = self._highest_fps or _declared(found.fps)
+        self.mpx_s = cost_mpx_s(found.width, found.height, fps)
+
+    def _follow(self, camera: CameraStatus, now: float) -> None:
+        if not _is_decoded_whole(camera) or camera.decode_lag_s:
+            return
+        if camera.session != self._session:
+            self._session, self._fps = camera.session, SteadyValue()
+        is_new = self._fps.value == 0.0
+        self._fps.add(camera.fps, now)
+        if self._fps.value:
+            self._highest_fps = (
+                self._fps.value if is_new else max(self._highest_fps, self._fps.value)
+            )
 
 
 class DecodeSpeed:

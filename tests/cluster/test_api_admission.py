@@ -186,7 +186,7 @@ def test_a_stream_whose_floor_fits_on_no_slot_waits_with_the_figures(
     assert http.get(path).json()["status"]["reason"] == "unclaimed"
 
 
-DECODES = {"decoder": "cpu", "decode_mpx_s": 400.0, "decode_admission_mpx_s": 500.0}
+DECODES: dict[str, Any] = {"decoder": "cpu", "decode_mpx_s": 400.0, "decode_admission_mpx_s": 500.0}
 
 
 def test_a_stream_that_cannot_be_decoded_is_refused_with_the_figures_and_the_remedy(

@@ -62,6 +62,12 @@ def test_first_the_source_is_believed_then_what_it_sends() -> None:
     assert watched(lying).mpx_s == pytest.approx(AT_12)
 
 
+def test_a_camera_that_sends_less_at_times_keeps_its_room_until_it_is_opened_anew() -> None:
+    fewer = replace(RUNNING, fps=12.0)
+    assert watched(RUNNING, fewer).mpx_s == pytest.approx(AT_25)
+    assert watched(RUNNING, fewer, replace(fewer, session=2)).mpx_s == pytest.approx(AT_12)
+
+
 @pytest.mark.parametrize("fps", [None, 0.0, 90_000.0])
 def test_a_source_that_says_nothing_plausible_is_taken_for_25_fps(fps: float | None) -> None:
     silent = replace(RUNNING, properties=replace(SOURCE, fps=fps))

@@ -215,32 +215,45 @@ def test_streams_whose_floors_do_not_fit_are_left_and_given_up_when_the_capacity
     assert slot.held == {"a"}
 
 
-def test_a_stream_is_given_up_for_its_decoding_and_its_cost_is_remembered(slot: Slot) -> None:
-    add(slot, "a", qos={"class": "high"})
+def let_go(slot: Slot, stream: str, source: SourceProperties) -> None:
+    """The slot has had a stream with such a source, and has it no more."""
+    slot.keeper.sync()
+    slot.see(stream, StreamState.RUNNING, source=source)
+    slot.keeper.publish(0.0)
+    slot.keeper.close_all()
+    slot.keeper.finish_closing()
+
+
+def test_the_decoding_of_held_streams_leaves_no_room_for_others_and_is_remembered(
+    slot: Slot,
+) -> None:
+    add(slot, "a")
     slot.keeper.sync()
     slot.see("a", StreamState.RUNNING, source=FULL_HD)
     slot.keeper.publish(0.0)
     assert slot.keeper.decode_load_mpx_s == pytest.approx(57.6)
-    slot.keeper.sync(Axes(0, 53))
+    add(slot, "b")
+    slot.keeper.sync(Axes(0, 115))
     assert slot.held == {"a"}
-    slot.keeper.sync(Axes(0, 50))
+    slot.keeper.sync(Axes(0, 20))
+    assert slot.held == {"a"}
+    slot.keeper.sync(Axes(0, 116))
+    assert slot.held == {"a", "b"}
+
+
+def test_what_decoding_a_stream_took_is_known_when_it_is_free_again(slot: Slot) -> None:
+    add(slot, "a")
+    let_go(slot, "a", replace(FULL_HD, width=640, height=360))
+    assert slot.keeper.decode_load_mpx_s == 0.0
+    slot.keeper.sync(Axes(0, 11))
     assert slot.held == set()
-    slot.keeper.publish(1.0)
-    slot.keeper.finish_closing()
-    slot.keeper.sync(Axes(0, 57))
-    assert slot.held == set()
-    slot.keeper.sync(Axes(0, 58))
+    slot.keeper.sync(Axes(0, 12))
     assert slot.held == {"a"}
 
 
 def test_a_changed_spec_may_name_another_source_whose_cost_is_not_known(slot: Slot) -> None:
     add(slot, "a")
-    slot.keeper.sync()
-    slot.see("a", StreamState.RUNNING, source=replace(FULL_HD, width=3840, height=2160))
-    slot.keeper.publish(0.0)
-    slot.keeper.sync(Axes(0, 60))
-    slot.keeper.publish(1.0)
-    slot.keeper.finish_closing()
+    let_go(slot, "a", replace(FULL_HD, width=3840, height=2160))
     slot.keeper.sync(Axes(0, 60))
     assert slot.held == set()
     add(slot, "a", url="rtsp://127.0.0.1:8554/sub")
