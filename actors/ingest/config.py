@@ -24,6 +24,8 @@ class IngestConfig:
         submit_interval_s: Least time between two calls to the engine; what arrives meanwhile
             shares the next call.
         busy_interval_s: The same while the engine has two full batches waiting.
+        beat_s: Where frames come closely, all actors of a machine call the engine together, at the
+            multiples of this; 0 where that is of no use.
         poll_interval_s: How often released slots are asked for while no frame arrives.
         attach_retry_s: Pause before the engine is tried again.
         close_timeout_s: So long do closing a stream and stopping wait for frames and threads.
@@ -38,6 +40,7 @@ class IngestConfig:
     tick_s: float = 0.05
     submit_interval_s: float = 0.004
     busy_interval_s: float = 0.008
+    beat_s: float = 0.0
     poll_interval_s: float = 0.05
     attach_retry_s: float = 0.2
     close_timeout_s: float = 3.0

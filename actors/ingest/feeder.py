@@ -8,8 +8,9 @@ import time
 from typing import Protocol
 
 from actors.errors import StaleGenerationError
+from actors.ingest.beat import Beat
 from actors.ingest.config import IngestConfig
-from actors.ingest.outbox import Outbox
+from actors.ingest.outbox import Batch, Outbox
 from actors.messages import PoolLease, SubmitReply, SubmitRequest
 from actors.pools import Pool, attach_pool
 from engines.errors import FramePoolError
@@ -60,6 +61,7 @@ class Feeder:
         self._link = link
         self._outbox = outbox
         self._config = config
+        self._beat = Beat(config)
         self._pool: Pool | None = None
         self._complaint = ""
         self._stop = threading.Event()
@@ -102,14 +104,14 @@ class Feeder:
             self._outbox.wait(_IDLE_S, self._config.poll_interval_s)
             is_last = self._stop.is_set()  # what streams were closed is still told
             began = time.monotonic()
-            is_busy = self._exchange(lease)
-            config = self._config
-            pause_s = config.busy_interval_s if is_busy else config.submit_interval_s
-            self._stop.wait(max(0.0, began + pause_s - time.monotonic()))
+            batch = self._outbox.collect()
+            is_busy = self._exchange(batch, lease)
+            now = time.monotonic()
+            pause_s = self._beat.pause_s(len(batch.tickets), began, now, is_busy=is_busy)
+            self._stop.wait(pause_s)
 
-    def _exchange(self, lease: PoolLease) -> bool:
+    def _exchange(self, batch: Batch, lease: PoolLease) -> bool:
         """Bring and fetch; tells whether the engine has enough to do."""
-        batch = self._outbox.collect()
         request = SubmitRequest(
             self._name,
             lease.generation,
