@@ -21,6 +21,7 @@ from actors.inference.ladder import LadderStatus
 from actors.inference.outlet import Deliver, ResultOutlet
 from actors.inference.service import EngineOptions, InferenceService
 from actors.inference.snapshot import SchedulerSnapshot
+from actors.inference.warm_up import batch_costs_ms
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest
 from actors.pools import PoolConfig
 from actors.stages import StageCounts
@@ -49,6 +50,7 @@ class EngineStatus:
         stages: How long frames took by stage, up to their detections.
         load_s: How long the last model took to load, with the import of what runs it, seconds;
             None before.
+        start_ms: What batches cost when the last model was loaded, milliseconds by size.
         building: How far the plan of the last model is, while it is built; else empty.
         gpu: Address of its GPU on the PCI bus; empty on a CPU.
     """
@@ -61,6 +63,7 @@ class EngineStatus:
     ladder: LadderStatus | None = None
     stages: StageCounts = field(default_factory=dict)
     load_s: float | None = None
+    start_ms: dict[int, float] = field(default_factory=dict)
     building: str = ""
     gpu: str = ""
 
@@ -84,6 +87,7 @@ class EngineActor:
         self._error = ""
         self._building = ""
         self._load_s: float | None = None
+        self._start_ms: dict[int, float] = {}
         self._loading = threading.Lock()
 
     def load(self, spec: ModelSpec, options: EngineOptions) -> None:
@@ -117,6 +121,7 @@ class EngineActor:
             ladder=service.ladder() if service else None,
             stages=service.stages() if service else {},
             load_s=self._load_s,
+            start_ms=self._start_ms,
             building=self._building,
             gpu=self._gpu,
         )
@@ -143,6 +148,7 @@ class EngineActor:
                 began = time.monotonic()
                 engine = _loaded(spec, options, self._report)
                 self._load_s = time.monotonic() - began
+                self._start_ms = batch_costs_ms(engine)
                 self._serve_with(engine, options)
                 self._error = ""
             except EngineError as error:

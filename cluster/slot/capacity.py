@@ -44,12 +44,17 @@ class Capacity:
     """
 
     def __init__(self) -> None:
+        self._start_ms: dict[int, float] = {}
         self._begin("")
 
     @property
     def fps(self) -> float:
-        """Frames a second at the best batch size, as measured lately; 0 until it is known."""
-        return round(self._fps.value, 2)
+        """Frames a second at the best batch size, as measured lately; 0 until it is known.
+
+        Before batches of cameras tell, it is what was measured when the model was loaded.
+        """
+        at_start = max((size * 1e3 / ms for size, ms in self._start_ms.items()), default=0.0)
+        return round(self._fps.value or at_start, 2)
 
     @property
     def admission_fps(self) -> float:
@@ -57,21 +62,26 @@ class Capacity:
 
         That is what a busy engine was measured to do. One at rest runs its batches one by one and
         measures less than it can do with two in flight: at most half. So twice as much is admitted
-        until it has been busy, and what it measures at rest afterwards takes nothing back.
+        until it has been busy, and what it measures at rest afterwards takes nothing back. What was
+        measured at the start, beside all that starts, refuses nobody.
         """
         return round(self._busy_fps.value or self._fps.value * _MOST_IN_FLIGHT, 2)
 
     @property
     def frame_ms(self) -> float:
         """Milliseconds of the shortest batch, which has one frame; 0 until it is known."""
-        return round(self._frame_ms.value, 2)
+        at_start = self._start_ms.get(min(self._start_ms, default=0), 0.0)
+        return round(self._frame_ms.value or at_start, 2)
 
     def observe(self, engine: EngineStatus | None, now: float) -> None:
         """Take what the engine says; ``now`` in seconds, never going back."""
-        if engine is None or engine.scheduler is None or engine.scheduler.capacity_fps <= 0:
+        if engine is None or engine.scheduler is None:
             return
         if engine.model != self.model:
             self._begin(engine.model)
+        self._start_ms = engine.start_ms
+        if engine.scheduler.capacity_fps <= 0:
+            return
         scheduler = engine.scheduler
         self._fps.add(scheduler.capacity_fps, now)
         self._frame_ms.add(scheduler.batch_ms[min(scheduler.batch_ms)], now)
@@ -80,6 +90,7 @@ class Capacity:
 
     def _begin(self, model: str) -> None:
         self.model = model
+        self._start_ms = {}
         self._fps = SteadyValue()
         self._busy_fps = SteadyValue()
         self._frame_ms = SteadyValue()

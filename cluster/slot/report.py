@@ -198,7 +198,7 @@ def _load(engine: EngineStatus | None) -> dict[str, Any]:
         "utilisation": round(scheduler.utilisation, 3),
         "num_waiting": scheduler.num_waiting,
         "batch_fill": round(fill, 2),
-        "batch_ms": scheduler.batch_ms,
+        "batch_ms": scheduler.batch_ms if scheduler.num_batches else engine.start_ms,
         "batch_counts": scheduler.batch_counts,
         "classes": {
             qos: ClassLoad.model_validate(load, from_attributes=True)

@@ -304,6 +304,8 @@ def test_slots_are_shown_with_what_they_can_do_and_how_busy_they_are(api: Served
         model="traffic",
         num_streams=5,
         capacity_fps=80.2,
+        decode_1080p_fps=391.4,
+        decode_ratio=0.28,
         utilisation=0.973,
         num_waiting=3,
         batch_fill=2.5,
@@ -311,7 +313,7 @@ def test_slots_are_shown_with_what_they_can_do_and_how_busy_they_are(api: Served
     )
     api.registry.slots.publish(busy, 60_000)
     line = next(line for line in ok("slots").splitlines() if "slot-a" in line)
-    words = ("ready", "traffic", "5/64", "80", "97%", "3", "2.50", "low capped")
+    words = ("ready", "traffic", "5/64", "80", "97%", "391", "28%", "3", "2.50", "low capped")
     assert all(f" {word} " in line for word in words)
     assert [slot["name"] for slot in values("slots")["slots"]] == ["slot-a"]
     api.registry.slots.publish(slot_info("slot-a"), 60_000)

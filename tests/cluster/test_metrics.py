@@ -125,6 +125,9 @@ def test_a_slot_shows_capacity_use_queues_batches_and_ladder(registry: Registry)
     info = slot_info(
         capacity_fps=80.2,
         floors_fps=36.5,
+        decode_mpx_s=900.0,
+        decode_load_mpx_s=225.0,
+        decode_ratio=0.25,
         utilisation=0.97,
         batch_ms={1: 8.0, 2: 14.0, 4: 26.0},
         batch_counts={1: 10, 4: 5},
@@ -135,6 +138,9 @@ def test_a_slot_shows_capacity_use_queues_batches_and_ladder(registry: Registry)
     samples = scrape(registry)
     assert samples["sightline_slot_capacity_fps", "slot-a"] == 80.2
     assert samples["sightline_slot_floors_fps", "slot-a"] == 36.5
+    assert samples["sightline_slot_decode_mpx_per_second", "slot-a"] == 900.0
+    assert samples["sightline_slot_decode_load_mpx_per_second", "slot-a"] == 225.0
+    assert samples["sightline_slot_decode_ratio", "slot-a"] == 0.25
     assert samples["sightline_slot_utilisation_ratio", "slot-a"] == 0.97
     assert samples["sightline_slot_ladder_rung", "slot-a"] == 2
     assert samples["sightline_queue_age_seconds", "low", "slot-a"] == pytest.approx(0.04)

@@ -86,3 +86,13 @@ def test_another_model_is_measured_anew_and_an_engine_that_is_away_changes_nothi
     assert capacity.fps == 120.0
     capacity.observe(engine(30.0, model="other"), 8)
     assert (capacity.fps, capacity.admission_fps, capacity.model) == (0.0, 0.0, "other")
+
+
+def test_before_the_first_frame_the_engine_is_known_from_its_start_and_nothing_is_refused() -> None:
+    capacity = Capacity()
+    begun = replace(engine(0.0), start_ms={1: 8.0, 4: 20.0})
+    capacity.observe(begun, 0.0)
+    assert (capacity.fps, capacity.admission_fps, capacity.frame_ms) == (200.0, 0.0, 8.0)
+    for now in range(1, 8):
+        capacity.observe(replace(engine(150.0), start_ms=begun.start_ms), now)
+    assert (capacity.fps, capacity.frame_ms) == (150.0, 8.3)

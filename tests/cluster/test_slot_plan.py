@@ -9,7 +9,7 @@ import pytest
 from actors.sinks.specs import FileSinkSpec, RedisSinkSpec
 from cluster.config import SightlineConfig
 from cluster.machine import num_cores
-from cluster.slot.plan import crew_config, redis_sink
+from cluster.slot.plan import crew_config, decode_cores, redis_sink
 from engines.frames import Picture
 
 URL = "redis://127.0.0.1:6379/0"
@@ -58,3 +58,19 @@ def test_events_wait_where_the_configuration_says_whatever_the_port_is(tmp_path:
 def test_events_lie_under_the_prefix_and_are_bounded(prefix: str) -> None:
     sink = redis_sink(config(redis={"url": URL, "prefix": prefix, "max_events": 123}))
     assert (sink.url, sink.stream, sink.max_len) == (URL, f"{prefix}:events", 123)
+
+
+@pytest.mark.parametrize(
+    ("slots", "expected"),
+    [
+        ({"device": "cpu"}, num_cores()),
+        ({"device": "cpu", "num_cpus": 1.5}, 1),
+        ({"device": "cpu", "num_cpus": 0.25}, 1),
+        ({"device": "cpu", "num_cpus": 4096}, num_cores()),
+        ({"device": "cuda", "num_cpus": 1}, num_cores()),
+    ],
+)
+def test_a_slot_decodes_on_the_cores_that_it_reserves_else_on_all(
+    slots: dict[str, object], expected: int
+) -> None:
+    assert decode_cores(config(slots=slots)) == expected
