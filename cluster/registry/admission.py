@@ -5,8 +5,7 @@ do; the rest takes up the noise of the measurement and the costs of batches that
 
 Decoding is no promise but a bound above which every stream is late. It is counted as if nothing
 else ran: on a CPU the engine's share of the cores is not subtracted, since it gives way by itself.
-What decoders were measured to do is stretched by a margin, so that a clip that is harder than the
-cameras' pictures refuses none of them; on a CPU that differs more than on a GPU.
+What decoders were measured to do is stretched by a tenth, so that its noise refuses nobody.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from cluster.registry.records import StreamRecord
 
 HEADROOM = 0.9
 _CLEARLY_OVER = 1.1
-_DECODE_MARGIN = {"cpu": 1.25, "nvdec": 1.1}
+_DECODE_MARGIN = 1.1
 _INFINITE = float("inf")
 
 
@@ -50,14 +49,9 @@ NOTHING = Axes()
 """Also a slot of which nothing is measured yet; it refuses nothing."""
 
 
-def decode_limit_mpx_s(decoder: str, measured_mpx_s: float) -> float:
-    """How much decoding a slot takes, Mpx/s; 0 while nothing is measured.
-
-    Args:
-        decoder: ``cpu`` or ``nvdec``.
-        measured_mpx_s: What it was measured to do.
-    """
-    return measured_mpx_s * _DECODE_MARGIN.get(decoder, 1.0)
+def decode_limit_mpx_s(measured_mpx_s: float) -> float:
+    """Up to which a slot takes decoding, Mpx/s; 0 while nothing is measured."""
+    return measured_mpx_s * _DECODE_MARGIN
 
 
 def need_of(record: StreamRecord, decode_mpx_s: float | None) -> Axes:

@@ -65,7 +65,7 @@ class DecodeAxis:
     @property
     def limit_mpx_s(self) -> float:
         """Up to which decoding is admitted, Mpx/s; 0 before it is known."""
-        return round(decode_limit_mpx_s(self.decoder, self.mpx_s), 1)
+        return round(decode_limit_mpx_s(self.mpx_s), 1)
 
     def follow(self, ingests: Sequence[Child], now: float) -> None:
         """Ask the first ingest actor that answers, or take its answer; never waits.

@@ -19,10 +19,9 @@ _BUSY = 0.1
 class DecodeMeter:
     """What decoding one stream takes, at the rate at which its source sends.
 
-    The rate is the highest that was seen to last since the camera was opened, while the stream was
-    decoded whole and in time; before that what the source says, or 25 frames a second where it
-    says nothing plausible. So a stream that is late or degraded asks for no less than before, and
-    makes no room.
+    The rate is what the source says, or more where more was seen to last since it was opened. Where
+    it says nothing plausible it is what was seen, and 25 frames a second before. What is seen may
+    be too little where decoders are full, so a stream that is late or degraded makes no room.
 
     Attributes:
         mpx_s: The cost; None while nothing is known of a source that is being opened. One that
@@ -45,20 +44,17 @@ class DecodeMeter:
             self.mpx_s = None if camera.state is StreamState.CONNECTING else 0.0
             return
         self._follow(camera, now)
-        fps = self._highest_fps or _declared(found.fps)
+        said_fps = found.fps if found.fps and found.fps <= _MAX_PLAUSIBLE_FPS else 0.0
+        fps = max(said_fps, self._highest_fps) or USUAL_FPS
         self.mpx_s = cost_mpx_s(found.width, found.height, fps)
 
     def _follow(self, camera: CameraStatus, now: float) -> None:
         if not _is_decoded_whole(camera) or camera.decode_lag_s:
             return
         if camera.session != self._session:
-            self._session, self._fps = camera.session, SteadyValue()
-        is_new = self._fps.value == 0.0
+            self._session, self._fps, self._highest_fps = camera.session, SteadyValue(), 0.0
         self._fps.add(camera.fps, now)
-        if self._fps.value:
-            self._highest_fps = (
-                self._fps.value if is_new else max(self._highest_fps, self._fps.value)
-            )
+        self._highest_fps = max(self._highest_fps, self._fps.value)
 
 
 class DecodeSpeed:
@@ -110,7 +106,3 @@ def _decoded_mpx_s(ingest: IngestStatus) -> float:
 def _is_decoded_whole(camera: CameraStatus) -> bool:
     is_running = camera.state is StreamState.RUNNING and camera.fps > 0
     return is_running and camera.degrade_step not in _HELD_BACK
-
-
-def _declared(fps: float | None) -> float:
-    return fps if fps and fps <= _MAX_PLAUSIBLE_FPS else USUAL_FPS
