@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from actors.analytics.events import Event
 from actors.analytics.life_cycle import EventContext, EventLifeCycle
 from actors.analytics.motion_clock import MotionClock
-from actors.analytics.rules import Moment, Occurrence, Rule, Scene, make_rule
+from actors.analytics.rules import Border, Moment, Occurrence, Rule, Scene, make_rule
 from actors.analytics.tracking import Tracker
 from actors.messages import FrameResult
 from actors.specs import StreamSpec
@@ -21,6 +21,7 @@ class _Session:
 
     life_cycle: EventLifeCycle
     last: FrameResult
+    t_s: float = 0.0  # motion time of the last frame
     tracker: Tracker = field(default_factory=Tracker)
     clock: MotionClock = field(default_factory=MotionClock)
 
@@ -49,23 +50,36 @@ class StreamPipeline:
         self._session: _Session | None = None
 
     def process(self, result: FrameResult) -> list[Event] | None:
-        """Track one frame and apply the rules.
+        """Track one frame and apply the rules; see ``process_all``."""
+        return StreamPipeline.process_all([(self, result)])[0]
+
+    @staticmethod
+    def process_all(
+        frames: Sequence[tuple[StreamPipeline, FrameResult]],
+    ) -> list[list[Event] | None]:
+        """Track one frame of each of several streams and apply the rules of each.
 
         A new source session, or a new size of the picture, ends what is open and starts afresh.
 
         Returns:
-            The events, in order; None where the frame was late and is not analysed.
+            Of each stream the events, in order; None where the frame was late and is not analysed.
         """
-        if self._is_late(result):
-            self.num_late += 1
-            return None
-        ended = self._end_session("session_ended") if self._is_new_session(result) else []
-        session = self._session or self._begin_session(result)
-        session.last = result
-        scene = self._scene(session, result)
-        occurrences = [o for rule in self._rules for o in rule.update(scene)]
-        events = ended + self._record(session, occurrences)
-        session.life_cycle.forget(scene.ended)
+        events = [pipeline._admit(result) for pipeline, result in frames]
+        admitted = [
+            (pipeline, session, ended)
+            for (pipeline, _), ended in zip(frames, events, strict=True)
+            if ended is not None and (session := pipeline._session) is not None
+        ]
+        if admitted:
+            sessions = [session for _, session, _ in admitted]
+            found = Tracker.update_all([(s.tracker, s.last.detections, s.t_s) for s in sessions])
+            scenes = [
+                pipeline._scene(session, tracked)
+                for (pipeline, session, _), tracked in zip(admitted, found, strict=True)
+            ]
+            Scene.measure(scenes, [p._borders(s.last.source_size) for p, s, _ in admitted])
+            for (pipeline, session, ended), scene in zip(admitted, scenes, strict=True):
+                ended += pipeline._apply_rules(session, scene)
         return events
 
     def replace_spec(self, spec: StreamSpec) -> list[Event]:
@@ -97,29 +111,32 @@ class StreamPipeline:
         """Ends of all that is open; the pipeline starts afresh if it is used again."""
         return self._end_session("stream_closed")
 
-    def _is_late(self, result: FrameResult) -> bool:
-        """A frame of the session that is not newer, or of another one that arrived before.
+    def _admit(self, result: FrameResult) -> list[Event] | None:
+        """Make a frame the last one of its session.
 
-        Arrival tells which session is older; their numbers come from a clock that can be set back.
+        It is late if it is not newer than the last of its session, or of another one and arrived
+        before. Arrival tells which session is older; their numbers come from a clock that can be
+        set back.
+
+        Returns:
+            Ends of what was open in another session; None where the frame is late.
         """
-        if self._session is None:
-            return False
-        last = self._session.last
-        if result.session == last.session:
-            return result.index <= last.index
-        return result.arrival <= last.arrival
-
-    def _is_new_session(self, result: FrameResult) -> bool:
-        if self._session is None:
-            return False
-        last = self._session.last
-        return (result.session, result.source_size) != (last.session, last.source_size)
-
-    def _begin_session(self, result: FrameResult) -> _Session:
-        """The first frame's time is part of the name: a clock set back could repeat a number."""
-        name = f"{result.session}@{round(result.ts * 1000)}"
-        self._session = _Session(EventLifeCycle(name), result)
-        return self._session
+        session, ended = self._session, []
+        if session is not None:
+            last = session.last
+            is_same = result.session == last.session
+            if result.index <= last.index if is_same else result.arrival <= last.arrival:
+                self.num_late += 1
+                return None
+            if not is_same or result.source_size != last.source_size:
+                ended, session = self._end_session("session_ended"), None
+        if session is None:
+            # The first frame's time is part of the name: a clock set back could repeat a number.
+            name = f"{result.session}@{round(result.ts * 1000)}"
+            self._session = session = _Session(EventLifeCycle(name), result)
+        session.last = result
+        session.t_s = session.clock.advance(result.pts_s, result.arrival)
+        return ended
 
     def _end_session(self, reason: str) -> list[Event]:
         events = self._close(self._rules, reason)
@@ -131,17 +148,20 @@ class StreamPipeline:
         occurrences = [o for rule in rules for o in rule.close(reason)]
         return self._record(self._session, occurrences) if self._session else []
 
-    def _scene(self, session: _Session, result: FrameResult) -> Scene:
-        t_s = session.clock.advance(result.pts_s, result.arrival)
-        self.tracked = session.tracker.update(result.detections, t_s)
-        return Scene(
-            self.tracked,
-            self._labels,
-            result.source_size,
-            Moment(t_s, result.ts, result.pts_s),
-            session.tracker.births,
-            session.tracker.ended,
-        )
+    def _scene(self, session: _Session, tracked: Detections) -> Scene:
+        self.tracked, last, tracker = tracked, session.last, session.tracker
+        at = Moment(session.t_s, last.ts, last.pts_s)
+        size = last.source_size
+        return Scene(tracked, self._labels, size, at, tracker.births, tracker.ended)
+
+    def _borders(self, size: tuple[int, int]) -> list[Border]:
+        return [rule.border(size) for rule in self._rules]
+
+    def _apply_rules(self, session: _Session, scene: Scene) -> list[Event]:
+        occurrences = [o for rule in self._rules for o in rule.update(scene)]
+        events = self._record(session, occurrences)
+        session.life_cycle.forget(scene.ended)
+        return events
 
     def _record(self, session: _Session, occurrences: Sequence[Occurrence]) -> list[Event]:
         if not occurrences:

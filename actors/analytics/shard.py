@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from actors.analytics.events import Event
@@ -17,6 +17,7 @@ from actors.ledger import Ledger, LedgerRow
 from actors.messages import Assignment, FrameResult
 from actors.sinks import Sink
 from actors.stages import Stage, StageClock, StageClocks
+from engines.detections import Detections
 
 
 @dataclass(slots=True)
@@ -25,8 +26,12 @@ class _Stream:
     counts: LedgerRow
     pipeline: StreamPipeline
     latencies: StageClock
-    last_frame: FrameResult | None = None
+    last: tuple[FrameResult, Detections] | None = None  # with what is tracked in it
     last_event: Event | None = None
+
+    @property
+    def last_frame(self) -> FrameResult | None:
+        return replace(self.last[0], detections=self.last[1]) if self.last else None
 
 
 class AnalyticsShard:
@@ -89,12 +94,17 @@ class AnalyticsShard:
     def process(self, results: Sequence[FrameResult]) -> None:
         """Analyse frames, of any streams, each stream's in order."""
         with self._lock:
+            together: dict[str, tuple[_Stream, FrameResult]] = {}
             for result in results:
                 stream = self._streams.get(result.stream)
                 if stream is None:
                     self._num_unknown += 1
-                else:
-                    self._process(stream, result)
+                    continue
+                if result.stream in together:
+                    self._process(together.values())
+                    together = {}
+                together[result.stream] = stream, result
+            self._process(together.values())
 
     def report_states(self, changes: Sequence[StateChange]) -> None:
         """Write an event of each change; of streams that the shard does not have, none."""
@@ -134,14 +144,16 @@ class AnalyticsShard:
         if assignment.spec != stream.pipeline.spec:
             self._emit(stream, stream.pipeline.replace_spec(assignment.spec))
 
-    def _process(self, stream: _Stream, result: FrameResult) -> None:
-        events = stream.pipeline.process(result)
-        if events is None:
-            return
-        stream.last_frame = replace(result, detections=stream.pipeline.tracked)
-        stream.counts.count_analysed()
-        self._emit(stream, events)
-        stream.latencies.count(result.inferred_at, self._clock())
+    def _process(self, frames: Collection[tuple[_Stream, FrameResult]]) -> None:
+        """Analyse one frame of each of some streams."""
+        analysed = StreamPipeline.process_all([(s.pipeline, result) for s, result in frames])
+        now = self._clock()
+        for (stream, result), events in zip(frames, analysed, strict=True):
+            if events is not None:
+                stream.last = result, stream.pipeline.tracked
+                stream.counts.count_analysed()
+                self._emit(stream, events)
+                stream.latencies.count(result.inferred_at, now)
 
     def _state_event(self, stream: _Stream, change: StateChange) -> Event:
         frame = stream.last_frame

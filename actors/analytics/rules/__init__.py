@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from actors.analytics.rules.geometry import Border
 from actors.analytics.rules.line import LineCrossing
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.zone import ZonePresence
 from actors.specs import RuleSpec
 
-__all__ = ["RULES", "Moment", "Occurrence", "Rule", "Scene", "Sighting", "make_rule"]
+__all__ = ["RULES", "Border", "Moment", "Occurrence", "Rule", "Scene", "Sighting", "make_rule"]
 
 
 class Rule(Protocol):
@@ -19,6 +20,9 @@ class Rule(Protocol):
     @property
     def spec(self) -> RuleSpec:
         """What the user asked for."""
+
+    def border(self, size: tuple[int, int]) -> Border:
+        """What it measures distances from, for a size of the picture; the same object each time."""
 
     def update(self, scene: Scene) -> list[Occurrence]:
         """What this scene makes happen."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 Point = tuple[float, float]
 
 _TINY = 1e-12
@@ -20,7 +21,7 @@ def to_pixels(points: Sequence[Point], size: tuple[int, int]) -> list[Point]:
 
 
 class Line:
-    """The endless line through a and b."""
+    """The endless line through a and b; distances have the sign of cross(b - a, p - a)."""
 
     def __init__(self, a: Point, b: Point) -> None:
         self._a = a
@@ -28,9 +29,17 @@ class Line:
         self._length = math.dist(a, b)
 
     def distance(self, point: Point) -> float:
-        """Distance of a point from the line; its sign is that of cross(b - a, p - a)."""
+        """Signed distance of a point from the line."""
         cross = self._run * (point[1] - self._a[1]) - self._rise * (point[0] - self._a[0])
         return cross / self._length
+
+    @staticmethod
+    def distances(lines: Sequence[Line], i: Indices, points: Floats) -> Floats:
+        """Signed distances [n] of points [2, n], each from the line of its number in ``i``."""
+        of_lines = np.array([(*line._a, line._run, line._rise, line._length) for line in lines])
+        x, y, run, rise, length = of_lines.T.take(i, axis=1)
+        cross = run * (points[1] - y) - rise * (points[0] - x)
+        return np.asarray(cross / length)
 
     def is_beside(self, point: Point) -> bool:
         """Whether the point's nearest place on the line lies between a and b."""
@@ -39,33 +48,52 @@ class Line:
 
 
 class Polygon:
-    """A polygon; what does not depend on the points that are asked for is worked out once."""
+    """A polygon; distances from its border are positive inside, negative outside."""
 
     def __init__(self, corners: Sequence[Point]) -> None:
-        self._corners = np.array(corners, dtype=np.float64).T[:, :, None]  # [2, m, 1]
-        self._ends = np.roll(self._corners, -1, axis=1)
-        self._edges = self._ends - self._corners
-        run, rise = self._edges
+        starts = np.array(corners, dtype=np.float64).T
+        ends = np.roll(starts, -1, axis=1)
+        edges = ends - starts
+        run, rise = edges
         # times a way from the corner: the part of the edge that it covers
-        self._parts = self._edges / np.maximum(run * run + rise * rise, _TINY)
-        self._slopes = run / np.where(rise == 0, _TINY, rise)
+        parts = edges / np.maximum(run * run + rise * rise, _TINY)
+        slopes = run / np.where(rise == 0, _TINY, rise)
+        self._edges = np.concatenate([starts, edges, parts, ends[1:], slopes[None]])  # [8, m]
 
-    def distances(self, points: Floats) -> list[float]:
-        """Distances of points [2, n] from the border: positive inside, negative outside.
+    def distance(self, point: Point) -> float:
+        """Signed distance of a point from the border."""
+        points = np.array(point)[:, None]
+        return float(Polygon.distances([self], np.zeros(1, dtype=np.intp), points)[0])
+
+    @staticmethod
+    def distances(polygons: Sequence[Polygon], i: Indices, points: Floats) -> Floats:
+        """Signed distances [n] of points [2, n], each from the polygon of its number in ``i``.
 
         A point is inside where a ray to the right meets an odd number of edges (even-odd rule).
         """
-        from_corners = points[:, None] - self._corners  # [2, m, n]
-        right, below = from_corners
-        products = from_corners * self._parts
+        if not len(i):
+            return np.empty(0)
+        num_edges = np.array([polygon._edges.shape[1] for polygon in polygons])
+        first_edge = num_edges.cumsum() - num_edges
+        each = num_edges[i]
+        begins = each.cumsum() - each  # where the edges of each point begin
+        of_point = np.arange(len(i)).repeat(each)
+        number = np.arange(len(of_point)) + (first_edge[i] - begins)[of_point]
+        edges = np.concatenate([polygon._edges for polygon in polygons], axis=1)
+        start, edge, part, (end_y, slope) = edges.take(number, axis=1).reshape(4, 2, -1)
+        at = points.take(of_point, axis=1)
+        right, below = from_start = at - start
+        products = from_start * part
         along = (products[0] + products[1]).clip(0, 1)
-        away = from_corners - along * self._edges
+        away = from_start - along * edge
         away *= away
-        distance = np.sqrt((away[0] + away[1]).min(axis=0))
-        spans = (below >= 0) != (points[1] >= self._ends[1])
-        inside = np.logical_xor.reduce(spans & (right < below * self._slopes), axis=0)
-        signed: list[float] = np.where(inside, distance, -distance).tolist()
-        return signed
+        distance = np.sqrt(np.minimum.reduceat(away[0] + away[1], begins))
+        spans = (below >= 0) != (at[1] >= end_y)
+        inside = np.logical_xor.reduceat(spans & (right < below * slope), begins)
+        return np.where(inside, distance, -distance)
+
+
+Border = Line | Polygon
 
 
 def between(p: Point, q: Point, fraction: float) -> Point:

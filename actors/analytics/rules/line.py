@@ -28,15 +28,21 @@ class LineCrossing:
     def __init__(self, spec: LineRule) -> None:
         self.spec = spec
         self._paths: dict[int, _Path] = {}
+        self._lines: dict[tuple[int, int], Line] = {}  # by size of the picture
+
+    def border(self, size: tuple[int, int]) -> Line:
+        """The line in pixels, worked out once for each size of the picture."""
+        if size not in self._lines:
+            self._lines = {size: Line(*to_pixels(self.spec.points, size))}
+        return self._lines[size]
 
     def update(self, scene: Scene) -> list[Occurrence]:
         """The crossings that this scene completes."""
-        line = Line(*to_pixels(self.spec.points, scene.source_size))
-        numbers, feet = scene.of_classes(self.spec.classes)
-        crossings, tracks = [], scene.tracks
-        for number, foot in zip(numbers, zip(*feet.tolist(), strict=True), strict=True):
-            path = self._paths.get(tracks[number])
-            if path is not None and path.side.stays(line.distance(foot), scene.at):
+        line = self.border(scene.source_size)
+        paths, at, crossings = self._paths, scene.at, []
+        for number, track, foot, distance_px in scene.objects(line, self.spec.classes):
+            path = paths.get(track)
+            if path is not None and path.side.stays(distance_px, at):
                 path.foot = foot
                 continue
             sighting = scene.sighting(number)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.analytics.events import Box, EventType, Phase
+from actors.analytics.pairing import pairs
+from actors.analytics.rules.geometry import Border, Line, Point, Polygon
 from actors.analytics.tracking import Birth
 from engines.detections import Detections
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """The tracked objects of one frame, as arrays; a ``Sighting`` is made of those of note only.
+    """The tracked objects of one frame, as lists; a ``Sighting`` is made of those of note only.
 
     Attributes:
         tracked: The objects.
@@ -87,7 +88,7 @@ class Scene:
         births: First observations of the tracks that were confirmed in this frame.
         ended: Identities whose tracks have ended; they do not come again.
         tracks: Identity of each object.
-        feet: float64 [2, n], x and y of where each object stands: the bottom centre of its box.
+        feet: Where each object stands: x and y of the bottom centre of its box.
     """
 
     tracked: Detections
@@ -97,20 +98,46 @@ class Scene:
     births: Mapping[int, Birth] = field(default_factory=dict)
     ended: tuple[int, ...] = ()
     tracks: list[int] = field(init=False)
-    feet: NDArray[np.float64] = field(init=False)
+    feet: list[Point] = field(init=False)
+    _distances: dict[Border, list[float]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        left, _, right, bottom = self.tracked.xyxy.T.astype(np.float64)
+        boxes = self.tracked.xyxy.tolist()
+        feet = [((left + right) / 2, bottom) for left, _, right, bottom in boxes]
         object.__setattr__(self, "tracks", self.tracked.track_id.tolist())
-        object.__setattr__(self, "feet", np.array([(left + right) / 2, bottom]))
+        object.__setattr__(self, "feet", feet)
 
-    def of_classes(self, names: Sequence[str]) -> tuple[Sequence[int], NDArray[np.float64]]:
-        """The numbers of the objects of these labels, all for none, and their feet [2, n]."""
+    @staticmethod
+    def measure(scenes: Sequence[Scene], borders: Sequence[Sequence[Border]]) -> None:
+        """Work out how far the objects of each scene are from its borders, for all at once."""
+        picture = np.arange(len(scenes)).repeat([len(scene.feet) for scene in scenes])
+        xyxy = np.concatenate([scene.tracked.xyxy for scene in scenes]).T.astype(np.float64)
+        feet = np.array([(xyxy[0] + xyxy[2]) / 2, xyxy[3]])
+        asked = [(n, border) for n, some in enumerate(borders) for border in some]
+        for kind in (Line, Polygon):
+            own: list[tuple[int, Any]] = [each for each in asked if isinstance(each[1], kind)]
+            if own:
+                i, j = pairs(np.array([n for n, _ in own]), picture, len(scenes))
+                found = kind.distances([border for _, border in own], i, feet.take(j, axis=1))
+                left = iter(found.tolist())
+                for n, border in own:
+                    scenes[n]._distances[border] = list(islice(left, len(scenes[n].feet)))
+
+    def distances(self, border: Border) -> list[float]:
+        """How far each object's foot is from a border, in pixels."""
+        if border not in self._distances:
+            Scene.measure([self], [[border]])
+        return self._distances[border]
+
+    def objects(
+        self, border: Border, names: Sequence[str]
+    ) -> Iterable[tuple[int, int, Point, float]]:
+        """Of the objects of these labels, all for none: number, identity, foot and distance."""
+        rows = zip(count(), self.tracks, self.feet, self.distances(border), strict=False)
         if not names:
-            return range(len(self.tracks)), self.feet
-        class_ids = self.tracked.class_id.tolist()
-        numbers = [n for n, class_id in enumerate(class_ids) if self._name(class_id) in names]
-        return numbers, self.feet[:, numbers]
+            return rows
+        labels = [self._name(class_id) for class_id in self.tracked.class_id.tolist()]
+        return [row for row, label in zip(rows, labels, strict=True) if label in names]
 
     def sighting(self, number: int) -> Sighting:
         """One of the objects by its number, from 0."""

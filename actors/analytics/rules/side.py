@@ -17,10 +17,12 @@ class Side:
 
     Attributes:
         settled: The last side that was certain: True where distances are positive; None at first.
+        rest: The same while the object is there; None while it is somewhere else.
         since: When the object came to the side where it is now, interpolated between sightings.
     """
 
     settled: bool | None = None
+    rest: bool | None = None
     since: Moment | None = None
     _distance_px: float = 0.0
     _at: Moment | None = None
@@ -30,7 +32,7 @@ class Side:
 
         That is what almost every frame says of almost every object, so it costs the least.
         """
-        if (distance_px >= 0) is not self.settled or (self._distance_px >= 0) is not self.settled:
+        if self.rest is not (distance_px >= 0):
             return False
         self._distance_px, self._at = distance_px, at
         return True
@@ -44,6 +46,7 @@ class Side:
         """
         last_px, last_at = self._distance_px, self._at
         self._distance_px, self._at = distance_px, at
+        self.rest = self.settled if (distance_px >= 0) is self.settled else None
         if last_at is None:
             self.since = at
             return None
@@ -63,5 +66,5 @@ class Side:
         sizes, stay_s = abs(self._distance_px) / max(size_px, 1.0), self._at.t_s - self.since.t_s
         if not any(sizes >= far and stay_s >= long for far, long in CERTAINTY):
             return False
-        self.settled = positive
+        self.settled = self.rest = positive
         return True

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from actors.analytics.events import EventType, Phase
 from actors.analytics.rules.geometry import Polygon, to_pixels
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
@@ -36,15 +34,20 @@ class ZonePresence:
         self._visits: dict[int, _Visit] = {}
         self._polygons: dict[tuple[int, int], Polygon] = {}  # by size of the picture
 
+    def border(self, size: tuple[int, int]) -> Polygon:
+        """The zone in pixels, worked out once for each size of the picture."""
+        if size not in self._polygons:
+            self._polygons = {size: Polygon(to_pixels(self.spec.points, size))}
+        return self._polygons[size]
+
     def update(self, scene: Scene) -> list[Occurrence]:
         """The entries and exits that this scene completes."""
-        polygon = self._polygon(scene.source_size)
-        numbers, feet = scene.of_classes(self.spec.classes)
-        occurrences = []
-        for number, distance_px in zip(numbers, polygon.distances(feet), strict=True):
-            visit = self._visits.get(scene.tracks[number]) or self._begin(scene, number, polygon)
+        polygon = self.border(scene.source_size)
+        visits, at, occurrences = self._visits, scene.at, []
+        for number, track, _, distance_px in scene.objects(polygon, self.spec.classes):
+            visit = visits.get(track) or self._begin(scene, number, polygon)
             visit.scene, visit.number = scene, number
-            if not visit.side.stays(distance_px, scene.at):
+            if not visit.side.stays(distance_px, at):
                 occurrences += self._advance(visit, distance_px)
         for track in scene.ended:
             occurrences += self._end(track, "track_lost")
@@ -54,18 +57,11 @@ class ZonePresence:
         """End all visits and forget all objects."""
         return [end for track in list(self._visits) for end in self._end(track, reason)]
 
-    def _polygon(self, size: tuple[int, int]) -> Polygon:
-        """The zone in pixels, worked out once for each size of the picture."""
-        if size not in self._polygons:
-            self._polygons = {size: Polygon(to_pixels(self.spec.points, size))}
-        return self._polygons[size]
-
     def _begin(self, scene: Scene, number: int, polygon: Polygon) -> _Visit:
         self._visits[scene.tracks[number]] = visit = _Visit(scene, number)
         first = visit.sighting.first
         if first is not None:
-            (first_px,) = polygon.distances(np.array([first.foot]).T)
-            visit.side.observe(first_px, first.at)
+            visit.side.observe(polygon.distance(first.foot), first.at)
         return visit
 
     def _advance(self, visit: _Visit, distance_px: float) -> list[Occurrence]:

@@ -1,4 +1,7 @@
-"""Which detection belongs to which track: overlaps, and the best assignment round by round."""
+"""Which detection belongs to which track: overlaps, and the best assignment round by round.
+
+Tracks and detections of several pictures lie one after the other; pairs are of one picture.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,21 @@ Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 
-def overlap(a: Floats, b: Floats) -> Floats:
-    """Intersection over union of boxes [4, n] and [4, m] (left, top, right, bottom), as [n, m].
+def overlaps(a: Floats, b: Floats, i: Indices, j: Indices) -> tuple[Indices, Indices, Floats]:
+    """Those of the pairs that overlap, and by how much: intersection over union, above 0.
 
-    The boxes of ``a`` must have an area, so that every union has one.
+    Args:
+        a: Boxes [4, n] as left, top, right, bottom.
+        b: Boxes [4, m].
+        i: Box of ``a`` of each pair.
+        j: Box of ``b`` of each pair.
     """
-    size = np.minimum(a[2:, :, None], b[2:, None])
-    size -= np.maximum(a[:2, :, None], b[:2, None])
-    np.maximum(size, 0, out=size)
+    size = np.minimum(a[2:].take(i, axis=1), b[2:].take(j, axis=1))
+    size -= np.maximum(a[:2].take(i, axis=1), b[:2].take(j, axis=1))
+    meet = (np.minimum(size[0], size[1]) > 0).nonzero()[0]
+    i, j, size = i[meet], j[meet], size.take(meet, axis=1)
     common = size[0] * size[1]
-    union = area(a)[:, None] + area(b)
-    union -= common
-    common /= union
-    return np.asarray(common)
+    return i, j, common / (area(a)[i] + area(b)[j] - common)
 
 
 def area(boxes: Floats) -> Floats:
@@ -46,29 +51,53 @@ def best_assignment() -> Callable[..., tuple[Indices, Indices]]:
 class Matching:
     """Pairs of tracks and detections, found in rounds: what is taken is out of the next ones.
 
+    Args:
+        picture: Of each track, ascending.
+        num_cols: How many detections there are.
+
     Attributes:
         row_of: Row of the track of each detection, -1 where there is none yet.
+        is_free: Whether each track has no detection yet.
     """
 
-    def __init__(self, num_rows: int, num_cols: int) -> None:
+    def __init__(self, picture: Indices, num_cols: int) -> None:
         self.row_of = np.full(num_cols, -1, dtype=np.intp)
-        self._taken_row = np.zeros(num_rows, dtype=np.bool_)
+        self.is_free = np.ones(len(picture), dtype=np.bool_)
+        self._picture = picture
 
-    def free_rows(self, mask: Mask) -> Indices:
-        """The tracks of a mask that have no detection yet."""
-        return (mask & ~self._taken_row).nonzero()[0]
+    def add(self, rows: Indices, cols: Indices, worth: Floats) -> None:
+        """Match so that the sum of ``worth`` is greatest.
 
-    def free_cols(self, mask: Mask) -> Indices:
-        """The detections of a mask that have no track yet."""
-        return (mask & (self.row_of < 0)).nonzero()[0]
+        Args:
+            rows: Tracks of pairs that may be matched, ascending; all are free.
+            cols: Their detections; all are free.
+            worth: What each pair is worth, above 0.
+        """
+        if not len(rows):
+            return
+        # What is worth more than all that its track and its detection could have instead belongs
+        # to every best assignment: that settles nearly all, for all pictures at once.
+        of_row, of_col = np.bincount(rows, worth), np.bincount(cols, worth)
+        clear = of_row[rows] + of_col[cols] < 3 * worth
+        self._take(rows[clear], cols[clear])
+        left = (self.is_free[rows] & (self.row_of[cols] < 0)).nonzero()[0]
+        if len(left):
+            rows, cols, worth = rows[left], cols[left], worth[left]
+            ends = np.diff(self._picture[rows]).nonzero()[0] + 1
+            for part in np.split(np.arange(len(left)), ends):
+                self._take(*_solved(rows[part], cols[part], worth[part]))
 
-    def add(self, rows: Indices, cols: Indices, similarity: Floats, least: float) -> None:
-        """Match free rows [n] and columns [m] where their ``similarity`` [n, m] is enough."""
-        allowed = similarity >= least
-        if np.count_nonzero(allowed):
-            value = (similarity - (least - 1e-6)) * allowed
-            i, j = best_assignment()(value, maximize=True)
-            good = allowed[i, j]
-            found = rows[i[good]]
-            self.row_of[cols[j[good]]] = found
-            self._taken_row[found] = True
+    def _take(self, rows: Indices, cols: Indices) -> None:
+        self.row_of[cols] = rows
+        self.is_free[rows] = False
+
+
+def _solved(rows: Indices, cols: Indices, worth: Floats) -> tuple[Indices, Indices]:
+    """The best assignment of one picture's pairs."""
+    first_row, first_col = rows.min(), cols.min()
+    rows, cols = rows - first_row, cols - first_col
+    table = np.zeros((rows.max() + 1, cols.max() + 1))
+    table[rows, cols] = worth
+    i, j = best_assignment()(table, maximize=True)
+    good = table[i, j] > 0
+    return i[good] + first_row, j[good] + first_col

@@ -1,10 +1,10 @@
 """Kalman filter over all boxes at once: constant velocity in seconds, not in frames.
 
 Centre and size are four coordinates with noise of their own, so a track's covariance is four 2x2
-blocks, and every step is closed arithmetic on arrays. A state is float64 [6, 4, n]: the rows are
-position, velocity, variance of position, covariance, variance of velocity, and what the last grows
-by in a second; then come centre x, centre y, width, height, in pixels and seconds; tracks are last,
-since arithmetic is fastest along the last axis. Noise grows with the size of the box.
+blocks, and every step is closed arithmetic on arrays. A state is float64 [5, 4, n]: the rows are
+position, velocity, variance of position, covariance and variance of velocity; then come centre x,
+centre y, width, height, in pixels and seconds; tracks are last, since arithmetic is fastest along
+the last axis. Noise grows with the size of the box.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-NUM_ROWS = 6
-POSITION, VELOCITY, VAR_POSITION, COVARIANCE, VAR_VELOCITY, WALK = range(NUM_ROWS)
+NUM_ROWS = 5
+POSITION, VELOCITY, VAR_POSITION, COVARIANCE, VAR_VELOCITY = range(NUM_ROWS)
 
 # Variances as fractions of width times height, [4, 1].
 _MEASURED = np.array([[0.075], [0.075], [0.1], [0.1]]) ** 2
 _FIRST_VELOCITY = np.array([[5.0], [5.0], [0.5], [0.5]]) ** 2  # per second squared
 _VELOCITY_WALK = np.array([[0.3], [0.3], [0.1], [0.1]]) ** 2  # per second cubed
 _MIN_SIZE_PX = np.array(1.0)  # an array: NumPy takes longer over a number
-_STAY = np.eye(NUM_ROWS)
 
 
 def begin(boxes: Floats) -> Floats:
@@ -35,22 +34,19 @@ def begin(boxes: Floats) -> Floats:
     return state
 
 
-def predict(state: Floats, dt_s: float) -> Floats:
-    """The states ``dt_s`` ahead.
+def predict(state: Floats, dt_s: Floats) -> None:
+    """Take each state ``dt_s`` [n] ahead, in place.
 
     White noise acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2).
     """
-    np.multiply(_VELOCITY_WALK, _area(state[POSITION]), out=state[WALK])
-    step = _STAY.copy()
-    step[POSITION, VELOCITY] = step[COVARIANCE, VAR_VELOCITY] = step[VAR_VELOCITY, WALK] = dt_s
-    step[VAR_POSITION, COVARIANCE] = 2 * dt_s
-    step[VAR_POSITION, VAR_VELOCITY] = dt_s**2
-    step[VAR_POSITION, WALK] = dt_s**3 / 3
-    step[COVARIANCE, WALK] = dt_s**2 / 2
-    ahead: Floats = step.dot(state.reshape(NUM_ROWS, -1)).reshape(state.shape)
-    size = ahead[POSITION, 2:]
+    position, velocity, var_position, covariance, var_velocity = state
+    walk = _VELOCITY_WALK * (_area(position) * dt_s)
+    position += velocity * dt_s
+    var_position += dt_s * (2 * covariance + dt_s * (var_velocity + walk / 3))
+    covariance += dt_s * (var_velocity + walk / 2)
+    var_velocity += walk
+    size = position[2:]
     np.maximum(size, _MIN_SIZE_PX, out=size)
-    return ahead
 
 
 def correct(state: Floats, boxes: Floats) -> None:
@@ -63,12 +59,11 @@ def correct(state: Floats, boxes: Floats) -> None:
 
 
 def squared_distance(state: Floats, boxes: Floats) -> Floats:
-    """Squared Mahalanobis distance [n, m] of states [n] and measured boxes [4, m]."""
+    """Squared Mahalanobis distance [n] of states [n] and measured boxes [4, n], one for each."""
     position = state[POSITION]
-    variance = state[VAR_POSITION] + _MEASURED * _area(position)
-    difference = position[:, :, None] - boxes[:, None]
+    difference = position - boxes
     difference *= difference
-    difference /= variance[:, :, None]
+    difference /= state[VAR_POSITION] + _MEASURED * _area(position)
     return np.asarray(difference.sum(axis=0))
 
 

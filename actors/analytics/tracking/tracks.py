@@ -1,98 +1,108 @@
-"""The tracks of a stream as a struct of arrays: motion, identity and the votes on their class."""
+"""Tracks as the columns of a table, so that those of several streams are joined in one call."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.analytics.tracking import kalman
-from engines.detections import Detections
+from actors.analytics.tracking.found import Found
 
 Indices = NDArray[np.intp]
+Table = NDArray[np.float64]
+
 TENTATIVE = 0
+
+# The rows of a table. Counts, identities and classes are exact in it, too.
+_NUM_STATE = 4 * kalman.NUM_ROWS
+FIRST_XYXY = slice(_NUM_STATE, _NUM_STATE + 4)
+VOTES = _NUM_STATE + 11  # from here on, a row a class
+FIRST_CONFIDENCE, BORN_S, SEEN_S, PATIENCE_S, IDENTITY, NUM_HITS, CLASS_ID = range(
+    _NUM_STATE + 4, VOTES
+)
+
+
+def no_tracks() -> Table:
+    """The table of a stream without tracks."""
+    return np.empty((VOTES, 0))
 
 
 class Tracks:
-    """All tracks that are alive; arrays of one length n, tracks in the order of their birth.
+    """The tracks of some pictures, those of a picture in the order of their birth.
+
+    Args:
+        tables: Of each picture's stream; they are copied.
+        num_classes: Classes that votes may come for.
 
     Attributes:
-        state: float64 [6, 4, n], see ``kalman``.
-        identity: int64 [n], from 1; ``TENTATIVE`` until the track is confirmed.
-        num_hits: int64 [n], observations.
-        seen_s: float64 [n], time of the last observation.
-        patience_s: float64 [n], for how long the track may go unseen.
-        born_s: float64 [n], time of the first observation.
-        first_xyxy: float32 [n, 4], box of the first observation.
-        first_confidence: float32 [n], its confidence.
-        votes: float64 [n, k], sum of confidences for each class.
-        class_id: int32 [n], the class with the most votes.
+        table: float64 [31 + k, n], a column a track: state (see ``kalman``), first box and its
+            confidence, times of the first and the last observation, for how long it may go unseen,
+            identity (from 1, or ``TENTATIVE``), number of observations, the class with the most
+            votes, and of each of k classes the sum of its confidences.
+        picture: intp [n], number of the picture that each belongs to, ascending.
     """
 
-    def __init__(self) -> None:
-        self.state = np.empty((kalman.NUM_ROWS, 4, 0))
-        self.identity = np.empty(0, dtype=np.int64)
-        self.num_hits = np.empty(0, dtype=np.int64)
-        self.seen_s = np.empty(0)
-        self.patience_s = np.empty(0)
-        self.born_s = np.empty(0)
-        self.first_xyxy = np.empty((0, 4), dtype=np.float32)
-        self.first_confidence = np.empty(0, dtype=np.float32)
-        self.votes = np.empty((0, 1))
-        self.class_id = np.empty(0, dtype=np.int32)
+    def __init__(self, tables: Sequence[Table], num_classes: int) -> None:
+        num_rows = max(VOTES + num_classes, *map(len, tables))
+        wide = [t if len(t) == num_rows else _padded(t, num_rows) for t in tables]
+        self.table = np.concatenate(wide, axis=1)
+        self.picture = np.arange(len(tables)).repeat([t.shape[1] for t in tables])
 
     def __len__(self) -> int:
-        return len(self.identity)
+        return len(self.picture)
 
-    def begin(self, found: Detections, boxes: kalman.Floats, t_s: float, patience_s: float) -> None:
-        """Add a tentative track for each detection; ``boxes`` [4, m] are centre and size."""
-        num = len(found)
-        self._grow_votes(found.class_id)
-        votes = np.zeros((num, self.votes.shape[1]))
-        votes[np.arange(num), found.class_id] = found.confidence
-        self.state = np.concatenate([self.state, kalman.begin(boxes)], axis=2)
-        self.identity = np.concatenate([self.identity, np.full(num, TENTATIVE)])
-        self.num_hits = np.concatenate([self.num_hits, np.ones(num, dtype=np.int64)])
-        self.seen_s = np.concatenate([self.seen_s, np.full(num, t_s)])
-        self.patience_s = np.concatenate([self.patience_s, np.full(num, patience_s)])
-        self.born_s = np.concatenate([self.born_s, np.full(num, t_s)])
-        self.first_xyxy = np.concatenate([self.first_xyxy, found.xyxy])
-        self.first_confidence = np.concatenate([self.first_confidence, found.confidence])
-        self.votes = np.concatenate([self.votes, votes])
-        self.class_id = np.concatenate([self.class_id, found.class_id])
+    @property
+    def state(self) -> kalman.Floats:
+        """float64 [5, 4, n], a view."""
+        return self.table[:_NUM_STATE].reshape(kalman.NUM_ROWS, 4, -1)
 
-    def observe(
-        self,
-        rows: Indices,
-        boxes: kalman.Floats,
-        confidence: NDArray[np.float32],
-        class_id: NDArray[np.int32],
-        t_s: float,
-    ) -> None:
-        """Correct the tracks ``rows`` by one box each, given as centre and size [4, m]."""
-        self._grow_votes(class_id)
+    def observe(self, rows: Indices, found: Found, cols: Indices, t_s: kalman.Floats) -> None:
+        """Let each track of ``rows`` see one detection; ``t_s`` is the time of each picture."""
+        table = self.table
         seen = self.state.take(rows, axis=2)
-        kalman.correct(seen, boxes)
+        kalman.correct(seen, found.boxes.take(cols, axis=1))
         self.state[:, :, rows] = seen
-        self.num_hits[rows] += 1
-        self.seen_s[rows] = t_s
-        # The flat view: one index is half the price of two.
-        self.votes.reshape(-1)[rows * self.votes.shape[1] + class_id] += confidence
-        self.class_id = self.votes.argmax(axis=1).astype(np.int32)
+        table[NUM_HITS, rows] += 1
+        table[SEEN_S, rows] = t_s[self.picture[rows]]
+        self._vote(rows, found.class_id[cols], found.confidence[cols])
 
-    def keep(self, mask: NDArray[np.bool_]) -> None:
-        """Forget the tracks that the mask does not select."""
-        self.state = self.state[:, :, mask]
-        self.identity = self.identity[mask]
-        self.num_hits = self.num_hits[mask]
-        self.seen_s = self.seen_s[mask]
-        self.patience_s = self.patience_s[mask]
-        self.born_s = self.born_s[mask]
-        self.first_xyxy = self.first_xyxy[mask]
-        self.first_confidence = self.first_confidence[mask]
-        self.votes = self.votes[mask]
-        self.class_id = self.class_id[mask]
+    def _vote(
+        self, rows: Indices, class_id: NDArray[np.int32], confidence: NDArray[np.float32]
+    ) -> None:
+        """Only the class that gets a vote can overtake; of equals the lowest number wins."""
+        votes, before = self.table[VOTES:], self.table[CLASS_ID, rows].astype(np.intp)
+        votes[class_id, rows] += confidence
+        lead = votes[class_id, rows] - votes[before, rows]
+        overtakes = (lead > 0) | ((lead == 0) & (class_id < before))
+        self.table[CLASS_ID, rows] = np.where(overtakes, class_id, before)
 
-    def _grow_votes(self, class_id: NDArray[np.int32]) -> None:
-        missing = max(class_id.tolist()) + 1 - self.votes.shape[1]
-        if missing > 0:
-            self.votes = np.pad(self.votes, ((0, 0), (0, missing)))
+    def begin(self, found: Found, cols: Indices, t_s: kalman.Floats, patience_s: float) -> None:
+        """Add a tentative track behind all others for each of the detections ``cols``."""
+        new = np.zeros((len(self.table), len(cols)))
+        picture, class_id = found.picture[cols], found.class_id[cols]
+        new[:_NUM_STATE] = kalman.begin(found.boxes[:, cols]).reshape(_NUM_STATE, -1)
+        new[FIRST_XYXY] = found.corners[:, cols]
+        new[FIRST_CONFIDENCE] = found.confidence[cols]
+        new[BORN_S] = new[SEEN_S] = t_s[picture]
+        new[PATIENCE_S] = patience_s
+        new[NUM_HITS] = 1
+        new[CLASS_ID] = class_id
+        new[VOTES + class_id, np.arange(len(cols))] = found.confidence[cols]
+        self.table = np.concatenate([self.table, new], axis=1)
+        self.picture = np.concatenate([self.picture, picture])
+
+    def part(self, keep: NDArray[np.bool_], num_pictures: int) -> list[Table]:
+        """The tables of the pictures, with the tracks that are kept."""
+        rows = keep.nonzero()[0]
+        picture = self.picture[rows]
+        order = picture.argsort(kind="stable")
+        ends = picture[order].searchsorted(np.arange(num_pictures + 1)).tolist()
+        table = self.table.take(rows[order], axis=1)
+        return [table[:, a:b] for a, b in pairwise(ends)]
+
+
+def _padded(table: Table, num_rows: int) -> Table:
+    return np.pad(table, ((0, num_rows - len(table)), (0, 0)))
