@@ -11,7 +11,8 @@ from actors.ingest.backoff import Backoff
 from actors.ingest.config import IngestConfig
 from actors.ingest.delivery import FramePolicy
 from actors.ingest.gate import DecodeGate
-from actors.ingest.outbox import Lane, Outbox
+from actors.ingest.lane import Lane
+from actors.ingest.outbox import Outbox
 from actors.ingest.properties import SourceProperties
 from actors.ingest.session import Session, SessionSpec
 from actors.ingest.status import StreamStatus

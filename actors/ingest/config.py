@@ -24,6 +24,7 @@ class IngestConfig:
         submit_interval_s: Least time between two calls to the engine; what arrives meanwhile
             shares the next call.
         busy_interval_s: The same while the engine has two full batches waiting.
+        max_waiting: Frames of a stream that may wait for the next call to the engine.
         beat_s: Where frames come closely, all actors of a machine call the engine together, at the
             multiples of this; 0 where that is of no use.
         poll_interval_s: How often released slots are asked for while no frame arrives.
@@ -40,6 +41,7 @@ class IngestConfig:
     tick_s: float = 0.05
     submit_interval_s: float = 0.004
     busy_interval_s: float = 0.008
+    max_waiting: int = 1
     beat_s: float = 0.0
     poll_interval_s: float = 0.05
     attach_retry_s: float = 0.2

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from actors.ingest.decoder import Decoded
 from actors.ingest.frame_clock import FrameClock
-from actors.ingest.outbox import Lane, Outbox, Slot
+from actors.ingest.lane import Lane
+from actors.ingest.outbox import Outbox, Slot
 from actors.ingest.picture import PictureLayout
 from actors.ingest.sampling import FrameSampler, RateMeter
 from actors.messages import DegradeStep, DropReason, Ticket

@@ -41,7 +41,7 @@ class Ingest:
         self.incarnation = uuid.uuid4().hex
         self._config = config or IngestConfig()
         self._ledger = ledger
-        self._outbox = Outbox()
+        self._outbox = Outbox(self._config.max_waiting)
         self._gate = DecodeGate(self._config.max_decoding)
         self._feeder = Feeder(name, link, self._outbox, self._config)
         self._cameras: dict[str, Camera] = {}

@@ -9,8 +9,9 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from actors.ingest.lane import Entry, Lane
 from actors.ingest.steps import Steps
-from actors.ledger import LedgerRow
+from actors.ingest.waiting_room import WaitingRoom
 from actors.messages import DropReason, PoolLease, Release, StreamQos, Ticket
 from actors.pools import Pool
 
@@ -21,15 +22,6 @@ class Slot:
 
     pool: Pool
     number: int
-
-
-@dataclass(slots=True, eq=False)
-class Lane:
-    """The way of one source session into the outbox; closed, it takes and counts nothing more."""
-
-    stream: str
-    row: LedgerRow
-    is_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,43 +44,25 @@ class SlotUse:
     outstanding: frozenset[int]
 
 
-@dataclass(slots=True)
-class _Entry:
-    ticket: Ticket
-    lane: Lane
-    is_booked: bool = False
-
-    def drop(self, reason: DropReason) -> None:
-        if not self.is_booked:
-            self.lane.row.count_dropped(reason)
-        self.is_booked = True
-
-    def finish(self, release: Release) -> None:
-        if release.drop is not None:
-            self.drop(release.drop)
-        elif not self.is_booked:
-            self.lane.row.count_inferred(
-                release.finished_at - self.ticket.arrival,
-                is_on_time=release.finished_at <= self.ticket.deadline,
-            )
-
-
 class Outbox:
     """Between the camera threads, which fill slots, and the feeder, which sends the tickets.
+
+    Args:
+        max_waiting: Frames of a stream that may wait for the next call; see WaitingRoom.
 
     Attributes:
         steps: What the engine takes from streams, on the way back to the cameras.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_waiting: int = 1) -> None:
         self.steps = Steps()
         self._changed = threading.Condition()
         self._pool: Pool | None = None
         self._leased = range(0)
         self._free: list[int] = []
         self._held: dict[int, Lane] = {}
-        self._waiting: dict[str, _Entry] = {}
-        self._outstanding: dict[int, _Entry] = {}
+        self._waiting: WaitingRoom[Entry] = WaitingRoom(max_waiting)
+        self._outstanding: dict[int, Entry] = {}
         self._streams: dict[str, StreamQos] = {}
         self._news: dict[str, StreamQos | None] = {}
         self._num_given_up = 0
@@ -118,7 +92,7 @@ class Outbox:
     def take_slot(self, lane: Lane) -> Slot | None:
         """A slot for a decoded frame; it must come back through ``put`` or ``give_back``.
 
-        Where none is free the stream's own waiting frame makes room; without one the frame is
+        Where none is free the stream's oldest waiting frame makes room; without one the frame is
         booked as ``overload`` and None returned. A closed lane gets None and books nothing.
         """
         with self._changed:
@@ -126,7 +100,7 @@ class Outbox:
                 return None
             lane.row.count_decoded()
             if not self._free:
-                self._withdraw(lane.stream, DropReason.SUPERSEDED)
+                self._give_up(self._waiting.pop(lane.stream))
             if not self._free or self._pool is None:
                 self._num_given_up += 1
                 lane.row.count_dropped(DropReason.OVERLOAD)
@@ -136,7 +110,7 @@ class Outbox:
             return Slot(self._pool, number)
 
     def put(self, lane: Lane, slot: Slot, ticket: Ticket) -> None:
-        """The slot is filled; a frame of the stream that still waits is superseded."""
+        """The slot is filled; frames of the stream that still wait may be superseded."""
         with self._changed:
             if not self._unhold(slot):
                 lane.row.count_dropped(DropReason.LOST)
@@ -145,8 +119,7 @@ class Outbox:
                 self._free.append(slot.number)
                 lane.row.count_dropped(DropReason.CLOSED)
                 return
-            self._withdraw(ticket.stream, DropReason.SUPERSEDED)
-            self._waiting[ticket.stream] = _Entry(ticket, lane)
+            self._give_up(self._waiting.put(ticket.stream, Entry(ticket, lane)))
             self._changed.notify_all()
 
     def give_back(self, lane: Lane, slot: Slot, reason: DropReason) -> None:
@@ -170,9 +143,10 @@ class Outbox:
             self._changed.notify_all()
 
     def close_stream(self, stream: str) -> None:
-        """Drop the stream's waiting frame and tell the engine, with the next call."""
+        """Drop the stream's waiting frames and tell the engine, with the next call."""
         with self._changed:
-            self._withdraw(stream, DropReason.CLOSED)
+            while (entry := self._waiting.pop(stream)) is not None:
+                self._withdraw(entry, DropReason.CLOSED)
             self.steps.forget(stream)
             if self._streams.pop(stream, None) is not None:
                 self._news[stream] = None
@@ -210,18 +184,17 @@ class Outbox:
             self._changed.notify_all()
 
     def collect(self) -> Batch:
-        """Take all that waits; the tickets are outstanding from now on."""
+        """Take the first frame of each stream; the tickets are outstanding from now on."""
         with self._changed:
-            for entry in self._waiting.values():
-                self._outstanding[entry.ticket.slot] = entry
+            entries = self._waiting.pop_each()
+            self._outstanding.update((entry.ticket.slot, entry) for entry in entries)
             batch = Batch(
-                tickets=tuple(entry.ticket for entry in self._waiting.values()),
+                tickets=tuple(entry.ticket for entry in entries),
                 opened=tuple(qos for qos in self._news.values() if qos is not None),
                 closed=tuple(stream for stream, qos in self._news.items() if qos is None),
                 num_given_up=self._num_given_up,
             )
             self._num_given_up = 0
-            self._waiting.clear()
             self._news.clear()
             return batch
 
@@ -267,18 +240,21 @@ class Outbox:
             return SlotUse(
                 frozenset(self._free),
                 frozenset(self._held),
-                frozenset(entry.ticket.slot for entry in self._waiting.values()),
+                frozenset(entry.ticket.slot for entry in self._waiting),
                 frozenset(self._outstanding),
             )
 
     # Under the lock
 
-    def _withdraw(self, stream: str, reason: DropReason) -> None:
-        entry = self._waiting.pop(stream, None)
+    def _give_up(self, entry: Entry | None) -> None:
+        """A newer frame takes its place."""
         if entry is not None:
-            entry.drop(reason)
-            self._num_given_up += reason is DropReason.SUPERSEDED
-            self._free.append(entry.ticket.slot)
+            self._num_given_up += 1
+            self._withdraw(entry, DropReason.SUPERSEDED)
+
+    def _withdraw(self, entry: Entry, reason: DropReason) -> None:
+        entry.drop(reason)
+        self._free.append(entry.ticket.slot)
 
     def _unhold(self, slot: Slot) -> bool:
         """Whether the slot is still of use: its pool and its place in the lease still stand."""
@@ -289,7 +265,7 @@ class Outbox:
         return slot.number in self._leased
 
     def _lose_frames(self) -> None:
-        for entry in (*self._waiting.values(), *self._outstanding.values()):
+        for entry in (*self._waiting, *self._outstanding.values()):
             entry.drop(DropReason.LOST)
         self._waiting.clear()
         self._outstanding.clear()

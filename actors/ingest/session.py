@@ -22,7 +22,8 @@ from actors.ingest.decoding import open_decoder, tell_fallback
 from actors.ingest.delivery import Arrival, Delivery, FramePolicy
 from actors.ingest.gate import DecodeGate
 from actors.ingest.lag import DecodeLag
-from actors.ingest.outbox import Lane, Outbox
+from actors.ingest.lane import Lane
+from actors.ingest.outbox import Outbox
 from actors.ingest.pacing import Pacer
 from actors.ingest.properties import SourceProperties
 from actors.ingest.source import Source, Transport, open_source

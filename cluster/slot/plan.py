@@ -13,6 +13,7 @@ from cluster.slot.crew import NO_GPU, CrewConfig, GpuShares
 from cluster.slot.pool import pool_config
 
 _MAX_GPU_INGESTS = 8
+_GPU_WAITING = 2  # decoders that are nearly full give out some pictures late
 _GPU_BEAT_S = 0.008  # the frames of 130 cameras at 30 a second fill a batch of 32
 
 
@@ -37,6 +38,7 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
             read_timeout_s=config.cameras.read_timeout_s,
             decoder="nvdec" if on_gpu else "cpu",
             beat_s=_GPU_BEAT_S if on_gpu else 0.0,
+            max_waiting=_GPU_WAITING if on_gpu else 1,
             max_decoding=max(1, num_cores() // num_ingests),
         ),
         sinks=(redis_sink(config), *config.sinks),

@@ -6,7 +6,8 @@ import pytest
 
 from actors.ingest.config import IngestConfig
 from actors.ingest.feeder import Feeder
-from actors.ingest.outbox import Lane, Outbox
+from actors.ingest.lane import Lane
+from actors.ingest.outbox import Outbox
 from actors.ledger import Ledger
 from actors.messages import DegradeStep, DropReason, StreamQos, StreamStep, Ticket
 from actors.specs import QosSpec

@@ -11,7 +11,8 @@ import pytest
 from actors.ingest.config import IngestConfig
 from actors.ingest.delivery import FramePolicy
 from actors.ingest.gate import RANK_S, DecodeGate
-from actors.ingest.outbox import Lane, Outbox
+from actors.ingest.lane import Lane
+from actors.ingest.outbox import Outbox
 from actors.ingest.session import Session, SessionSpec
 from actors.ledger import Ledger, LedgerRow
 from cluster.demo.rtsp import Camera, Clip, RunningCameraServer

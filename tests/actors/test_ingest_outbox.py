@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from actors.ingest.outbox import Lane, Outbox, Slot
+from actors.ingest.lane import Lane
+from actors.ingest.outbox import Outbox, Slot
 from actors.ledger import Ledger
 from actors.messages import (
     DegradeStep,
