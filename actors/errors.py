@@ -53,7 +53,7 @@ class DecodeMeasurementError(ActorError):
     """
 
     def __init__(self, decoder: str, reason: str) -> None:
-        super().__init__(f"what {decoder} decodes cannot be measured: {reason or 'no answer'}")
+        super().__init__(f"what {decoder} decodes cannot be measured: {reason}")
         self.decoder = decoder
         self.reason = reason
 

@@ -51,7 +51,8 @@ def measure_apart(decoder: str, num_cores: int) -> float:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DecodeMeasurementError(decoder, str(error)) from None
     if done.returncode:
-        raise DecodeMeasurementError(decoder, done.stderr.strip().rpartition("\n")[2])
+        words = done.stderr.strip().rpartition("\n")[2]
+        raise DecodeMeasurementError(decoder, words or f"exit status {done.returncode}")
     found = json.loads(done.stdout)
     if found["decoder"] != decoder:
         raise DecodeMeasurementError(decoder, f"{found['decoder']} decoded instead")

@@ -120,12 +120,13 @@ def watched_without_nvdec(tmp_path: Path) -> tuple[list[list[str]], list[str]]:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     (hidden / "libnvcuvid.so.1").touch()  # the loader stops at the first of this name
-    paths = ":".join(filter(None, (str(hidden), os.environ.get("LD_LIBRARY_PATH"))))
+    libraries = ":".join(filter(None, (str(hidden), os.environ.get("LD_LIBRARY_PATH"))))
+    modules = os.pathsep.join((str(ROOT), *filter(None, sys.path)))
     code = f"from {__name__} import watch; watch({(tmp_path / 'film.mp4').as_uri()!r})"
     answer = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
-        env={**os.environ, "LD_LIBRARY_PATH": paths, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "LD_LIBRARY_PATH": libraries, "PYTHONPATH": modules},
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
