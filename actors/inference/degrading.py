@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+
 from actors.inference.ladder import DegradeLadder, LadderStatus
 from actors.inference.overload import LadderConfig, Load
-from actors.inference.scheduler import Drop
 from actors.inference.policy import BatchPolicy
+from actors.inference.scheduler import Drop
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import DropReason, StreamStep, SubmitRequest
 from actors.specs import QosClass
