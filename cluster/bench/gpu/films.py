@@ -45,6 +45,8 @@ def enlarge(small: Path, large: Path, codec: str, bit_rate: int) -> None:
             stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
             stream.bit_rate = bit_rate
             stream.codec_context.gop_size, stream.codec_context.max_b_frames = FPS, 0
+            # Else a picture has as many slices as this machine has cores; a camera's has one.
+            stream.codec_context.thread_type = "FRAME"
             for index, frame in enumerate(source.decode(video=0)):
                 if index == _MAX_FRAMES:
                     break
@@ -69,7 +71,7 @@ def _enlarged(frame: VideoFrame, index: int) -> VideoFrame:
 
 
 def _large_path(small: Path, codec: str, bit_rate: int) -> Path:
-    return cache_dir() / f"{small.stem}-{HEIGHT}p-{codec[3:]}-{bit_rate}.mp4"
+    return cache_dir() / f"{small.stem}-{HEIGHT}p-one-slice-{codec[3:]}-{bit_rate}.mp4"
 
 
 def _options(codec: str) -> dict[str, str]:
