@@ -15,6 +15,7 @@ from cluster.api.app import create_app
 from cluster.config import SightlineConfig
 from cluster.devices import is_on_gpu, num_gpus_of_ray, with_device
 from cluster.machine import num_cores
+from cluster.security.provisioning import with_tokens
 from cluster.slot.replica import Slot
 
 NAME = "sightline"
@@ -29,6 +30,7 @@ def build(args: dict[str, Any]) -> Application:
         args: A ``SightlineConfig`` as plain values, with ``redis.url`` filled in.
     """
     config = with_device(SightlineConfig.model_validate(args), num_gpus_of_ray())
+    config = with_tokens(config)
     args = config.model_dump(mode="json", by_alias=True)
     slots = _slot_deployment(config).bind(args)
     application: Application = _api_deployment(args).bind(slots)

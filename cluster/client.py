@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from cluster.errors import ClusterError, FieldFault, InvalidError, UnavailableError
+from cluster.security.finding import find_token
 
 _TIMEOUT_S = 15.0
 
@@ -44,17 +45,23 @@ class ApiClient:
 
     Args:
         url: Its address, ``http://127.0.0.1:8000``.
+        token: Opens it; None takes that of ``find_token``, empty sends none.
 
     Every method raises ApiError where the API refuses, UnavailableError where it does not answer.
 
     Raises:
         UnavailableError: ``url`` is no address.
+        ConfigError: The token that it finds cannot be used.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url.rstrip("/")
+        token = find_token(self.url) if token is None else token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT_S, trust_env=False)
+            self._http = httpx.Client(
+                base_url=self.url, headers=headers, timeout=_TIMEOUT_S, trust_env=False
+            )
         except httpx.InvalidURL as error:
             raise self._away(error) from error
 

@@ -3,6 +3,8 @@
 ClusterError
 ├── ConfigError        a configuration file cannot be used; lists every fault with its line
 ├── InvalidError       a request's values are not acceptable; lists every fault with its field
+├── AuthenticationError   a request brings no token that is known
+├── PermissionDeniedError  its token's role may not do what it asks
 ├── NotFoundError      what was asked for does not exist
 ├── ConflictError      it exists already, or a limit is reached
 │   ├── CapacityError  more is asked for than the slots can do; names the field
@@ -76,6 +78,29 @@ class InvalidError(ClusterError):
 
     def __str__(self) -> str:
         return "; ".join(str(fault) for fault in self.faults)
+
+
+class AuthenticationError(ClusterError):
+    """A request brings no token that is known.
+
+    Args:
+        fault: What is wrong with the header that should have it.
+        is_missing: Whether there was none at all.
+    """
+
+    def __init__(self, fault: FieldFault, *, is_missing: bool) -> None:
+        self.faults = (fault,)
+        self.is_missing = is_missing
+        super().__init__(str(fault))
+
+
+class PermissionDeniedError(ClusterError):
+    """A token's role may not do what is asked; ``needed`` is the least role that may."""
+
+    def __init__(self, fault: FieldFault, needed: str) -> None:
+        self.faults = (fault,)
+        self.needed = needed
+        super().__init__(str(fault))
 
 
 class NotFoundError(ClusterError):

@@ -12,6 +12,11 @@ def state_dir() -> Path:
     return Path(base) / "sightline"
 
 
+def announcement() -> Path:
+    """The file in which a running ``up`` says what it is."""
+    return state_dir() / "up.json"
+
+
 def make_private(folder: Path) -> Path:
     """Make a folder, if need be, that only its owner may enter: camera passwords lie in it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

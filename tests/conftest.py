@@ -14,6 +14,7 @@ from cluster.demo.world import Scenario, render_clip
 from cluster.embedded import free_port
 from cluster.local import LocalCluster
 from cluster.runtime import prepare_environment
+from cluster.security.finding import token_of_file
 from tests.cluster.system import CAMERAS, System, stream_job
 
 prepare_environment()  # some tests import Ray long before the first one starts it
@@ -26,7 +27,16 @@ CONFIG = {
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where a Sightline of these tests makes its tokens, and its clients find them."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_STATE_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory, state_home: Path) -> Iterator[System]:
     """Four cameras, watched."""
     folder = tmp_path_factory.mktemp("clips")
     clip = _clip(folder / "street.mp4", 640, 360)
@@ -37,7 +47,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         LocalCluster(config) as cluster,
         ApiClient(cluster.api_url) as api,
     ):
-        system = System(cluster, api, server, clip, small_clip)
+        token = token_of_file(state_home / "sightline" / "tokens")
+        system = System(cluster, api, server, clip, small_clip, token)
         for camera in CAMERAS:
             api.post("/v1/streams", stream_job(system, camera))
         yield system

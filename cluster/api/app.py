@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from cluster.api import documented, events, operations, pipelines, streams
 from cluster.api.checks import check_model, probe_file
 from cluster.api.dependencies import Services
+from cluster.api.guard import authorise, install_guard
 from cluster.api.problems import install_problem_handlers
 from cluster.api.service import CheckModel, PipelineService, Probe, StreamService
 from cluster.config import SightlineConfig
@@ -21,7 +22,11 @@ _DESCRIPTION = """Submit cameras, watch what they see, and follow events.
 Times are UTC in seconds since 1970, in events in milliseconds. Positions in rules are fractions of
 width and height, boxes in events are source pixels. Errors are problem documents (RFC 9457) that
 name each field at fault and the remedy. Send `If-Match` with an `ETag` to change only what you
-have seen."""
+have seen.
+
+Requests bring a token, `Authorization: Bearer TOKEN`. Its role says what it may do: `viewer` reads,
+`operator` changes streams and pipelines, `admin` does everything. `sightline token show` prints the
+tokens of the machine that Sightline was started on."""
 
 
 def create_app(
@@ -34,13 +39,13 @@ def create_app(
     """The API as an ASGI application.
 
     Args:
-        config: ``redis.url`` must be set.
+        config: ``redis.url`` must be set, and ``api.auth.tokens`` where tokens are asked for.
         probe: Opens a ``file://`` URL and raises SourceError where it holds no video.
         check_model: Raises ModelError where the model of a pipeline cannot be used.
         max_event_clients: So many may follow the events at once.
 
     Raises:
-        ConfigError: ``redis.url`` is not set.
+        ConfigError: ``redis.url`` is not set, or there is no token.
     """
     if config.redis.url is None:
         fault = FieldFault("redis.url", "is not set", "name the Redis that the slots use")
@@ -52,6 +57,7 @@ def create_app(
         description=_DESCRIPTION,
         separate_input_output_schemas=False,
         redirect_slashes=False,
+        dependencies=[Depends(authorise)],
     )
     app.state.services = Services(
         registry=registry,
@@ -59,10 +65,11 @@ def create_app(
         pipelines=PipelineService(registry, check_model),
         events=EventReader(config.redis.url, f"{config.redis.prefix}:events", max_event_clients),
     )
+    guard = install_guard(app, config.api)
     install_problem_handlers(app)
     for module in (streams, pipelines, events, operations):
         app.include_router(module.router)
-    documented.describe(app)
+    documented.describe(app, guard.is_open)
     return app
 
 

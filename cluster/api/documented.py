@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from actors.specs import StreamSpec
-from cluster.api.problems import Problem
+from cluster.api.problems import Problem, problem_responses
 from cluster.config.pipelines import PipelineSpec
 
 _TEMPLATE = "#/components/schemas/{model}"
@@ -45,12 +45,18 @@ def query(model: type[BaseModel]) -> Any:
     }
 
 
-def describe(app: FastAPI) -> None:
-    """Make the application's OpenAPI document whole: add the schemas that are referred to."""
+def describe(app: FastAPI, is_open: Callable[[str], bool]) -> None:
+    """Make the application's OpenAPI document whole: schemas that are referred to, and tokens.
+
+    Args:
+        app: With all its routes.
+        is_open: Whether a path asks for no token.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _document(app)
+            _ask_for_tokens(app.openapi_schema, is_open)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -73,6 +79,19 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas.update(extra["$defs"])
     _remove_foreign_errors(document)
     return document
+
+
+def _ask_for_tokens(document: dict[str, Any], is_open: Callable[[str], bool]) -> None:
+    """Say which operations need a token; ``/docs`` gets a button to give it."""
+    scheme = {"type": "http", "scheme": "bearer", "description": "A token of Sightline."}
+    document["components"]["securitySchemes"] = {"token": scheme}
+    answers = problem_responses(401, 403)
+    refusals = {str(status): answers[status] for status in (401, 403)}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if not is_open(path):
+                operation["security"] = [{"token": []}]
+                operation["responses"] |= refusals
 
 
 def _remove_foreign_errors(document: dict[str, Any]) -> None:

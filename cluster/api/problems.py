@@ -14,12 +14,14 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from cluster.errors import (
+    AuthenticationError,
     CapacityError,
     ClusterError,
     ConflictError,
     FieldFault,
     InvalidError,
     NotFoundError,
+    PermissionDeniedError,
     StaleError,
     UnavailableError,
 )
@@ -30,6 +32,8 @@ _MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_S = 2
 _STATUS: dict[type[ClusterError], int] = {
     InvalidError: 422,
+    AuthenticationError: 401,
+    PermissionDeniedError: 403,
     NotFoundError: 404,
     StaleError: 412,
     ConflictError: 409,
@@ -37,6 +41,8 @@ _STATUS: dict[type[ClusterError], int] = {
 }
 _KINDS = {
     400: ("malformed", "The request cannot be read"),
+    401: ("unauthenticated", "A token is needed"),
+    403: ("forbidden", "The token does not allow it"),
     404: ("not-found", "Not found"),
     405: ("method-not-allowed", "Method not allowed"),
     409: ("conflict", "Conflict"),
@@ -47,6 +53,7 @@ _KINDS = {
     500: ("internal", "Internal error"),
     503: ("unavailable", "Unavailable"),
 }
+_WITH_FAULTS = (CapacityError, AuthenticationError, PermissionDeniedError)
 _DETAIL = {
     404: "there is nothing at {path}: see /docs for what there is",
     405: "{method} is not possible at {path}: see /docs for what is",
@@ -118,7 +125,7 @@ def _fault(fault: FieldFault) -> Fault:
         field=redacted(fault.field),
         message=redacted(fault.message),
         remedy=redacted(fault.remedy),
-        value=fault.value,
+        value=None if fault.value is None else redacted(fault.value),
     )
 
 
@@ -127,9 +134,20 @@ def _cluster_error(request: Request, error: Exception) -> Response:
     if isinstance(error, InvalidError):
         names = ", ".join(fault.field or "the body" for fault in error.faults)
         return problem_response(request, status, f"not acceptable: {names}", error.faults)
-    faults = error.faults if isinstance(error, CapacityError) else ()
-    headers = {"Retry-After": str(_RETRY_AFTER_S)} if status == 503 else None
-    return problem_response(request, status, str(error), faults, headers)
+    faults = error.faults if isinstance(error, _WITH_FAULTS) else ()
+    return problem_response(request, status, str(error), faults, _headers(error))
+
+
+def _headers(error: Exception) -> dict[str, str] | None:
+    """What HTTP wants besides: when to try again, or how to ask for the token (RFC 6750)."""
+    if isinstance(error, UnavailableError):
+        return {"Retry-After": str(_RETRY_AFTER_S)}
+    if isinstance(error, AuthenticationError):
+        why = "" if error.is_missing else ' error="invalid_token"'
+        return {"WWW-Authenticate": f"Bearer{why}"}
+    if isinstance(error, PermissionDeniedError):
+        return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{error.needed}"'}
+    return None
 
 
 def _http_error(request: Request, error: Exception) -> Response:
@@ -142,7 +160,8 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _unexpected_error(request: Request, error: Exception) -> Response:
-    _LOG.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
+    path = redacted(request.url.path)
+    _LOG.error("%s %s failed: %s", request.method, path, type(error).__name__)
     return problem_response(
         request, 500, "a fault of ours: nothing that you sent is at fault; the log says more"
     )

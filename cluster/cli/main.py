@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cluster.cli import bench, demo, doctor, events, models, service, slots, streams
+from cluster.cli import bench, demo, doctor, events, models, service, slots, streams, tokens
 from cluster.cli.output import fail
 from cluster.errors import ClusterError
 from engines.errors import EngineError
@@ -26,6 +26,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(streams.app, name="stream")
 app.add_typer(events.app, name="events")
 app.add_typer(models.app, name="model")
+app.add_typer(tokens.app, name="token")
 app.add_typer(bench.app, name="bench")
 
 

@@ -5,14 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cluster.folders import state_dir
+from cluster.folders import announcement
 
 _USUAL_API = "http://127.0.0.1:8000"
-
-
-def announcement() -> Path:
-    """The file in which a running ``up`` says what it is."""
-    return state_dir() / "up.json"
 
 
 def running() -> dict[str, str] | None:

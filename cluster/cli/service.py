@@ -16,10 +16,11 @@ from typing import Annotated
 import typer
 
 from cluster.cli.output import console, fail
-from cluster.cli.running import announcement, is_alive, running
+from cluster.cli.running import is_alive, running
 from cluster.config import SightlineConfig, load_config
-from cluster.folders import make_private, state_dir
+from cluster.folders import announcement, make_private, state_dir
 from cluster.local import LocalCluster
+from cluster.redaction import redacted
 from cluster.stopping import Stop
 
 _START_TIMEOUT_S = 1920.0
@@ -38,7 +39,8 @@ def up(
 ) -> None:
     """Start Sightline on this machine and keep it running until Ctrl-C or `sightline down`.
 
-    Stream jobs are kept: they run again after the next `up`.
+    Stream jobs are kept: they run again after the next `up`. The API asks for a token, which the
+    commands of this machine find; `sightline token show` prints it for others.
     """
     settings = load_config(config)
     if port is not None:
@@ -79,7 +81,7 @@ def _serve(settings: SightlineConfig) -> None:
             stop.take_signals()
             status.stop()
             console.print(f"API   {cluster.api_url}    (docs: {cluster.api_url}/docs)")
-            console.print(f"Redis {cluster.redis_url}")
+            console.print(f"Redis {redacted(cluster.redis_url)}")
             stop.wait()
             console.print("stopping")
 
@@ -100,7 +102,7 @@ def _detach(config: Path | None, port: int | None) -> None:
             if process.poll() is not None or time.monotonic() > deadline:
                 fail(f"it did not start:\n{log_path.read_text()[-2000:]}")
             time.sleep(0.1)
-    console.print(f"API   {found['api']}\nRedis {found['redis']}\nlog   {log_path}")
+    console.print(f"API   {found['api']}\nRedis {redacted(found['redis'])}\nlog   {log_path}")
 
 
 @contextmanager

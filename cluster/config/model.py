@@ -6,18 +6,16 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from actors.sinks.specs import SinkSpec
 from actors.specs import StreamSpec
+from cluster.config.auth import AuthConfig
 from cluster.config.pipelines import NAME_PATTERN, PipelineSpec
+from cluster.config.section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class RedisConfig(_Section):
+class RedisConfig(Section):
     """Where desired streams, leases and events live."""
 
     url: str | None = Field(
@@ -48,7 +46,7 @@ class RedisConfig(_Section):
         return url
 
 
-class ApiConfig(_Section):
+class ApiConfig(Section):
     """The HTTP API."""
 
     host: str = Field("127.0.0.1", min_length=1, description="Address that it listens on.")
@@ -56,9 +54,10 @@ class ApiConfig(_Section):
         8000, ge=0, le=65535, description="TCP port that it listens on; 0 takes a free one."
     )
     max_streams: int = Field(10_000, ge=1, le=100_000, description="Stream jobs, all together.")
+    auth: AuthConfig = Field(AuthConfig(), description="Whom it lets in.")
 
 
-class SlotsConfig(_Section):
+class SlotsConfig(Section):
     """The slots: a GPU's worth of pipeline each, or some CPUs."""
 
     num: int = Field(1, ge=0, le=10_000, description="Slots at the start.")
@@ -89,7 +88,7 @@ class SlotsConfig(_Section):
     )
 
 
-class PoolConfig(_Section):
+class PoolConfig(Section):
     """The frame pool of a slot: decoded pictures that wait for the model."""
 
     num_slots: int | None = Field(
@@ -103,13 +102,13 @@ class PoolConfig(_Section):
     )
 
 
-class LeaseConfig(_Section):
+class LeaseConfig(Section):
     """How long a slot may be silent before others take its streams."""
 
     ttl_s: float = Field(5.0, ge=0.5, le=300, description="Life of a lease that is not renewed.")
 
 
-class CamerasConfig(_Section):
+class CamerasConfig(Section):
     """How patient ingest is with cameras."""
 
     open_timeout_s: float = Field(3.5, gt=0, le=300, description="Longest wait for a connection.")
@@ -118,7 +117,7 @@ class CamerasConfig(_Section):
     )
 
 
-class SightlineConfig(_Section):
+class SightlineConfig(Section):
     """One file says it all; what it leaves out has the value that is written here."""
 
     redis: RedisConfig = Field(RedisConfig(), description="Where the shared state lives.")

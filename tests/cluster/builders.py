@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from actors.messages import StreamState
 from actors.specs import StreamSpec
 from cluster.api import create_app
-from cluster.config import PipelineSpec, RedisConfig, SightlineConfig
+from cluster.config import PipelineSpec, SightlineConfig
 from cluster.embedded import EmbeddedRedis, free_port
 from cluster.registry import Registry, SlotInfo, StreamRecord, StreamStatus
 
@@ -73,11 +73,18 @@ class ServedApi:
         return httpx.Client(base_url=self.url, trust_env=False, timeout=10.0, **options)
 
 
+def open_config(redis_url: str) -> SightlineConfig:
+    """A configuration whose API lets everybody in."""
+    return SightlineConfig.model_validate(
+        {"redis": {"url": redis_url}, "api": {"auth": {"mode": "off"}}}
+    )
+
+
 @contextmanager
 def served_api(redis_port: int | None = None, **parts: Any) -> Iterator[ServedApi]:
-    """Start Valkey and the API; the pipeline ``default`` exists."""
+    """Start Valkey and the API, which asks for no token; the pipeline ``default`` exists."""
     with EmbeddedRedis(redis_port) as server:
-        config = SightlineConfig(redis=RedisConfig(url=server.url))
+        config = open_config(server.url)
         registry = Registry.open(server.url)
         registry.pipelines.put("default", PipelineSpec())
         with serving(create_app(config, **parts)) as url:

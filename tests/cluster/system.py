@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
 from cluster.client import ApiClient
 from cluster.demo.rtsp import Clip, RunningCameraServer
 from cluster.local import LocalCluster
@@ -28,6 +30,13 @@ class System:
     server: RunningCameraServer
     clip: Clip
     small_clip: Clip
+    token: str
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """A request as ``curl`` would send it, with the token."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        url = self.cluster.api_url + path
+        return httpx.request(method, url, headers=headers, timeout=20, trust_env=False, **options)
 
     def stats(self, stream: str) -> Stats:
         return dict(self.api.get(f"/v1/streams/{stream}/stats"))

@@ -18,8 +18,9 @@ from actors.specs import CLASS_DEFAULTS, StreamSpec
 from cluster.api import create_app
 from cluster.api.service import merge_patch
 from cluster.cli.main import app
-from cluster.config import RedisConfig, SightlineConfig
+from cluster.config import SightlineConfig
 from engines.spec import ModelSpec
+from tests.cluster.builders import open_config
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 COMMAND: Any = typer.main.get_command(app)
@@ -99,8 +100,7 @@ def test_the_requests_that_are_shown_are_accepted() -> None:
 
 
 def test_the_paths_that_are_named_are_served() -> None:
-    config = SightlineConfig(redis=RedisConfig(url="redis://127.0.0.1:1/0"))
-    served = routes(create_app(config))
+    served = routes(create_app(open_config("redis://127.0.0.1:1/0")))
     named = set(re.findall(r"/(?:v1/[\w/{}]+|healthz|readyz|metrics)\b\}?", README))
     assert len(named) > 5
     for path in named:

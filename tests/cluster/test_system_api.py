@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import redis
 
@@ -90,8 +89,7 @@ def test_a_slot_shows_what_it_measured_and_refuses_what_it_cannot_keep(system: S
         ({"min_fps": 100_000}, 409, "the ready slots infer"),
         ({"weight": -1}, 422, ""),
     ]:
-        url = f"{system.cluster.api_url}/v1/streams"
-        answer = httpx.post(url, json={**job, "qos": qos}, timeout=20)
+        answer = system.request("POST", "/v1/streams", json={**job, "qos": qos})
         assert answer.status_code == status, answer.text
         (fault,) = answer.json()["errors"]
         assert fault["field"] == f"qos.{next(iter(qos))}"
@@ -145,7 +143,7 @@ def test_bad_requests_are_refused_with_field_and_remedy_and_nothing_stops(
         ("PATCH", "/v1/streams/cam0", {"qos": {"weight": "heavy"}}, "qos.weight"),
     ]
     for method, path, body, field in requests:
-        answer = httpx.request(method, system.cluster.api_url + path, json=body, timeout=20)
+        answer = system.request(method, path, json=body)
         assert 400 <= answer.status_code < 500, answer.text
         assert answer.headers["content-type"].startswith("application/problem+json")
         (fault,) = answer.json()["errors"]
@@ -157,7 +155,7 @@ def test_bad_requests_are_refused_with_field_and_remedy_and_nothing_stops(
 
 
 def test_metrics_tell_of_every_camera(system: System) -> None:
-    text = httpx.get(f"{system.cluster.api_url}/metrics", timeout=20).text
+    text = system.request("GET", "/metrics").text
     for camera in CAMERAS:
         assert f'sightline_frames_decoded_total{{stream="{camera}"}}' in text
         assert f'sightline_deadlines_total{{outcome="hit",stream="{camera}"}}' in text

@@ -1,0 +1,1 @@
+"""Who may ask what of the API, and by which tokens it knows them."""
