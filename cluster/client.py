@@ -56,8 +56,8 @@ class ApiClient:
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url.rstrip("/")
-        token = find_token(self.url) if token is None else token
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.token = find_token(self.url) if token is None else token
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             self._http = httpx.Client(
                 base_url=self.url, headers=headers, timeout=_TIMEOUT_S, trust_env=False

@@ -11,12 +11,14 @@ from types import TracebackType
 
 import httpx
 
+from cluster.client import ApiClient
 from cluster.config import SightlineConfig
 from cluster.devices import is_on_gpu, num_gpus_of_ray, with_device
 from cluster.embedded import EmbeddedRedis, free_port, is_free
 from cluster.errors import UnavailableError
 from cluster.registry import Registry
 from cluster.runtime import local_ray, quiet
+from cluster.security.provisioning import own_token
 from cluster.slot.leftovers import remove_leftovers
 
 _READY_TIMEOUT_S = 90.0
@@ -57,6 +59,10 @@ class LocalCluster:
     def api_url(self) -> str:
         """Where the API listens."""
         return f"http://{self._config.api.host}:{self._config.api.port}"
+
+    def client(self) -> ApiClient:
+        """A client of the API, with the token that it takes."""
+        return ApiClient(self.api_url, own_token(self._config.api.auth))
 
     @property
     def redis_url(self) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from cluster.client import ApiClient
 from cluster.config import SightlineConfig
 from cluster.demo.rtsp import Camera, Clip, RunningCameraServer
 from cluster.demo.world import Scenario, render_clip
@@ -45,7 +44,7 @@ def system(tmp_path_factory: pytest.TempPathFactory, state_home: Path) -> Iterat
     with (
         RunningCameraServer([Camera(name, clip) for name in CAMERAS]) as server,
         LocalCluster(config) as cluster,
-        ApiClient(cluster.api_url) as api,
+        cluster.client() as api,
     ):
         token = token_of_file(state_home / "sightline" / "tokens")
         system = System(cluster, api, server, clip, small_clip, token)

@@ -85,7 +85,7 @@ def _watch(
     with (
         serve_cameras(feeds) as cameras,
         LocalCluster(config, report=report) as cluster,
-        ApiClient(cluster.api_url) as api,
+        cluster.client() as api,
     ):
         report("warming up")
         first = feeds[:num_cameras]

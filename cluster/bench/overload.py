@@ -129,7 +129,7 @@ class _Bench:
         )
         with (
             LocalCluster(config, report=self._report) as cluster,
-            ApiClient(cluster.api_url) as api,
+            cluster.client() as api,
         ):
             self._report("starting the cameras")
             submit(api, self._feeds, self._cameras, max_fps)

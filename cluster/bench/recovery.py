@@ -174,7 +174,7 @@ def _running(plan: RecoveryPlan, feeds: Sequence[Feed], report: Report) -> Itera
     with (
         serve_farm(feeds) as farm,
         LocalCluster(config, report=report) as cluster,
-        ApiClient(cluster.api_url) as api,
+        cluster.client() as api,
     ):
         served = [
             Feed(each.name, each.clip, farm.cameras[each.name].url, each.qos_class, each.rules)

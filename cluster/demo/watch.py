@@ -12,10 +12,14 @@ from cluster.errors import ClusterError
 
 
 class EventWatch:
-    """Reads server-sent events on a thread of its own, from its start until ``close``."""
+    """Reads server-sent events on a thread of its own, from its start until ``close``.
 
-    def __init__(self, api_url: str) -> None:
-        self._client = ApiClient(api_url)
+    Args:
+        client: Closed with it.
+    """
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
         self._lock = threading.Lock()
         self._events: list[dict[str, Any]] = []
         self._known: set[str | None] = set()

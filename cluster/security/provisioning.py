@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cluster.config import ApiConfig, SightlineConfig, TokenConfig
+from cluster.config import ApiConfig, AuthConfig, SightlineConfig, TokenConfig
 from cluster.errors import ConfigError, FieldFault
+from cluster.security.finding import token_of_file
 from cluster.security.token_file import default_file, make_file, read_file
 from cluster.security.tokens import Keyring, Token
 
@@ -29,6 +30,22 @@ def with_tokens(config: SightlineConfig) -> SightlineConfig:
     )
     filled = auth.model_copy(update={"tokens": (*auth.tokens, *found), "file": None})
     return config.model_copy(update={"api": config.api.model_copy(update={"auth": filled})})
+
+
+def own_token(auth: AuthConfig) -> str | None:
+    """The token for clients of whoever starts the API, whatever the environment says.
+
+    Returns:
+        Empty where none is needed, None where the configuration has hashes alone.
+
+    Raises:
+        ConfigError: The file of tokens cannot be read.
+    """
+    if auth.mode == "off":
+        return ""
+    if auth.tokens and auth.file is None:
+        return None
+    return token_of_file(auth.file or default_file())
 
 
 def keyring_of(api: ApiConfig) -> Keyring | None:

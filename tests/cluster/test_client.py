@@ -169,7 +169,7 @@ def test_a_refusal_of_events_is_told(client: ApiClient) -> None:
 
 
 def test_a_watch_sees_events_as_they_happen(api: ServedApi) -> None:
-    watch = EventWatch(api.url)
+    watch = EventWatch(ApiClient(api.url))
     publish(api, id="w1", type="stream_state", stream="watched", ts="1", rule="")
     eventually(lambda: watch.last("watched"))
     assert watch.first_at is None
@@ -188,7 +188,7 @@ def test_a_watch_whose_connection_breaks_misses_nothing_and_counts_nothing_twice
         b"data: " + json.dumps({**EVENT, "id": name}).encode() + b"\n\n" for name in ("e1", "e2")
     )
     with answering(200, "text/event-stream", body) as (url, asked):
-        watch = EventWatch(url)
+        watch = EventWatch(ApiClient(url))
         eventually(lambda: len(asked) >= 3)
         watch.close()
     assert [event["id"] for event in watch.events()] == ["e1", "e2"]

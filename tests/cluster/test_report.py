@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from cluster.client import ApiClient
 from cluster.demo.feeds import Feed
 from cluster.demo.report import build_report
 from cluster.demo.rtsp.process import ServedCamera
@@ -143,7 +144,7 @@ def test_films_of_which_nothing_is_known_are_not_scored(seen: Watched) -> None:
 
 
 def test_the_table_has_a_line_for_each_camera() -> None:
-    watch = EventWatch(f"http://127.0.0.1:{free_port()}")
+    watch = EventWatch(ApiClient(f"http://127.0.0.1:{free_port()}"))
     streams = [
         stats("a"),
         stats("b", state="failed", reason="[refused]", latency_ms={}, dropped={"sampled": 0}),

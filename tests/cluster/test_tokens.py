@@ -15,7 +15,8 @@ from cluster.cli.main import app
 from cluster.client import ApiClient
 from cluster.config import SightlineConfig, load_config
 from cluster.errors import ConfigError
-from cluster.security.finding import find_token
+from cluster.local import LocalCluster
+from cluster.security.finding import find_token, token_of_file
 from cluster.security.provisioning import with_tokens
 from cluster.security.roles import Role
 from cluster.security.token_file import default_file, make_file, read_file
@@ -202,6 +203,20 @@ def test_the_environment_goes_before_the_file(
     monkeypatch.setenv("SIGHTLINE_TOKEN", " mine\n")
     assert find_token("https://sightline.example") == "mine"
     assert find_token(LOCAL) == "mine"
+
+
+def test_who_starts_an_api_opens_it_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SIGHTLINE_TOKEN", "of-another-cluster")
+    with_tokens(SightlineConfig())
+    with LocalCluster(SightlineConfig()).client() as client:
+        assert client.token == token_of_file(default_file())
+    with LocalCluster(configured(mode="off")).client() as client:
+        assert client.token == ""
+    only_hashes = configured(tokens=[{"role": "viewer", "sha256": "0" * 64}])
+    with LocalCluster(only_hashes).client() as client:
+        assert client.token == "of-another-cluster"
 
 
 @pytest.mark.parametrize("text", ["a b", "a\nb", "ä"])

@@ -74,7 +74,7 @@ def measure_path(films: Sequence[Path], plan: PathPlan, report: Report) -> dict[
     with (
         serve_farm(feeds) as farm,
         LocalCluster(_config(plan), report=report) as cluster,
-        ApiClient(cluster.api_url) as api,
+        cluster.client() as api,
     ):
         idle_mb = _memory_mb()
         steps = _raise(api, feeds, farm, plan, report)
