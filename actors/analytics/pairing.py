@@ -16,6 +16,8 @@ def pairs(a: Indices, b: Indices, num_pictures: int) -> tuple[Indices, Indices]:
         b: The same of another kind.
         num_pictures: How many there are.
     """
+    if num_pictures == 1:
+        return np.divmod(np.arange(len(a) * len(b)), max(len(b), 1))
     num_in = np.bincount(b, minlength=num_pictures)
     num_partners = num_in[a]
     i = np.arange(len(a)).repeat(num_partners)

@@ -67,17 +67,8 @@ class Tracks:
         self.state[:, :, rows] = seen
         table[NUM_HITS, rows] += 1
         table[SEEN_S, rows] = t_s[self.picture[rows]]
-        self._vote(rows, found.class_id[cols], found.confidence[cols])
-
-    def _vote(
-        self, rows: Indices, class_id: NDArray[np.int32], confidence: NDArray[np.float32]
-    ) -> None:
-        """Only the class that gets a vote can overtake; of equals the lowest number wins."""
-        votes, before = self.table[VOTES:], self.table[CLASS_ID, rows].astype(np.intp)
-        votes[class_id, rows] += confidence
-        lead = votes[class_id, rows] - votes[before, rows]
-        overtakes = (lead > 0) | ((lead == 0) & (class_id < before))
-        self.table[CLASS_ID, rows] = np.where(overtakes, class_id, before)
+        table[VOTES + found.class_id[cols], rows] += found.confidence[cols]
+        table[CLASS_ID] = table[VOTES:].argmax(axis=0)
 
     def begin(self, found: Found, cols: Indices, t_s: kalman.Floats, patience_s: float) -> None:
         """Add a tentative track behind all others for each of the detections ``cols``."""
