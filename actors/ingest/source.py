@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import av
 from av.container import InputContainer
@@ -35,8 +35,43 @@ _HTTP_PROTOCOLS = "http,https,httpproxy,tcp,tls,crypto,data"
 _FILE_PROTOCOLS = "file,crypto,data"
 
 
-class Source:
-    """The video stream of an open source.
+class Source(Protocol):
+    """The video stream of an open source, whoever reads it.
+
+    Attributes:
+        url: Where it comes from.
+        properties: What it says of itself.
+        is_paced: Whether it is to be held to the speed at which it was recorded.
+    """
+
+    url: str
+    properties: SourceProperties
+    is_paced: bool
+
+    @property
+    def codec_context(self) -> VideoCodecContext:
+        """The decoder, set up for the stream but not yet opened."""
+
+    def packets(self) -> Iterator[Packet[VideoStream]]:
+        """Packets as they arrive; the last one of a file is empty and flushes the decoder.
+
+        Raises:
+            SourceError: if reading fails, and ``disconnected`` where a live source ends.
+        """
+
+    def rewind(self) -> None:
+        """Go back to the beginning of a file.
+
+        Raises:
+            SourceError: if it cannot be played twice.
+        """
+
+    def close(self) -> None:
+        """Hang up; may be called twice."""
+
+
+class FfmpegSource:
+    """A source that FFmpeg reads.
 
     Args:
         url: Where it came from.
@@ -57,11 +92,7 @@ class Source:
         return self._stream.codec_context
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
-        """Packets as they arrive; the last one of a file is empty and flushes the decoder.
-
-        Raises:
-            SourceError: if reading fails, and ``disconnected`` where a live source ends.
-        """
+        """Packets as they arrive; see Source."""
         try:
             yield from self._container.demux(self._stream)
         except FFmpegError as error:
@@ -70,11 +101,7 @@ class Source:
             raise failure(self.url, "disconnected", "ended the stream")
 
     def rewind(self) -> None:
-        """Go back to the beginning of a file.
-
-        Raises:
-            SourceError: if it cannot be played twice.
-        """
+        """Go back to the beginning of a file; see Source."""
         try:
             self._container.seek(self._container.start_time or 0)
         except FFmpegError as error:
@@ -94,9 +121,6 @@ def open_source(
 ) -> Source:
     """Open the best video stream of a source.
 
-    FFmpeg keeps the time-out for reading only roughly: when it has passed, the last packet that the
-    parser held back still comes, and the error only after as long again.
-
     Args:
         url: ``rtsp://``, ``rtsps://``, ``http://``, ``https://`` or ``file://``.
         transport: Of RTP; ``auto`` is TCP, and UDP where the server does not offer TCP.
@@ -106,18 +130,35 @@ def open_source(
     Raises:
         SourceError: with the reason and the remedy; permanent for files.
     """
+    return open_with_ffmpeg(url, transport, (open_timeout_s, read_timeout_s))
+
+
+def open_with_ffmpeg(url: str, transport: Transport, timeout: tuple[float, float]) -> FfmpegSource:
+    """Open any source, as FFmpeg does it.
+
+    FFmpeg keeps the time-out for reading only roughly: when it has passed, the last packet that the
+    parser held back still comes, and the error only after as long again.
+
+    Args:
+        url: As ``open_source`` takes it.
+        transport: Likewise.
+        timeout: For opening and for each packet, seconds.
+
+    Raises:
+        SourceError: as ``open_source`` does.
+    """
     began = time.monotonic()
     try:
-        container = _open(url, transport, (open_timeout_s, read_timeout_s))
+        container = _open(url, transport, timeout)
     except FFmpegError as error:
-        if not is_file(url) and time.monotonic() - began >= open_timeout_s:
+        if not is_file(url) and time.monotonic() - began >= timeout[0]:
             raise timed_out(url) from None
         raise source_error(error, url) from None
     stream = _video_stream(container)
     if stream is None:
         container.close()
         raise failure(url, "no_video", "has no video: give a source with pictures in it")
-    return Source(url, container, stream)
+    return FfmpegSource(url, container, stream)
 
 
 def probe(url: str, *, transport: Transport = "auto", timeout_s: float = 3.5) -> SourceProperties:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -43,6 +44,8 @@ _FAILING = _Meaning("refused", "answered with a server error: check how many cli
 _BROKEN_OPEN = _Meaning(
     "disconnected", "broke off while it was opened: check port and path in the url, and the camera"
 )
+_NOT_FOUND = _Meaning("not_found", "has no such stream: check the path in the url")
+_REFUSING = _Meaning("refused", "refuses connections: check the port in the url and that it is on")
 _UNKNOWN_CODING = _Meaning(
     "unsupported", "sends a coding that cannot be decoded here: choose H.264 or H.265"
 )
@@ -50,16 +53,13 @@ _UNKNOWN_CODING = _Meaning(
 _BY_TYPE: tuple[tuple[type[FFmpegError], _Meaning], ...] = (
     (HTTPUnauthorizedError, _LOGIN),
     (HTTPForbiddenError, _LOGIN),
-    (HTTPNotFoundError, _Meaning("not_found", "has no such stream: check the path in the url")),
+    (HTTPNotFoundError, _NOT_FOUND),
     (HTTPServerError, _FAILING),
     (HTTPTooManyRequestsError, _FAILING),
     (FileNotFoundError, _Meaning("not_found", "does not exist: check the path in the url")),
     (PermissionError, _Meaning("unauthorized", "may not be read: check its permissions")),
     (IsADirectoryError, _Meaning("invalid", "is a folder: give the path of a video file")),
-    (
-        ConnectionRefusedError,
-        _Meaning("refused", "refuses connections: check the port in the url and that it is on"),
-    ),
+    (ConnectionRefusedError, _REFUSING),
     (TimeoutError, _NO_ANSWER),
     (ExitError, _NO_ANSWER),
     (DecoderNotFoundError, _UNKNOWN_CODING),
@@ -73,6 +73,8 @@ _BY_ERRNO: dict[int, _Meaning] = {
     errno.EPROTONOSUPPORT: _Meaning(
         "unsupported", "does not offer this transport: set transport to auto"
     ),
+    errno.ECONNREFUSED: _REFUSING,
+    errno.ETIMEDOUT: _NO_ANSWER,
     errno.EHOSTUNREACH: _NO_ROUTE,
     errno.ENETUNREACH: _NO_ROUTE,
     errno.EIO: _NO_ROUTE,
@@ -80,6 +82,8 @@ _BY_ERRNO: dict[int, _Meaning] = {
     errno.ECONNABORTED: _BROKEN,
     errno.EPIPE: _BROKEN,
 }
+
+_BY_STATUS = {401: _LOGIN, 403: _LOGIN, 404: _NOT_FOUND, 429: _FAILING}
 
 
 def source_error(error: FFmpegError, url: str) -> SourceError:
@@ -93,6 +97,24 @@ def source_error(error: FFmpegError, url: str) -> SourceError:
     if meaning is None:
         meaning = _Meaning("invalid", f"cannot be read ({_code_name(error)})")
     return failure(url, meaning.reason, meaning.text)
+
+
+def refusal(status: int, url: str) -> SourceError | None:
+    """What a server's refusal means, by its status; None where FFmpeg knows no better either."""
+    meaning = _FAILING if 500 <= status < 600 else _BY_STATUS.get(status)
+    return None if meaning is None else failure(url, meaning.reason, meaning.text)
+
+
+def connection_error(error: OSError | UnicodeError, url: str) -> SourceError:
+    """What a failed connection means; names that cannot be found are errors without a known one."""
+    is_late = isinstance(error, builtins.TimeoutError)
+    meaning = _NO_ANSWER if is_late else _BY_ERRNO.get(getattr(error, "errno", 0) or 0, _NO_ROUTE)
+    return failure(url, meaning.reason, meaning.text)
+
+
+def broken_open(url: str) -> SourceError:
+    """A SourceError about a camera that hung up before it played."""
+    return failure(url, _BROKEN_OPEN.reason, _BROKEN_OPEN.text)
 
 
 def failure(url: str, reason: str, text: str) -> SourceError:

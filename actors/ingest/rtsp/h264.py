@@ -1,0 +1,62 @@
+"""NAL units of H.264 in RTP packets (RFC 6184): alone, together (STAP-A), in parts (FU-A)."""
+
+from __future__ import annotations
+
+from actors.ingest.rtsp.depacketizer import Depacketizer
+from actors.ingest.rtsp.nal import START_CODE, has_recovery_point
+from actors.ingest.rtsp.unfamiliar import UnfamiliarError
+
+_IDR, _SEI, _STAP_A, _FU_A = 5, 6, 24, 28
+_BEGINNINGS = [START_CODE + bytes((header,)) for header in range(256)]
+
+
+class H264Depacketizer(Depacketizer):
+    """Access units of H.264, in packetisation modes 0 and 1."""
+
+    _FRAGMENT_BYTES = 2
+
+    __slots__ = ()
+
+    def _take(self, begin: int, end: int) -> None:
+        header = self._buffer[begin]
+        kind = header & 0x1F
+        if kind == _FU_A:
+            self._take_fragment(header, begin + 1, end)
+        elif kind == _STAP_A:
+            self._take_aggregate(begin + 1, end)
+        elif 0 < kind < _STAP_A:
+            self._note(kind, begin + 1, end)
+            self._add(begin, end)
+        else:
+            raise UnfamiliarError("sends H.264 in packets of an interleaved mode")
+
+    def _take_fragment(self, indicator: int, begin: int, end: int) -> None:
+        if begin >= end:
+            return
+        flags = self._buffer[begin]
+        kind = flags & 0x1F
+        if flags & 0x80:
+            self._note(kind, begin + 1, end)
+            self._parts.append(_BEGINNINGS[indicator & 0xE0 | kind])
+            self._fragment = indicator << 8 | kind
+        if self._fragment:
+            self._parts.append(self._view[begin + 1 : end])
+        if flags & 0x40:
+            self._fragment = 0
+
+    def _take_aggregate(self, begin: int, end: int) -> None:
+        while begin + 2 < end:
+            size = int.from_bytes(self._buffer[begin : begin + 2], "big")
+            start, begin = begin + 2, begin + 2 + size
+            if size == 0 or begin > end:
+                raise UnfamiliarError("sends aggregated NAL units that exceed their packet")
+            self._note(self._buffer[start] & 0x1F, start + 1, begin)
+            self._add(start, begin)
+
+    def _note(self, kind: int, begin: int, end: int) -> None:
+        """See what a NAL unit means for its access unit by its kind and its first bytes."""
+        if 0 < kind <= _IDR:
+            if begin < end:
+                self._begin_slice(begin, is_keyframe=kind == _IDR)
+        elif kind == _SEI and has_recovery_point(bytes(self._view[begin:end])):
+            self._is_keyframe = True
