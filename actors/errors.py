@@ -20,7 +20,7 @@ class SourceError(ActorError):
     Args:
         reason: A short word for states, events and metrics: ``refused``, ``not_found``,
             ``unauthorized``, ``timeout``, ``disconnected``, ``no_video``, ``invalid``,
-            ``unsupported``, ``stalled``.
+            ``unsupported``, ``stalled``, ``forbidden``.
         message: What happened, without credentials, and the remedy.
         permanent: True where trying again cannot help without a change by the user.
     """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from actors.source_policy import SourcePolicy
 
 DecoderName = Literal["cpu", "nvdec"]
 
@@ -31,6 +33,7 @@ class IngestConfig:
         attach_retry_s: Pause before the engine is tried again.
         close_timeout_s: So long do closing a stream and stopping wait for frames and threads.
         decoder: What should decode; the CPU does where the GPU cannot.
+        allowed: Which sources may be opened.
         max_decoding: Cameras that the CPU decodes at once: the actor's part of the cores.
     """
 
@@ -47,4 +50,5 @@ class IngestConfig:
     attach_retry_s: float = 0.2
     close_timeout_s: float = 3.0
     decoder: DecoderName = "cpu"
+    allowed: SourcePolicy = field(default_factory=SourcePolicy)
     max_decoding: int = 2

@@ -23,6 +23,7 @@ from actors.ingest.delivery import Arrival, Delivery, FramePolicy
 from actors.ingest.gate import DecodeGate
 from actors.ingest.lag import DecodeLag
 from actors.ingest.lane import Lane
+from actors.ingest.locating import require_allowed
 from actors.ingest.outbox import Outbox
 from actors.ingest.pacing import Pacer
 from actors.ingest.properties import SourceProperties
@@ -181,6 +182,7 @@ class Session:
 
     def _open(self) -> Source:
         self._blocked_since = time.monotonic()
+        require_allowed(self._spec.url, self._config.allowed)
         source = open_source(
             self._spec.url,
             transport=self._spec.transport,

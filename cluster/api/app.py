@@ -61,7 +61,7 @@ def create_app(
     )
     app.state.services = Services(
         registry=registry,
-        streams=StreamService(registry, probe),
+        streams=StreamService(registry, probe, config.cameras.allow.policy),
         pipelines=PipelineService(registry, check_model),
         events=EventReader(config.redis.url, f"{config.redis.prefix}:events", max_event_clients),
     )

@@ -1,9 +1,24 @@
-"""Look at the files that a request names before it is accepted."""
+"""Look at the sources and files that a request names before it is accepted."""
 
 from __future__ import annotations
 
+from actors.ingest.locating import locate
+from actors.source_policy import SourcePolicy
 from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
+from cluster.errors import FieldFault, InvalidError
 from cluster.models import resolve_model
+from cluster.redaction import redacted
+
+
+def require_allowed(url: str, policy: SourcePolicy) -> None:
+    """Refuse a URL that ingest would not open; one whose host cannot be found is left to ingest.
+
+    Raises:
+        InvalidError: It names the field and the remedy.
+    """
+    refusal = policy.refusal(locate(url))
+    if refusal is not None:
+        raise InvalidError([FieldFault("url", redacted(refusal.message), redacted(refusal.remedy))])
 
 
 def probe_file(url: str) -> None:

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from actors.errors import SourceError
+from actors.source_policy import SourcePolicy
 from actors.specs import StreamSpec
 from cluster.api.admission import require_admissible
+from cluster.api.checks import require_allowed
 from cluster.config.pipelines import BUILTIN_MODEL, NAME_PATTERN, PipelineSpec
 from cluster.errors import FieldFault, InvalidError, NotFoundError, StaleError
 from cluster.redaction import PLACEHOLDER, redacted
@@ -43,11 +45,13 @@ class StreamService:
     Args:
         registry: Where they are kept.
         probe: Opens a ``file://`` URL and raises SourceError where it holds no video.
+        allowed: Which sources may be opened.
     """
 
-    def __init__(self, registry: Registry, probe: Probe) -> None:
+    def __init__(self, registry: Registry, probe: Probe, allowed: SourcePolicy) -> None:
         self._registry = registry
         self._probe = probe
+        self._allowed = allowed
 
     def create(self, body: Any) -> StreamRecord:
         """Add a stream.
@@ -126,7 +130,8 @@ class StreamService:
             raise _invalid("id", message, "leave it out; an id cannot be changed", spec.id)
         if before is None or before.pipeline != spec.pipeline:
             self._require_pipeline(spec.pipeline)
-        if spec.url.startswith("file:") and (before is None or before.url != spec.url):
+        if before is None or before.url != spec.url:
+            require_allowed(spec.url, self._allowed)
             self._require_video(spec.url)
         require_admissible(self._registry, spec, before)
         return spec
@@ -138,6 +143,8 @@ class StreamService:
             raise _invalid("pipeline", "there is no such pipeline", remedy, name)
 
     def _require_video(self, url: str) -> None:
+        if not url.startswith("file:"):
+            return
         try:
             self._probe(url)
         except SourceError as error:

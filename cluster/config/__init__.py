@@ -1,5 +1,6 @@
 """The configuration of a Sightline: what may be written, and reading it from a file."""
 
+from cluster.config.allow import AllowConfig
 from cluster.config.auth import AuthConfig, TokenConfig
 from cluster.config.load import load_config
 from cluster.config.model import (
@@ -15,6 +16,7 @@ from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
 
 __all__ = [
     "BUILTIN_MODEL",
+    "AllowConfig",
     "ApiConfig",
     "AuthConfig",
     "CamerasConfig",

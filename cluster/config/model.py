@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from actors.sinks.specs import SinkSpec
 from actors.specs import StreamSpec
+from cluster.config.allow import AllowConfig
 from cluster.config.auth import AuthConfig
 from cluster.config.pipelines import NAME_PATTERN, PipelineSpec
 from cluster.config.section import Section
@@ -109,7 +110,9 @@ class LeaseConfig(Section):
 
 
 class CamerasConfig(Section):
-    """How patient ingest is with cameras."""
+    """Which cameras may be opened, and how patient ingest is with them."""
+
+    allow: AllowConfig = Field(AllowConfig(), description="Which cameras may be opened.")
 
     open_timeout_s: float = Field(3.5, gt=0, le=300, description="Longest wait for a connection.")
     read_timeout_s: float = Field(
@@ -132,7 +135,7 @@ class SightlineConfig(Section):
         (), description="Stream jobs that are added, or changed, at the start."
     )
     lease: LeaseConfig = Field(LeaseConfig(), description="When a slot counts as dead.")
-    cameras: CamerasConfig = Field(CamerasConfig(), description="Time-outs of the cameras.")
+    cameras: CamerasConfig = Field(CamerasConfig(), description="What is asked of cameras.")
 
     @field_validator("pipelines")
     @classmethod

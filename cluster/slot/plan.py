@@ -36,6 +36,7 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
         ingest=IngestConfig(
             open_timeout_s=config.cameras.open_timeout_s,
             read_timeout_s=config.cameras.read_timeout_s,
+            allowed=config.cameras.allow.policy,
             decoder="nvdec" if on_gpu else "cpu",
             beat_s=_GPU_BEAT_S if on_gpu else 0.0,
             max_waiting=_GPU_WAITING if on_gpu else 1,

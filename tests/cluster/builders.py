@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -73,18 +73,20 @@ class ServedApi:
         return httpx.Client(base_url=self.url, trust_env=False, timeout=10.0, **options)
 
 
-def open_config(redis_url: str) -> SightlineConfig:
+def open_config(redis_url: str, **settings: Any) -> SightlineConfig:
     """A configuration whose API lets everybody in."""
     return SightlineConfig.model_validate(
-        {"redis": {"url": redis_url}, "api": {"auth": {"mode": "off"}}}
+        {"redis": {"url": redis_url}, "api": {"auth": {"mode": "off"}}, **settings}
     )
 
 
 @contextmanager
-def served_api(redis_port: int | None = None, **parts: Any) -> Iterator[ServedApi]:
+def served_api(
+    redis_port: int | None = None, settings: Mapping[str, Any] | None = None, **parts: Any
+) -> Iterator[ServedApi]:
     """Start Valkey and the API, which asks for no token; the pipeline ``default`` exists."""
     with EmbeddedRedis(redis_port) as server:
-        config = open_config(server.url)
+        config = open_config(server.url, **(settings or {}))
         registry = Registry.open(server.url)
         registry.pipelines.put("default", PipelineSpec())
         with serving(create_app(config, **parts)) as url:
