@@ -184,10 +184,11 @@ class EngineActor:
             os._exit(1)  # a device that failed is only clean again in a new process: Ray starts it
 
     def _publish(self, results: Sequence[FrameResult]) -> None:
-        for number, outlet in enumerate(self._outlets):
-            own = [r for r in results if shard_of(r.stream, len(self._outlets)) == number]
-            if own:
-                outlet.put(own)
+        own: dict[int, list[FrameResult]] = {}
+        for result in results:
+            own.setdefault(shard_of(result.stream, len(self._outlets)), []).append(result)
+        for number, some in own.items():
+            self._outlets[number].put(some)
 
 
 def shard_of(stream: str, num_shards: int) -> int:

@@ -16,7 +16,9 @@ class PoolLeases:
     def __init__(self, layout: PoolLayout, max_ingests: int) -> None:
         self._layout = layout
         self._max_ingests = max_ingests
+        self._share = layout.num_slots // max_ingests
         self._leases: dict[str, PoolLease] = {}
+        self._owners: list[str] = []  # of the parts, in their order
         self._releases: dict[str, list[Release]] = {}
 
     def attach(self, ingest: str) -> PoolLease:
@@ -30,11 +32,12 @@ class PoolLeases:
             raise FramePoolError(
                 f"the pool is divided for {self._max_ingests} ingest actors, {ingest} is one more"
             )
-        share = self._layout.num_slots // self._max_ingests
-        first = before.slots.start if before else len(self._leases) * share
+        first = before.slots.start if before else len(self._leases) * self._share
         generation = before.generation + 1 if before else 1
-        lease = PoolLease(self._layout, range(first, first + share), generation)
+        lease = PoolLease(self._layout, range(first, first + self._share), generation)
         self._leases[ingest] = lease
+        if before is None:
+            self._owners.append(ingest)
         self._releases[ingest] = []
         return lease
 
@@ -54,9 +57,7 @@ class PoolLeases:
     def release(self, slots: Iterable[int], drop: DropReason | None, now: float) -> None:
         """Give slots back to their owner, with what became of their frames."""
         for slot in slots:
-            for ingest, lease in self._leases.items():
-                if slot in lease.slots:
-                    self._releases[ingest].append(Release(slot, drop, now))
+            self._releases[self._owners[slot // self._share]].append(Release(slot, drop, now))
 
     def take(self, ingest: str) -> tuple[Release, ...]:
         """All releases of this ingest actor since the last call."""
