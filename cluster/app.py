@@ -1,6 +1,6 @@
 """The Serve application: the API as ingress, and the slots behind it.
 
-``build`` is what ``serve deploy`` imports; ``sightline up`` runs the same.
+``serve deploy`` imports ``build``; ``sightline up`` runs the same ``application``.
 """
 
 from __future__ import annotations
@@ -13,28 +13,49 @@ from ray.serve import Application
 
 from cluster.api.app import create_app
 from cluster.config import SightlineConfig
-from cluster.devices import is_on_gpu, num_gpus_of_ray, with_device
+from cluster.config.load import config_of
+from cluster.devices import is_on_gpu, with_device_of_cluster
 from cluster.machine import num_cores
 from cluster.security.provisioning import with_tokens
+from cluster.seeding import seed
 from cluster.slot.replica import Slot
 
 NAME = "sightline"
+
+PROXY_LOCATION = "HeadOnly"
+LOGGING: dict[str, Any] = {"log_level": "WARNING", "enable_access_log": False}
 
 _MAX_REQUESTS = 512
 
 
 def build(args: dict[str, Any]) -> Application:
+    """Seed the registry and bind the application, as the ``args`` of a Serve config say.
+
+    Args:
+        args: What a configuration file would say; ``${NAME}`` is filled in here, on the node.
+
+    Raises:
+        ConfigError: Values are wrong, or ``redis.url`` is missing.
+        UnavailableError: Redis does not answer.
+    """
+    config = with_device_of_cluster(config_of(args))
+    seed(config)
+    return application(config)
+
+
+def application(config: SightlineConfig) -> Application:
     """Bind the application for a configuration.
 
     Args:
-        args: A ``SightlineConfig`` as plain values, with ``redis.url`` filled in.
+        config: With ``redis.url`` filled in and ``slots.device`` decided.
+
+    Raises:
+        ConfigError: The file of tokens cannot be read or made.
     """
-    config = with_device(SightlineConfig.model_validate(args), num_gpus_of_ray())
-    config = with_tokens(config)
-    args = config.model_dump(mode="json", by_alias=True)
+    args = with_tokens(config).model_dump(mode="json", by_alias=True)
     slots = _slot_deployment(config).bind(args)
-    application: Application = _api_deployment(args).bind(slots)
-    return application
+    bound: Application = _api_deployment(args).bind(slots)
+    return bound
 
 
 def _slot_deployment(config: SightlineConfig) -> Any:
@@ -54,9 +75,10 @@ def _slot_deployment(config: SightlineConfig) -> Any:
 
 def _bundle(config: SightlineConfig) -> dict[str, float]:
     """What a slot reserves."""
+    slots = config.slots
     if is_on_gpu(config):
-        return {"CPU": config.slots.num_cpus or 1, "GPU": 1}
-    return {"CPU": config.slots.num_cpus or num_cores()}
+        return {**slots.resources, "CPU": slots.num_cpus or 1, "GPU": 1}
+    return {**slots.resources, "CPU": slots.num_cpus or num_cores()}
 
 
 def _api_deployment(args: dict[str, Any]) -> Any:

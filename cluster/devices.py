@@ -58,6 +58,18 @@ def with_device(config: SightlineConfig, num_gpus: float) -> SightlineConfig:
     return config.model_copy(update={"slots": slots})
 
 
+def with_device_of_cluster(config: SightlineConfig) -> SightlineConfig:
+    """The same for nodes that come and go.
+
+    ``cuda`` is taken at its word: the first GPU may still be on its way, and the node that asks
+    needs none of the packages.
+
+    Raises:
+        UnavailableError: as ``choose_device`` does.
+    """
+    return config if is_on_gpu(config) else with_device(config, num_gpus_of_ray())
+
+
 def is_on_gpu(config: SightlineConfig) -> bool:
     """Whether slots run on GPUs, once ``slots.device`` has been decided."""
     return config.slots.device == "cuda"

@@ -1,4 +1,7 @@
-"""A whole Sightline on this machine: Redis, Ray, slots and API, started and ended together."""
+"""A whole Sightline: Redis, Ray, slots and API, started and ended together.
+
+Its Ray may also be one that runs already: then the application alone is started and ended.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ import httpx
 
 from cluster.client import ApiClient
 from cluster.config import SightlineConfig
-from cluster.devices import is_on_gpu, num_gpus_of_ray, with_device
+from cluster.devices import is_on_gpu, num_gpus_of_ray, with_device, with_device_of_cluster
 from cluster.embedded import EmbeddedRedis, free_port, is_free
 from cluster.errors import UnavailableError
-from cluster.registry import Registry
-from cluster.runtime import local_ray, quiet
+from cluster.runtime import joined_ray, local_ray, quiet
 from cluster.security.provisioning import own_token
+from cluster.seeding import seed
 from cluster.slot.leftovers import remove_leftovers
 
 _READY_TIMEOUT_S = 90.0
@@ -35,6 +38,7 @@ class LocalCluster:
         config: What to run; without ``redis.url`` a server of our own is started.
         data_dir: Where that server keeps the streams, and beside it, in ``spool``, the events that
             it could not take; None forgets them at the end.
+        address: Of a Ray that runs, which is then joined and left running; None starts one.
         report: Told in a few words what is being started.
     """
 
@@ -43,10 +47,12 @@ class LocalCluster:
         config: SightlineConfig,
         *,
         data_dir: Path | None = None,
+        address: str | None = None,
         report: Report = lambda _: None,
     ) -> None:
         self._config = config
         self._data_dir = data_dir
+        self._address = address
         self._report = report
         self._stack = contextlib.ExitStack()
 
@@ -108,19 +114,31 @@ class LocalCluster:
             self._report(f"loading the model: {reply.json()['errors'][0]['message']}")
 
     def _start(self, stack: contextlib.ExitStack) -> None:
+        if self._address is None:
+            self._start_ray(stack)
+        else:
+            self._join_ray(stack, self._address)
+        self._report(f"starting the API and the slots ({self._config.slots.device})")
+        stack.enter_context(_serving(self._config, alone=self._address is None))
+        self._report("loading the model")
+        self.wait_ready()
+
+    def _start_ray(self, stack: contextlib.ExitStack) -> None:
         self._config = _with_port(self._config)
         stack.callback(remove_leftovers)
         if self._config.redis.url is None:
             self._report("starting Valkey")
             self._start_redis(stack)
-        self._seed()
+        seed(self._config)
         self._report("starting Ray")
         stack.enter_context(local_ray(preload=("ray.serve", "cluster.app")))
         self._config = with_device(self._config, num_gpus_of_ray())
-        self._report(f"starting the API and the slots ({self._config.slots.device})")
-        stack.enter_context(_serving(self._config))
-        self._report("loading the model")
-        self.wait_ready()
+
+    def _join_ray(self, stack: contextlib.ExitStack, address: str) -> None:
+        self._report("joining Ray")
+        stack.enter_context(joined_ray(address))
+        self._config = with_device_of_cluster(_with_port_of_serve(self._config))
+        seed(self._config)
 
     def _start_redis(self, stack: contextlib.ExitStack) -> None:
         """What the server cannot take yet lasts as long as its streams, whatever its port is."""
@@ -130,35 +148,28 @@ class LocalCluster:
         found = redis.model_copy(update={"url": server.url, "spool_dir": spool})
         self._config = self._config.model_copy(update={"redis": found})
 
-    def _seed(self) -> None:
-        """Bring the streams and pipelines of the configuration into the registry."""
-        registry = Registry.open(
-            self.redis_url, self._config.redis.prefix, self._config.api.max_streams
-        )
-        for name, pipeline in self._config.pipelines.items():
-            registry.pipelines.put(name, pipeline)
-        for stream in self._config.streams:
-            registry.streams.put(stream)
-        registry.close()
-
 
 @contextlib.contextmanager
-def _serving(config: SightlineConfig) -> Iterator[None]:
+def _serving(config: SightlineConfig, *, alone: bool) -> Iterator[None]:
+    """Run the application; where others may use this Serve, it alone is ended."""
     from ray import serve
 
-    from cluster.app import NAME, build
+    from cluster.app import LOGGING, NAME, PROXY_LOCATION, application
 
     serve.start(
-        proxy_location="HeadOnly",
+        proxy_location=PROXY_LOCATION,
         http_options={"host": config.api.host, "port": config.api.port},
-        logging_config={"log_level": "WARNING", "enable_access_log": False},
+        logging_config=LOGGING,
     )
     try:
-        serve.run(build(config.model_dump(mode="json", by_alias=True)), name=NAME, route_prefix="/")
+        serve.run(application(config), name=NAME, route_prefix="/")
         yield
     finally:
         with quiet():
-            serve.shutdown()  # type: ignore[no-untyped-call]
+            if alone:
+                serve.shutdown()  # type: ignore[no-untyped-call]
+            else:
+                serve.delete(NAME)
 
 
 @contextlib.contextmanager
@@ -186,3 +197,26 @@ def _with_port(config: SightlineConfig) -> SightlineConfig:
             "another port (0 takes a free one)"
         )
     return config
+
+
+def _with_port_of_serve(config: SightlineConfig) -> SightlineConfig:
+    """Serve keeps the address that it was started with; where it does not run, ours must be free.
+
+    Raises:
+        UnavailableError: A Sightline runs on this Ray already, or the address cannot be used.
+    """
+    from ray import serve
+    from ray.serve.context import _get_global_client
+
+    from cluster.app import NAME
+
+    client = _get_global_client(raise_if_no_controller_running=False)
+    if client is None:
+        return _with_port(config)
+    if NAME in serve.status().applications:
+        raise UnavailableError(
+            f"--address: the application {NAME} runs on this Ray already: change it by `serve "
+            "deploy`, or end it first, by Ctrl-C of its `sightline up` or by `serve shutdown`"
+        )
+    found = {"host": client.http_config.host, "port": client.http_config.port}
+    return config.model_copy(update={"api": config.api.model_copy(update=found)})

@@ -1,4 +1,4 @@
-"""A local Ray on loopback for one machine, and its end without anything left behind."""
+"""A local Ray on loopback for one machine, with its end, and a Ray of others that is joined."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ import importlib
 import io
 import logging
 import os
+import re
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+
+from cluster.errors import UnavailableError
 
 OBJECT_STORE_BYTES = 128 << 20
 """What Ray takes of shared memory for itself; no frame goes through it."""
 
 # More than any machine has: actors here are placed, not metered.
 _LOGICAL_CPUS = 64
+
+_ADDRESS = re.compile(r"[\w.-]+:\d{1,5}")
+_CONNECT_TIMEOUT_S = 5.0
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -61,6 +68,64 @@ def local_ray(preload: Sequence[str] = ()) -> Iterator[None]:
         with quiet():
             ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def joined_ray(address: str) -> Iterator[None]:
+    """Use a Ray that runs already for the time of the block; it runs on afterwards.
+
+    Args:
+        address: ``auto`` for the one of this machine, or host and port of its head.
+
+    Raises:
+        UnavailableError: None answers there, it refuses this process, or its head is elsewhere.
+    """
+    if address != "auto" and not _ADDRESS.fullmatch(address):
+        raise UnavailableError(
+            f"--address {address}: give auto, or HOST:PORT of a Ray that runs; without --address "
+            "one is started on this machine"
+        )
+    import ray
+    from ray.exceptions import RayError
+
+    try:
+        _must_answer(address)
+        ray.init(
+            address=address,
+            namespace="sightline",
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
+    except (OSError, RuntimeError, RayError) as error:
+        raise UnavailableError(
+            f"--address {address}: no Ray can be joined ({error}): start one by `ray start --head` "
+            "or `ray up`; if it asks for a token, set RAY_AUTH_MODE=token and have its token in "
+            "~/.ray/auth_token"
+        ) from error
+    try:
+        _must_be_the_head()
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _must_answer(address: str) -> None:
+    """Ray itself tries for two minutes."""
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        socket.create_connection((host, int(port)), _CONNECT_TIMEOUT_S).close()
+
+
+def _must_be_the_head() -> None:
+    """The HTTP port opens on the head, by default on its loopback."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
+        is_head = "node:__internal_head__" in node["Resources"]
+        if is_head and node["Alive"] and node["NodeID"] != here:
+            head = node["NodeManagerAddress"]
+            raise UnavailableError(f"--address: this is not the head of that Ray: run it on {head}")
 
 
 def prepare_environment() -> None:

@@ -35,6 +35,10 @@ ConfigOption = Annotated[
 def up(
     config: ConfigOption = None,
     port: Annotated[int | None, typer.Option(help="Port of the API; 0 takes a free one.")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Join a Ray that runs, on its head: auto, or HOST:PORT; it runs on."),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when it is up.")] = False,
 ) -> None:
     """Start Sightline on this machine and keep it running until Ctrl-C or `sightline down`.
@@ -51,9 +55,9 @@ def up(
     if found is not None:
         fail(f"it runs already (pid {found['pid']}, {found['api']}): `sightline down` first")
     if detach:
-        _detach(config, port)
+        _detach(config, port, address)
     else:
-        _serve(settings)
+        _serve(settings, address)
 
 
 def down() -> None:
@@ -73,10 +77,10 @@ def down() -> None:
     console.print("stopped")
 
 
-def _serve(settings: SightlineConfig) -> None:
+def _serve(settings: SightlineConfig, address: str | None) -> None:
     data = make_private(state_dir()) / "valkey"
     with Stop() as stop, console.status("starting") as status:
-        cluster = LocalCluster(settings, data_dir=data, report=status.update)
+        cluster = LocalCluster(settings, data_dir=data, address=address, report=status.update)
         with cluster, _announced(cluster):
             stop.take_signals()
             status.stop()
@@ -86,12 +90,13 @@ def _serve(settings: SightlineConfig) -> None:
             console.print("stopping")
 
 
-def _detach(config: Path | None, port: int | None) -> None:
+def _detach(config: Path | None, port: int | None, address: str | None) -> None:
     """Run ``up`` in a session of its own, and wait until it has said that it runs."""
     log_path = make_private(state_dir()) / "up.log"
     command = [sys.executable, "-m", "cluster.cli", "up"]
     command += ["--config", str(config.resolve())] if config else []
     command += ["--port", str(port)] if port is not None else []
+    command += ["--address", address] if address is not None else []
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

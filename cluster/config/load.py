@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from cluster.config.document import Document, read_document
@@ -30,15 +32,47 @@ def load_config(
     """
     if path is None:
         return SightlineConfig()
-    document = read_document(_text_of(path), os.environ if variables is None else variables)
-    if document.faults:
-        raise ConfigError(str(path), document.faults)
+    config = _parsed(_text_of(path), str(path), variables)
+    return _with_absolute_models(config, Path(path).absolute().parent)
+
+
+def config_of(
+    values: Mapping[str, Any], variables: Mapping[str, str] | None = None
+) -> SightlineConfig:
+    """The configuration that a Serve application has as its ``args``.
+
+    Args:
+        values: What a file would say; paths of models are absolute.
+        variables: What ``${NAME}`` stands for; None takes the environment.
+
+    Raises:
+        ConfigError: Values are wrong; names all of them.
+    """
     try:
-        config = SightlineConfig.model_validate({} if document.value is None else document.value)
+        config = _parsed(yaml.safe_dump(dict(values)), "args", variables)
+    except ConfigError as error:  # its lines are not those of the file that people know
+        faults = [replace(fault, line=None, column=None) for fault in error.faults]
+        raise ConfigError(error.file, faults) from None
+    remedy = "write the whole path that it has on every node"
+    relative = [
+        FieldFault(f"pipelines.{name}.model", "is a relative path", remedy, value=spec.model)
+        for name, spec in config.pipelines.items()
+        if _is_relative(spec)
+    ]
+    if relative:
+        raise ConfigError("args", relative)
+    return config
+
+
+def _parsed(text: str, name: str, variables: Mapping[str, str] | None) -> SightlineConfig:
+    document = read_document(text, os.environ if variables is None else variables)
+    if document.faults:
+        raise ConfigError(name, document.faults)
+    try:
+        return SightlineConfig.model_validate({} if document.value is None else document.value)
     except ValidationError as error:
         faults = [_in_file(f, document) for f in located_faults(error, SightlineConfig)]
-        raise ConfigError(str(path), sorted(faults, key=lambda f: f.line or 0)) from None
-    return _with_absolute_models(config, Path(path).absolute().parent)
+        raise ConfigError(name, sorted(faults, key=lambda f: f.line or 0)) from None
 
 
 def _text_of(path: str | Path) -> str:
@@ -69,3 +103,7 @@ def _absolute(spec: PipelineSpec, folder: Path) -> PipelineSpec:
     if spec.model == BUILTIN_MODEL:
         return spec
     return spec.model_copy(update={"model": str(folder / Path(spec.model).expanduser())})
+
+
+def _is_relative(spec: PipelineSpec) -> bool:
+    return spec.model != BUILTIN_MODEL and not Path(spec.model).expanduser().is_absolute()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -87,6 +87,18 @@ class SlotsConfig(Section):
         gt=0,
         description="CPUs that a slot reserves in Ray; null takes all of the machine, on a GPU 1.",
     )
+    resources: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description="What a slot reserves in Ray besides, as {nvdec: 1}: it runs where nodes offer "
+        "that.",
+    )
+
+    @field_validator("resources")
+    @classmethod
+    def _are_custom(cls, resources: dict[str, float]) -> dict[str, float]:
+        if {"CPU", "GPU"} & set(resources):
+            raise ValueError("has CPU or GPU: a GPU is slots.device, and CPUs are slots.num_cpus")
+        return resources
 
 
 class PoolConfig(Section):
