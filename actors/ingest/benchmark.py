@@ -8,6 +8,7 @@ and changes the result little. NVDEC's speed shows only in elapsed time.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -26,6 +27,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from actors.ingest.config import DecoderName
 from actors.ingest.decode_cost import FULL_HD, USUAL_FPS
 from actors.ingest.decoder import CpuDecoder
 from actors.ingest.decoding import open_decoder
@@ -65,13 +67,13 @@ def measure(decoder: str, num_cores: int, duration_s: float = DURATION_S) -> Mea
         num_cores: Cores that streams may use; as many threads decode, 16 at most.
         duration_s: For so long.
     """
-    packets = film()
-    on_gpu = decoder == "nvdec" and _first(packets).name == "nvdec"
+    clip = film()
+    on_gpu = decoder == "nvdec" and _first(clip).name == "nvdec"
     num_threads = MAX_THREADS if on_gpu else min(num_cores, MAX_THREADS)
     ready = threading.Barrier(num_threads)
 
     def run(_: int) -> _Share:
-        return _decode(_open("nvdec" if on_gpu else "cpu"), packets, ready, duration_s)
+        return _decode("nvdec" if on_gpu else "cpu", clip, ready, duration_s)
 
     with ThreadPoolExecutor(num_threads) as threads:
         shares = list(threads.map(run, range(num_threads)))
@@ -81,24 +83,28 @@ def measure(decoder: str, num_cores: int, duration_s: float = DURATION_S) -> Mea
     return Measured("cpu", num_cores * sum(share.num_pictures for share in shares) / cpu_s)
 
 
-def film(size: tuple[int, int] = FULL_HD, num_pictures: int = _NUM_PICTURES) -> Packets:
+def film(size: tuple[int, int] = FULL_HD, num_pictures: int = _NUM_PICTURES) -> bytes:
     """A second of H.264 as a quiet camera sends it: texture, noise, things that move, 2 Mbit/s.
+
+    An MP4 file in memory.
 
     Args:
         size: Width and height, pixels; multiples of 60.
         num_pictures: The first of them is a key frame.
     """
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height = size
-    encoder.pix_fmt = "yuv420p"
-    encoder.framerate = Fraction(round(USUAL_FPS))
-    encoder.time_base = 1 / encoder.framerate
-    encoder.bit_rate = _BIT_RATE
-    encoder.gop_size, encoder.max_b_frames = num_pictures, 0
-    encoder.thread_count = 1
-    encoder.options = {"preset": "superfast", "tune": "zerolatency"}
-    packets = [packet for frame in _frames(size, num_pictures) for packet in encoder.encode(frame)]
-    return [*packets, *encoder.encode(None)]
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        options = {"preset": "superfast", "tune": "zerolatency"}
+        stream = container.add_stream("libx264", rate=round(USUAL_FPS), options=options)
+        stream.width, stream.height = size
+        stream.pix_fmt, stream.bit_rate = "yuv420p", _BIT_RATE
+        encoder = stream.codec_context
+        encoder.gop_size, encoder.max_b_frames = num_pictures, 0
+        encoder.thread_count = 1
+        for frame in _frames(size, num_pictures):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +114,9 @@ class _Share:
     cpu_s: float
 
 
-def _decode(
-    decoder: CpuDecoder, packets: Packets, ready: threading.Barrier, duration_s: float
-) -> _Share:
-    """The part of one thread; all begin together."""
+def _decode(name: DecoderName, clip: bytes, ready: threading.Barrier, duration_s: float) -> _Share:
+    """The part of one thread, with packets of its own; all begin together."""
+    decoder, packets = _opened(name, clip)
     for packet in packets[:2]:
         decoder.decode(packet)
     ready.wait(_MAX_WAIT_S)
@@ -130,14 +135,16 @@ def _is_enough(decoder: CpuDecoder, used_s: float, elapsed_s: float) -> bool:
     return decoder.name == "nvdec" or used_s >= _MIN_CPU_S or elapsed_s >= _MAX_WAIT_S
 
 
-def _open(name: str) -> CpuDecoder:
-    context = av.CodecContext.create("h264", "r")
-    return open_decoder("nvdec" if name == "nvdec" else "cpu", context, 1 / USUAL_FPS)
+def _opened(name: DecoderName, clip: bytes) -> tuple[CpuDecoder, Packets]:
+    container = av.open(io.BytesIO(clip), "r")
+    stream = container.streams.video[0]
+    packets = [packet for packet in container.demux(stream) if packet.size]
+    return open_decoder(name, stream.codec_context, 1 / USUAL_FPS), packets
 
 
-def _first(packets: Packets) -> CpuDecoder:
+def _first(clip: bytes) -> CpuDecoder:
     """NVDEC's decoder after a few pictures: its name tells what decoded them."""
-    decoder = _open("nvdec")
+    decoder, packets = _opened("nvdec", clip)
     for packet in packets[:4]:
         decoder.decode(packet)
     return decoder

@@ -34,9 +34,8 @@ class Counted:
 
 
 def test_the_film_is_whole_and_begins_with_its_only_key_frame() -> None:
-    packets = benchmark.film((240, 120), num_pictures=10)
+    decoder, packets = benchmark._opened("cpu", benchmark.film((240, 120), num_pictures=10))
     assert [packet.is_keyframe for packet in packets] == [True] + [False] * 9
-    decoder = benchmark._open("cpu")
     pictures = [each.frame for packet in packets for each in decoder.decode(packet)]
     assert {(picture.width, picture.height) for picture in pictures} == {(240, 120)}
     assert len(pictures) >= 9
