@@ -9,6 +9,9 @@ from engines.errors import DeviceError, DeviceMemoryError, EngineError, ModelErr
 from engines.tensorrt.log import is_out_of_memory, last_words
 from engines.tensorrt.plan import REBUILD, PlanRequest
 
+_LEAST_FREE_BYTES = 64 << 20
+"""Where less is free, TensorRT's own kernels do not load, whatever it gives as the reason."""
+
 
 def made(kind: Callable[[Any], Any], logger: Any) -> Any:
     """A ``Builder`` or ``Runtime`` of TensorRT.
@@ -20,7 +23,7 @@ def made(kind: Callable[[Any], Any], logger: Any) -> Any:
         return kind(logger)
     except TypeError as error:  # what its bindings raise of a null pointer
         what = f"TensorRT cannot start: {last_words(logger)}"
-        if is_out_of_memory(logger):
+        if _is_full(logger):
             raise _full(what) from error
         raise DeviceError(f"{what}; look at nvidia-smi and `sightline doctor`") from error
 
@@ -37,7 +40,7 @@ def not_built(version: str, request: PlanRequest, logger: Any) -> EngineError:
         f"TensorRT {version} cannot build {request.model} ({request.precision.value}, batch sizes "
         f"{list(request.batch_sizes)}): {last_words(logger)}"
     )
-    if is_out_of_memory(logger):
+    if _is_full(logger):
         return _full(what)
     return ModelError(
         what,
@@ -55,7 +58,7 @@ def refused(request: PlanRequest, logger: Any) -> EngineError:
         logger: TensorRT's.
     """
     what = f"{request.platform} refuses its plan of {request.model}: {last_words(logger)}"
-    if is_out_of_memory(logger):
+    if _is_full(logger):
         return _full(what)
     return PlanError(f"{what} ({request.file_name})", remedy=f"Build it again with `{REBUILD}`.")
 
@@ -66,14 +69,25 @@ def _full(what: str) -> DeviceMemoryError:
     )
 
 
+def _is_full(logger: Any) -> bool:
+    """Whether TensorRT had too little memory; 8.6 does not always say so."""
+    found = _free_and_total_bytes()
+    return is_out_of_memory(logger) or (found is not None and found[0] < _LEAST_FREE_BYTES)
+
+
 def _memory() -> str:
     """How full the GPU of the current context is."""
+    found = _free_and_total_bytes()
+    return "free memory unknown" if found is None else "{} of {} bytes free".format(*found)
+
+
+def _free_and_total_bytes() -> tuple[int, int] | None:
     try:
         import pycuda.driver as cuda
     except ImportError:
-        return "free memory unknown"
+        return None
     try:
         free_bytes, total_bytes = cuda.mem_get_info()
     except cuda.Error:
-        return "free memory unknown"
-    return f"{free_bytes} of {total_bytes} bytes free"
+        return None
+    return int(free_bytes), int(total_bytes)
