@@ -54,13 +54,12 @@ def read(
 ) -> list[AccessUnit]:
     tape = Tape(*pieces)
     depacketizer = kind(tape.buffer, 0, PAYLOAD_TYPE)
-    reader = Reader(tape, depacketizer, (0, 1), lambda _: None)
+    reader = Reader("rtsp://host", tape, depacketizer, (0, 1), lambda _: None)
     units = []
     while tape.pieces:
         if settles:
             depacketizer.settle()
-        reader.read()
-        units += depacketizer.take()
+        units += reader.read()
     return units
 
 
@@ -173,7 +172,7 @@ def test_a_picture_without_end_is_refused():
     depacketizer = H264Depacketizer(tape.buffer, 0, PAYLOAD_TYPE)
     fragments = packets([b"\x41\x80" + bytes(200_000)], size=60_000)[:-1]
     tape.pieces = [stream([fragments[0]])]
-    reader = Reader(tape, depacketizer, (0, 1), lambda _: None)
+    reader = Reader("rtsp://host", tape, depacketizer, (0, 1), lambda _: None)
     reader.read()
 
     def go_on() -> None:
@@ -394,7 +393,7 @@ def test_no_stream_breaks_the_reader(pieces):
     tape._view = memoryview(tape.buffer)
     tape.take_message = lambda: Wire.take_message(tape)
     depacketizer = H264Depacketizer(tape.buffer, 0, PAYLOAD_TYPE)
-    reader = Reader(tape, depacketizer, (0, 1), lambda _: None)
+    reader = Reader("rtsp://host", tape, depacketizer, (0, 1), lambda _: None)
     try:
         while tape.pieces:
             reader.read()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from actors.ingest.rtsp.unfamiliar import UnfamiliarError
@@ -25,9 +25,9 @@ class Address:
 
     host: str
     port: int
-    url: str
-    username: str | None
-    password: str | None
+    url: str = field(repr=False)
+    username: str | None = field(repr=False)
+    password: str | None = field(repr=False)
 
 
 def parse_address(url: str) -> Address:

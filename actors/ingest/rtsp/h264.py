@@ -21,7 +21,8 @@ class H264Depacketizer(Depacketizer):
         header = self._buffer[begin]
         kind = header & 0x1F
         if kind == _FU_A:
-            self._take_fragment(header, begin + 1, end)
+            if begin + 2 < end:
+                self._take_fragment(header, begin + 2, end)
         elif kind == _STAP_A:
             self._take_aggregate(begin + 1, end)
         elif 0 < kind < _STAP_A:
@@ -31,16 +32,15 @@ class H264Depacketizer(Depacketizer):
             raise UnfamiliarError("sends H.264 in packets of an interleaved mode")
 
     def _take_fragment(self, indicator: int, begin: int, end: int) -> None:
-        if begin >= end:
-            return
-        flags = self._buffer[begin]
+        flags = self._buffer[begin - 1]
         kind = flags & 0x1F
         if flags & 0x80:
-            self._note(kind, begin + 1, end)
+            if not 0 < kind < _IDR or not self._has_picture:  # as further slices are not
+                self._note(kind, begin, end)
             self._parts.append(_BEGINNINGS[indicator & 0xE0 | kind])
             self._fragment = indicator << 8 | kind
         if self._fragment:
-            self._parts.append(self._view[begin + 1 : end])
+            self._parts.append(self._view[begin:end])
         if flags & 0x40:
             self._fragment = 0
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from actors.ingest.rtsp.depacketizer import HEADER_BYTES, Depacketizer
+from actors.ingest.rtsp.depacketizer import HEADER_BYTES, AccessUnit, Depacketizer
 from actors.ingest.rtsp.messages import Message
 from actors.ingest.rtsp.unfamiliar import UnfamiliarError
 from actors.ingest.rtsp.upkeep import says_goodbye
 from actors.ingest.rtsp.wire import Wire
+from actors.ingest.source_errors import failure
 
 _FRAME = struct.Struct(">BBH")  # RFC 2326, section 10.12
 _DOLLAR = 0x24
@@ -19,49 +20,47 @@ class Reader:
     """Cuts a connection's bytes and hands them on.
 
     Args:
+        url: Of the camera, for messages.
         wire: The connection.
         depacketizer: Takes RTP; reads the wire's buffer.
         channels: Of RTP and RTCP; others are left out.
         hear: Takes messages.
-
-    Attributes:
-        has_ended: Whether the camera has said that it sends no more.
     """
 
     def __init__(
         self,
+        url: str,
         wire: Wire,
         depacketizer: Depacketizer,
         channels: tuple[int, int],
         hear: Callable[[Message], None],
     ) -> None:
-        self.has_ended = False
+        self._url = url
+        self._has_ended = False
         self._wire = wire
         self._depacketizer = depacketizer
         self._rtp, self._rtcp = channels
         self._hear = hear
 
-    def read(self) -> None:
-        """Wait for bytes and take all that is complete.
+    def read(self) -> list[AccessUnit]:
+        """Wait for bytes; the access units that they complete.
 
         Raises:
-            SourceError: if none come, or they make no sense.
+            SourceError: if no bytes come, they make no sense, or the camera has ended the stream.
         """
-        wire = self._wire
+        if self._has_ended:
+            raise failure(self._url, "disconnected", "ended the stream")
+        wire, depacketizer = self._wire, self._depacketizer
         if wire.is_full:
-            self._depacketizer.settle()
+            depacketizer.settle()
             wire.compact()
-        elif wire.begin == wire.end and self._depacketizer.is_empty:
+        elif wire.begin == wire.end and depacketizer.is_empty:
             wire.begin = wire.end = 0  # a small part of the buffer stays in the cache
         wire.fill()
-        self.drain()
+        self._drain()
+        return depacketizer.take()
 
-    def drain(self) -> None:
-        """Take all that is complete.
-
-        Raises:
-            SourceError: if it makes no sense.
-        """
+    def _drain(self) -> None:
         wire, depacketizer, rtp = self._wire, self._depacketizer, self._rtp
         push, unpack = depacketizer.push, _FRAME.unpack_from
         buffer, begin, end = wire.buffer, wire.begin, wire.end
@@ -83,7 +82,7 @@ class Reader:
                 if depacketizer.is_fragmented:
                     stop = depacketizer.follow(stop, end)
             elif channel == self._rtcp:
-                self.has_ended |= says_goodbye(bytes(buffer[start:stop]))
+                self._has_ended |= says_goodbye(bytes(buffer[start:stop]))
             begin = stop
         wire.begin = begin
 

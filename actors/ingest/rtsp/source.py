@@ -72,9 +72,9 @@ class RtspSource:
         """
         try:
             while True:
-                self._await_unit()
                 while self._units:
                     yield self._packet(self._units.popleft())
+                self._await_units()
         except UnfamiliarError as error:
             remember(self.url, error)
             raise failure(self.url, error.reason, error.message) from None
@@ -102,33 +102,29 @@ class RtspSource:
             wire.buffer, agreement.channels[0], video.payload_type
         )
         hear = self._upkeep.hear
-        self._reader = Reader(wire, self._depacketizer, agreement.channels, hear)
-        self._reader.drain()
+        self._reader = Reader(self.url, wire, self._depacketizer, agreement.channels, hear)
 
     def _await_first_units(self) -> None:
         try:
             while not is_enough(self._agreement.video, self._units):
-                self._read()
+                self._units += self._reader.read()
         except SourceError as error:
             if error.reason == "timeout" and self._depacketizer.has_begun and not self._units:
                 raise UnfamiliarError("sends packets that make no picture") from None
             raise
 
-    def _await_unit(self) -> None:
-        began, upkeep = time.monotonic(), self._upkeep
-        while not self._units:
-            self._read()
+    def _await_units(self) -> None:
+        began, reader, upkeep = time.monotonic(), self._reader, self._upkeep
+        while True:
+            units = reader.read()
             now = time.monotonic()
             if now >= upkeep.due_at:
                 upkeep.tend(now)
-            if now - began > self._read_timeout_s and not self._units:
+            if units:
+                self._units += units
+                return
+            if now - began > self._read_timeout_s:
                 raise timed_out(self.url)  # reports and answers still come
-
-    def _read(self) -> None:
-        if self._reader.has_ended:
-            raise failure(self.url, "disconnected", "ended the stream")
-        self._reader.read()
-        self._units += self._depacketizer.take()
 
     def _packet(self, unit: AccessUnit) -> Packet[VideoStream]:
         packet = cast("Packet[VideoStream]", Packet(unit.data))
