@@ -108,14 +108,21 @@ RuleSpec = Annotated[LineRule | ZoneRule, Field(discriminator="kind")]
 
 
 class StreamSpec(_Spec):
-    """A stream job: which source, how often, how important, which rules."""
+    """A stream job: which source, how often, how important, which rules.
+
+    Neither its ``repr`` nor its errors show the URL, which may hold a password.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     id: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         description="Letters, digits, '.', '_' and '-', at most 64.",
     )
     url: str = Field(
-        max_length=2048, description="rtsp://, rtsps://, http://, https:// or file://."
+        max_length=2048,
+        repr=False,
+        description="rtsp://, rtsps://, http://, https:// or file://.",
     )
     name: str = Field("", max_length=200, description="For people; the id where it is empty.")
     enabled: bool = Field(True, description="False keeps the job but closes the camera.")

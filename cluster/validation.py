@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from cluster.errors import FieldFault
-from cluster.redaction import redacted
+from cluster.redaction import redacted, redacted_url, shown_value
 
 Path = tuple[str | int, ...]
 
@@ -82,7 +82,7 @@ def located_faults(error: ValidationError, model: type[BaseModel]) -> Iterator[L
 
 def dotted(path: Path) -> str:
     """The path as people write it: ``rules.0.points``."""
-    return redacted(".".join(str(part) for part in path))[:_MAX_SHOWN]
+    return ".".join(redacted_url(str(part)) for part in path)[:_MAX_SHOWN]
 
 
 def shown(path: Path, value: object) -> str | None:
@@ -92,7 +92,8 @@ def shown(path: Path, value: object) -> str | None:
     if value is not None and not isinstance(value, str | int | float):
         return None
     text = json.dumps(value)
-    return redacted(text[1:-1] if isinstance(value, str) else text)[:_MAX_SHOWN]
+    safe = shown_value(text[1:-1] if isinstance(value, str) else text)
+    return None if safe is None else safe[:_MAX_SHOWN]
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from av.error import FFmpegError
 from av.packet import Packet
@@ -58,7 +58,7 @@ class SessionSpec:
     """
 
     number: int
-    url: str
+    url: str = field(repr=False)  # holds the camera's password
     transport: Transport
     loop: bool
     open_timeout_s: float

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
+from urllib.parse import quote, unquote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -25,7 +26,7 @@ from cluster.errors import (
     StaleError,
     UnavailableError,
 )
-from cluster.redaction import redacted
+from cluster.redaction import redacted, redacted_url, shown_value
 
 _LOG = logging.getLogger(__name__)
 _MEDIA_TYPE = "application/problem+json"
@@ -94,7 +95,7 @@ def problem_response(
         title=title,
         status=status,
         detail=redacted(detail),
-        instance=redacted(request.url.path),
+        instance=_path(request),
         errors=[_fault(fault) for fault in faults],
     )
     document = problem.model_dump(exclude_none=True)
@@ -120,12 +121,17 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def _path(request: Request) -> str:
+    """The request's path without credentials, which hide in percent-encoding, too."""
+    return quote(redacted_url(unquote(request.url.path)), safe="/:?=&*@")
+
+
 def _fault(fault: FieldFault) -> Fault:
     return Fault(
         field=redacted(fault.field),
         message=redacted(fault.message),
         remedy=redacted(fault.remedy),
-        value=None if fault.value is None else redacted(fault.value),
+        value=shown_value(fault.value),
     )
 
 
@@ -155,13 +161,12 @@ def _http_error(request: Request, error: Exception) -> Response:
     status, detail = refusal.status_code, str(refusal.detail)
     if detail == HTTPStatus(status).phrase:  # the framework's own words
         template = _DETAIL.get(status, detail)
-        detail = template.format(path=request.url.path, method=request.method)
+        detail = template.format(path=_path(request), method=request.method)
     return problem_response(request, status, detail, headers=refusal.headers)
 
 
 def _unexpected_error(request: Request, error: Exception) -> Response:
-    path = redacted(request.url.path)
-    _LOG.error("%s %s failed: %s", request.method, path, type(error).__name__)
+    _LOG.error("%s %s failed: %s", request.method, _path(request), type(error).__name__)
     return problem_response(
         request, 500, "a fault of ours: nothing that you sent is at fault; the log says more"
     )

@@ -15,7 +15,7 @@ from cluster.api.admission import require_admissible
 from cluster.api.checks import require_allowed
 from cluster.config.pipelines import BUILTIN_MODEL, NAME_PATTERN, PipelineSpec
 from cluster.errors import FieldFault, InvalidError, NotFoundError, StaleError
-from cluster.redaction import PLACEHOLDER, redacted
+from cluster.redaction import PLACEHOLDER, redacted, redacted_url
 from cluster.registry import PipelineRecord, Registry, StreamRecord
 from cluster.validation import faults_of
 from engines.errors import ModelError
@@ -222,7 +222,7 @@ def _with_real_url(body: Any, before: StreamSpec | None) -> Any:
     """Who sends back what the API showed means the URL that is stored."""
     if not isinstance(body, dict) or PLACEHOLDER not in str(body.get("url")):
         return body
-    if before is not None and body["url"] == redacted(before.url):
+    if before is not None and body["url"] == redacted_url(before.url):
         return {**body, "url": before.url}
     raise _invalid(
         "url", f"holds the placeholder {PLACEHOLDER}", "write the camera's user and password"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from actors.messages import DropReason
 from actors.specs import QosClass, StreamSpec
 from cluster.config.pipelines import PipelineSpec
-from cluster.redaction import redacted
+from cluster.redaction import redacted_url
 from cluster.registry import (
     Lease,
     PipelineRecord,
@@ -129,7 +129,7 @@ def stream_view(record: StreamRecord, state: StateView) -> StreamView:
     """A stream for an answer, without credentials."""
     return StreamView(
         id=record.spec.id,
-        spec=record.spec.model_copy(update={"url": redacted(record.spec.url)}),
+        spec=record.spec.model_copy(update={"url": redacted_url(record.spec.url)}),
         generation=record.generation,
         created_at=record.created_at,
         updated_at=record.updated_at,

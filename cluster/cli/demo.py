@@ -16,6 +16,7 @@ from cluster.cli.output import console, fail
 from cluster.demo.clips import cache_dir, demo_clips, demo_scenarios
 from cluster.demo.feeds import Feed, source_feeds, world_feeds
 from cluster.demo.session import DemoOptions, run_demo
+from cluster.redaction import redacted_url
 from engines.inspection import load_spec
 
 _NUM_CAMERAS = 4
@@ -64,7 +65,8 @@ def _feeds(source: str | None, cameras: int | None) -> list[Feed]:
     path = Path(source.removeprefix("file://"))
     if not path.is_file():
         fail(
-            f"--source {source}: no such file; give a video file, or a URL such as rtsp://host/path"
+            f"--source {redacted_url(source)}: no such file; give a video file, or a URL such as "
+            "rtsp://host/path"
         )
     _check_playable(path)
     return source_feeds(source, path.resolve(), cameras or 1)

@@ -21,6 +21,7 @@ class RedisConfig(Section):
 
     url: str | None = Field(
         None,
+        repr=False,
         description="redis://host:6379/0 or rediss:// with TLS; null starts a Valkey on loopback.",
     )
     prefix: str = Field(

@@ -18,7 +18,9 @@ from cluster.config.pipelines import PipelineSpec
 class _Record(BaseModel):
     """Read as leniently as written strictly: a newer version may have added fields."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", protected_namespaces=(), hide_input_in_errors=True
+    )
 
 
 class StreamRecord(_Record):
