@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from actors.rule_shapes import Spec
+from actors.rule_specs import RuleSpec
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "file")
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
-    )
 
 
 class QosClass(str, Enum):
@@ -26,7 +23,7 @@ class QosClass(str, Enum):
     LOW = "low"
 
 
-class ClassDefaults(_Spec):
+class ClassDefaults(Spec):
     """What a class means where a stream does not say otherwise."""
 
     weight: float = Field(gt=0)
@@ -42,7 +39,7 @@ CLASS_DEFAULTS: dict[QosClass, ClassDefaults] = {
 }
 
 
-class QosSpec(_Spec):
+class QosSpec(Spec):
     """Quality of service of one stream; None takes the value of its class."""
 
     class_name: QosClass = Field(
@@ -64,50 +61,7 @@ class QosSpec(_Spec):
         )
 
 
-Point = tuple[
-    Annotated[float, Field(ge=0, le=1)],
-    Annotated[float, Field(ge=0, le=1)],
-]
-
-
-class _Rule(_Spec):
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name in events.")
-    classes: tuple[str, ...] = Field((), description="Labels that count; empty for all.")
-
-
-class LineRule(_Rule):
-    """Report objects whose foot (bottom centre of the box) crosses a line segment.
-
-    The side of a point p is the sign of cross(b - a, p - a) in picture coordinates (y down); from
-    negative to positive is ``forward``, the other way ``backward``.
-    """
-
-    kind: Literal["line"] = "line"
-    points: tuple[Point, Point] = Field(description="a and b, as fractions of width and height.")
-    direction: Literal["both", "forward", "backward"] = "both"
-
-    @model_validator(mode="after")
-    def _has_length(self) -> LineRule:
-        if self.points[0] == self.points[1]:
-            raise ValueError("the line's two points are the same: give two different points")
-        return self
-
-
-class ZoneRule(_Rule):
-    """Report objects whose foot enters or leaves a polygon."""
-
-    kind: Literal["zone"] = "zone"
-    points: tuple[Point, ...] = Field(
-        min_length=3,
-        max_length=64,
-        description="Corners in order, as fractions of width and height.",
-    )
-
-
-RuleSpec = Annotated[LineRule | ZoneRule, Field(discriminator="kind")]
-
-
-class StreamSpec(_Spec):
+class StreamSpec(Spec):
     """A stream job: which source, how often, how important, which rules.
 
     Neither its ``repr`` nor its errors show the URL, which may hold a password.

@@ -24,6 +24,7 @@ class EventType(str, Enum):
     LOITERING = "loitering"
     ILLEGAL_PARKING = "illegal_parking"
     OVERCROWDING = "overcrowding"
+    SPEED = "speed"
     OBJECT = "object"
     ATTRIBUTE = "attribute"
     PLATE = "plate"

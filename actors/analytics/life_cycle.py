@@ -7,11 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from actors.analytics.events import Event, Phase, event_id
+from actors.analytics.events import Box, Event, Phase, event_id
 from actors.analytics.rules.scene import Occurrence
 
-_Subject = tuple[str, int]  # rule and track
+_Subject = tuple[str, int | None]  # rule and track, if it is of one
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    id: str
+    ts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,7 @@ class EventLifeCycle:
     def __init__(self, session: str) -> None:
         self._session = session
         self._counts: dict[tuple[_Subject, Phase], int] = {}
-        self._open: dict[_Subject, Event] = {}
+        self._open: dict[_Subject, _Begun] = {}
 
     @property
     def num_open(self) -> int:
@@ -49,12 +56,12 @@ class EventLifeCycle:
         Raises:
             ValueError: if something begins twice, or goes on without having begun.
         """
-        subject = (occurrence.rule, occurrence.sighting.track)
+        subject = (occurrence.rule, _track(occurrence))
         begun = self._open.get(subject)
         _check(occurrence, begun)
         event = self._event(occurrence, context, begun)
         if event.phase is Phase.BEGIN:
-            self._open[subject] = event
+            self._open[subject] = _Begun(event.id, event.ts)
         elif event.phase is Phase.END:
             del self._open[subject]
         return event
@@ -65,13 +72,27 @@ class EventLifeCycle:
             ended = set(tracks)
             self._counts = {k: v for k, v in self._counts.items() if k[0][1] not in ended}
 
-    def _event(self, occurrence: Occurrence, context: EventContext, begun: Event | None) -> Event:
+    def state(self) -> Any:
+        """Counts and what is open, as JSON values, so that another process goes on with the ids."""
+        counts = [[*subject, phase.value, num] for (subject, phase), num in self._counts.items()]
+        begun = [[*subject, one.id, one.ts] for subject, one in self._open.items()]
+        return [self._session, counts, begun]
+
+    @classmethod
+    def of(cls, state: Any) -> EventLifeCycle:
+        """Go on from what ``state`` gave."""
+        session, counts, begun = state
+        life = cls(session)
+        life._counts = {((rule, track), Phase(phase)): num for rule, track, phase, num in counts}
+        life._open = {(rule, track): _Begun(id_, ts) for rule, track, id_, ts in begun}
+        return life
+
+    def _event(self, occurrence: Occurrence, context: EventContext, begun: _Begun | None) -> Event:
         sighting, at = occurrence.sighting, occurrence.at
         ts = round(at.ts * 1000)
         data = dict(occurrence.data)
         if begun is not None and occurrence.phase is not Phase.INSTANT:
             data |= {"begin_id": begun.id, "duration_s": round((ts - begun.ts) / 1000, 3)}
-        left, top, right, bottom = (round(v, 1) for v in sighting.box)
         return Event(
             id=self._next_id(occurrence, context.stream),
             type=occurrence.type,
@@ -80,10 +101,10 @@ class EventLifeCycle:
             ts=ts,
             pts=round(at.pts_s, 6),
             rule=occurrence.rule,
-            track=sighting.track,
-            class_name=sighting.class_name,
-            confidence=round(sighting.confidence, 4),
-            box=(left, top, right, bottom),
+            track=_track(occurrence),
+            class_name=sighting.class_name if sighting else "",
+            confidence=round(sighting.confidence, 4) if sighting else None,
+            box=_rounded(sighting.box) if sighting else None,
             model=context.model,
             slot=context.slot,
             labels=context.labels,
@@ -91,21 +112,28 @@ class EventLifeCycle:
         )
 
     def _next_id(self, occurrence: Occurrence, stream: str) -> str:
-        rule, track, phase = occurrence.rule, occurrence.sighting.track, occurrence.phase
+        rule, track, phase = occurrence.rule, _track(occurrence), occurrence.phase
         key = ((rule, track), phase)
         self._counts[key] = count = self._counts.get(key, 0) + 1
         return event_id(stream, self._session, rule, track, phase, count)
 
 
-def _check(occurrence: Occurrence, begun: Event | None) -> None:
+def _track(occurrence: Occurrence) -> int | None:
+    return None if occurrence.sighting is None else occurrence.sighting.track
+
+
+def _rounded(box: Box) -> Box:
+    left, top, right, bottom = (round(v, 1) for v in box)
+    return left, top, right, bottom
+
+
+def _check(occurrence: Occurrence, begun: _Begun | None) -> None:
+    of = "" if occurrence.sighting is None else f" for track {occurrence.sighting.track}"
     goes_on = occurrence.phase in (Phase.UPDATE, Phase.END)
     if goes_on and begun is None:
         raise ValueError(
-            f"rule '{occurrence.rule}': {occurrence.phase.value} of {occurrence.type.value} for "
-            f"track {occurrence.sighting.track}, which has not begun"
+            f"rule '{occurrence.rule}': {occurrence.phase.value} of {occurrence.type.value}{of}, "
+            "which has not begun"
         )
     if occurrence.phase is Phase.BEGIN and begun is not None:
-        raise ValueError(
-            f"rule '{occurrence.rule}': {occurrence.type.value} begins twice for "
-            f"track {occurrence.sighting.track}"
-        )
+        raise ValueError(f"rule '{occurrence.rule}': {occurrence.type.value} begins twice{of}")

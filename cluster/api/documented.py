@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from actors.rule_specs import RULE_MODELS
 from actors.specs import StreamSpec
 from cluster.api.problems import Problem, problem_responses
 from cluster.config.pipelines import PipelineSpec
@@ -108,7 +109,7 @@ RULES = {
     "type": "array",
     "maxItems": 64,
     "items": {
-        "oneOf": [{"$ref": _TEMPLATE.format(model=name)} for name in ("LineRule", "ZoneRule")],
+        "oneOf": [reference(model) for model in RULE_MODELS],
         "discriminator": {"propertyName": "kind"},
     },
 }

@@ -11,15 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from actors.rule_specs import LineRule, RuleSpec, ZoneRule
 from actors.specs import (
     CLASS_DEFAULTS,
     SCHEMES,
-    LineRule,
     QosClass,
     QosSpec,
-    RuleSpec,
     StreamSpec,
-    ZoneRule,
 )
 from cluster.validation import faults_of
 
@@ -106,11 +104,15 @@ def test_names_of_rules_are_plain_too(rule: dict[str, Any], name: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "field", "words"),
     [
-        ({"name": "a", "points": []}, "rules.0.kind", "line, zone"),
-        ({**LINE, "kind": "lane"}, "rules.0.kind", "line, zone"),
+        ({"name": "a", "points": []}, "rules.0.kind", "illegal_parking, line"),
+        ({**LINE, "kind": "lane"}, "rules.0.kind", "illegal_parking, line"),
         ({**LINE, "points": [[0, 0]]}, "rules.0.points.1", "add it"),
-        ({**LINE, "points": [[0.5, 0.5], [0.5, 0.5]]}, "rules.0", "give two different points"),
-        ({**LINE, "points": [[0, 0], [0, 1.01]]}, "rules.0.points.1.1", "at most 1"),
+        (
+            {**LINE, "points": [[0.5, 0.5], [0.5, 0.5]]},
+            "rules.0.points",
+            "give two different points",
+        ),
+        ({**LINE, "points": [[0, 0], [0, 1.01]]}, "rules.0.points", "give at most 1"),
         ({**LINE, "points": [[-0.1, 0], [0, 1]]}, "rules.0.points.0.0", "at least 0"),
         ({**LINE, "points": [[0, float("nan")], [0, 1]]}, "rules.0.points.0.1", "finite"),
         ({**LINE, "direction": "up"}, "rules.0.direction", "'both', 'forward' or 'backward'"),
@@ -202,7 +204,10 @@ def test_a_rule_is_read_by_its_kind() -> None:
     assert TypeAdapter[Any](RuleSpec).validate_python(LINE) == line
 
 
-points = st.tuples(st.floats(0, 1), st.floats(0, 1))
+heights = st.floats(0.2, 1)
+zones = st.tuples(heights, heights).map(
+    lambda h: [(0.0, 0.1), (1.0, 0.1), (1.0, h[0]), (0.0, h[1])]
+)
 specs = st.builds(
     lambda qos, rules, max_fps, labels: stream(
         qos=qos,
@@ -214,7 +219,7 @@ specs = st.builds(
         {"class": st.sampled_from(QosClass)},
         optional={"weight": st.floats(0.1, 100), "min_fps": st.floats(0, 100)},
     ),
-    st.lists(st.lists(points, min_size=3, max_size=5), max_size=3),
+    st.lists(zones, max_size=3),
     st.none() | st.floats(0.1, 1000),
     st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
 )

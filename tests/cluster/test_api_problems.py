@@ -81,12 +81,12 @@ def fault(answer: httpx.Response, status: int = 422) -> dict[str, Any]:
         ({"url": "rtsp://h/" + "x" * 3000}, "url", "2048"),
         ({"pipeline": "night"}, "pipeline", "default"),
         ({"rules": {}}, "rules", "list"),
-        ({"rules": [{"kind": "lane"}]}, "rules.0.kind", "line, zone"),
-        ({"rules": [{"name": "a"}]}, "rules.0.kind", "line, zone"),
+        ({"rules": [{"kind": "lane"}]}, "rules.0.kind", "line, loitering"),
+        ({"rules": [{"name": "a"}]}, "rules.0.kind", "line, loitering"),
         ({"rules": [{"kind": "line", "name": "a"}]}, "rules.0.points", "add it"),
         (
             {"rules": [{"kind": "line", "name": "a", "points": [[0, 0], [1.5, 0]]}]},
-            "rules.0.points.1.0",
+            "rules.0.points",
             "at most 1",
         ),
         (
@@ -96,7 +96,7 @@ def fault(answer: httpx.Response, status: int = 422) -> dict[str, Any]:
         ),
         (
             {"rules": [{"kind": "line", "name": "a", "points": [[0, 0], [0, 0]]}]},
-            "rules.0",
+            "rules.0.points",
             "two different points",
         ),
         (

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
+from actors.analytics.rules.crowd import Overcrowding
 from actors.analytics.rules.geometry import Border
 from actors.analytics.rules.line import LineCrossing
+from actors.analytics.rules.parking import IllegalParking
+from actors.analytics.rules.rule import Rule
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
+from actors.analytics.rules.scheduled import Scheduled
+from actors.analytics.rules.speed import Speed
+from actors.analytics.rules.stay import Stay
+from actors.analytics.rules.wrong_way import WrongWay
 from actors.analytics.rules.zone import ZonePresence
-from actors.specs import RuleSpec
+from actors.rule_specs import AnyRule
 
 __all__ = ["RULES", "Border", "Moment", "Occurrence", "Rule", "Scene", "Sighting", "make_rule"]
 
-
-class Rule(Protocol):
-    """What every kind of rule keeps: it sees the scenes of one source session in order."""
-
-    @property
-    def spec(self) -> RuleSpec:
-        """What the user asked for."""
-
-    def border(self, size: tuple[int, int]) -> Border:
-        """What it measures distances from, for a size of the picture; the same object each time."""
-
-    def update(self, scene: Scene) -> list[Occurrence]:
-        """What this scene makes happen."""
-
-    def close(self, reason: str) -> list[Occurrence]:
-        """End what is open, with ``reason`` in its data, and forget all objects."""
+RULES: dict[str, Callable[[Any], Rule]] = {
+    "line": LineCrossing,
+    "zone": ZonePresence,
+    "loitering": Stay,
+    "illegal_parking": IllegalParking,
+    "wrong_way": WrongWay,
+    "overcrowding": Overcrowding,
+    "speed": Speed,
+    "object": Stay,
+}
 
 
-RULES: dict[str, Callable[[Any], Rule]] = {"line": LineCrossing, "zone": ZonePresence}
-
-
-def make_rule(spec: RuleSpec) -> Rule:
-    """A fresh rule of the kind that the spec names."""
-    return RULES[spec.kind](spec)
+def make_rule(spec: AnyRule) -> Rule:
+    """A fresh rule of the kind that the spec names, on at the hours of its schedule."""
+    rule = RULES[spec.kind](spec)
+    return rule if spec.schedule is None else Scheduled(rule, spec.schedule)

@@ -15,11 +15,6 @@ Point = tuple[float, float]
 _TINY = 1e-12
 
 
-def to_pixels(points: Sequence[Point], size: tuple[int, int]) -> list[Point]:
-    """Points given as fractions of width and height, in pixels."""
-    return [(x * size[0], y * size[1]) for x, y in points]
-
-
 class Line:
     """The endless line through a and b; distances have the sign of cross(b - a, p - a)."""
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from actors.analytics.events import EventType, Phase
-from actors.analytics.rules.geometry import Line, Point, between, to_pixels
+from actors.analytics.rules.conditions import Conditions
+from actors.analytics.rules.geometry import Line, Point, between
 from actors.analytics.rules.scene import Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
-from actors.specs import LineRule
+from actors.analytics.rules.state import side_of, side_state
+from actors.rule_specs import LineRule
 
 
 @dataclass(slots=True)
@@ -22,25 +25,28 @@ class LineCrossing:
     """Reports each crossing once, when the object is certainly across, with its true moment.
 
     An object whose first sightings lie on the line belongs to neither side until it is clear of it.
-    Going round an end of the segment is no crossing.
+    Going round an end of the segment is no crossing. ``data.counts`` has the crossings of both
+    directions since the rule was made, whichever are reported.
     """
 
     def __init__(self, spec: LineRule) -> None:
         self.spec = spec
         self._paths: dict[int, _Path] = {}
+        self._counts = {"forward": 0, "backward": 0}
+        self._conditions = Conditions.of(spec)
         self._lines: dict[tuple[int, int], Line] = {}  # by size of the picture
 
     def border(self, size: tuple[int, int]) -> Line:
         """The line in pixels, worked out once for each size of the picture."""
         if size not in self._lines:
-            self._lines = {size: Line(*to_pixels(self.spec.points, size))}
+            self._lines = {size: Line(*self.spec.in_pixels(self.spec.points, size))}
         return self._lines[size]
 
     def update(self, scene: Scene) -> list[Occurrence]:
         """The crossings that this scene completes."""
         line = self.border(scene.source_size)
         paths, at, crossings = self._paths, scene.at, []
-        for number, track, foot, distance_px in scene.objects(line, self.spec.classes):
+        for number, track, foot, distance_px in scene.objects(line, self._conditions):
             path = paths.get(track)
             if path is not None and path.side.stays(distance_px, at):
                 path.foot = foot
@@ -57,6 +63,19 @@ class LineCrossing:
         """Forget all objects; a crossing has no end to report."""
         self._paths.clear()
         return []
+
+    def state(self) -> Any:
+        """All that it knows, as JSON values."""
+        paths = [[t, p.foot, side_state(p.side), p.met_segment] for t, p in self._paths.items()]
+        return [paths, self._counts]
+
+    def restore(self, state: Any) -> None:
+        """Go on from what ``state`` gave."""
+        paths, counts = state
+        self._counts = dict(counts)
+        self._paths = {
+            track: _Path((x, y), side_of(side), met) for track, (x, y), side, met in paths
+        }
 
     def _begin(self, sighting: Sighting, line: Line) -> _Path:
         first = sighting.first or sighting
@@ -76,11 +95,12 @@ class LineCrossing:
 
     def _crossing(self, path: _Path, sighting: Sighting) -> Occurrence:
         direction = "forward" if path.side.settled else "backward"
+        self._counts[direction] += 1
         return Occurrence(
             EventType.LINE_CROSS,
             Phase.INSTANT,
             self.spec.name,
             sighting,
             path.side.since or sighting.at,
-            {"direction": direction},
+            {"direction": direction, "counts": dict(self._counts)},
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import compress, count, islice
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from actors.analytics.events import Box, EventType, Phase
 from actors.analytics.pairing import pairs
+from actors.analytics.rules.conditions import Conditions
 from actors.analytics.rules.geometry import Border, Line, Point, Polygon
 from actors.analytics.tracking import Birth
 from engines.detections import Detections
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Moment:
-    """One moment on three clocks, all in seconds.
+    """One moment on three clocks, all in seconds; in a session motion time puts them in order.
 
     Attributes:
         t_s: Motion time: always advances within a session. Durations are taken from it.
@@ -130,14 +131,13 @@ class Scene:
         return self._distances[border]
 
     def objects(
-        self, border: Border, names: Sequence[str]
+        self, border: Border, conditions: Conditions | None
     ) -> Iterable[tuple[int, int, Point, float]]:
-        """Of the objects of these labels, all for none: number, identity, foot and distance."""
+        """Of the objects that count, all for None: number, identity, foot and distance."""
         rows = zip(count(), self.tracks, self.feet, self.distances(border), strict=False)
-        if not names:
+        if conditions is None:
             return rows
-        labels = [self._name(class_id) for class_id in self.tracked.class_id.tolist()]
-        return [row for row, label in zip(rows, labels, strict=True) if label in names]
+        return compress(rows, conditions.met_by(self.tracked, self.labels, self.source_size))
 
     def sighting(self, number: int) -> Sighting:
         """One of the objects by its number, from 0."""
@@ -162,7 +162,7 @@ class Occurrence:
         type: What happened.
         phase: ``begin``, ``update`` and ``end`` of one thing carry the same rule and track.
         rule: Name of the rule.
-        sighting: The object, as it was last seen.
+        sighting: The object, as it was last seen; None where it is of no single object.
         at: When it happened; may lie between two frames.
         data: What the type adds, as JSON values.
     """
@@ -170,7 +170,7 @@ class Occurrence:
     type: EventType
     phase: Phase
     rule: str
-    sighting: Sighting
+    sighting: Sighting | None
     at: Moment
     data: Mapping[str, Any] = field(default_factory=dict)
 

@@ -19,13 +19,15 @@ class Side:
         settled: The last side that was certain: True where distances are positive; None at first.
         rest: The same while the object is there; None while it is somewhere else.
         since: When the object came to the side where it is now, interpolated between sightings.
+        distance_px: The last distance.
+        at: When that was; None before the first.
     """
 
     settled: bool | None = None
     rest: bool | None = None
     since: Moment | None = None
-    _distance_px: float = 0.0
-    _at: Moment | None = None
+    distance_px: float = 0.0
+    at: Moment | None = None
 
     def stays(self, distance_px: float, at: Moment) -> bool:
         """Whether the object is still where it certainly was; if so, the distance is taken.
@@ -34,7 +36,7 @@ class Side:
         """
         if self.rest is not (distance_px >= 0):
             return False
-        self._distance_px, self._at = distance_px, at
+        self.distance_px, self.at = distance_px, at
         return True
 
     def observe(self, distance_px: float, at: Moment) -> float | None:
@@ -44,8 +46,8 @@ class Side:
             Where the way from the last sighting to this one met the border, as a fraction of that
             way; None where it did not.
         """
-        last_px, last_at = self._distance_px, self._at
-        self._distance_px, self._at = distance_px, at
+        last_px, last_at = self.distance_px, self.at
+        self.distance_px, self.at = distance_px, at
         self.rest = self.settled if (distance_px >= 0) is self.settled else None
         if last_at is None:
             self.since = at
@@ -58,12 +60,12 @@ class Side:
 
     def settle(self, size_px: float) -> bool:
         """Whether the object is now certainly on another side than it was, once a change."""
-        if self.since is None or self._at is None:
+        if self.since is None or self.at is None:
             return False
-        positive = self._distance_px >= 0
+        positive = self.distance_px >= 0
         if positive is self.settled:
             return False
-        sizes, stay_s = abs(self._distance_px) / max(size_px, 1.0), self._at.t_s - self.since.t_s
+        sizes, stay_s = abs(self.distance_px) / max(size_px, 1.0), self.at.t_s - self.since.t_s
         if not any(sizes >= far and stay_s >= long for far, long in CERTAINTY):
             return False
         self.settled = self.rest = positive

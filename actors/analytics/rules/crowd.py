@@ -1,0 +1,82 @@
+"""Overcrowding: too many objects are in a zone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors.analytics.events import EventType
+from actors.analytics.rules.presence import Presence, Visit
+from actors.analytics.rules.scene import Moment, Occurrence, Scene
+from actors.analytics.rules.spells import Spells
+from actors.analytics.rules.state import moment_of, moment_state
+from actors.rule_specs import CrowdRule
+
+
+class Overcrowding(Presence):
+    """Reports more than ``max_objects`` for ``min_s``, from when they were too many.
+
+    It ends when they are ``end_at`` or fewer. ``data.count`` is how many there are,
+    ``data.most`` how many there were at most; an end has its ``reason`` besides: ``cleared``, or
+    why the rule was closed. These events are of no single object.
+    """
+
+    def __init__(self, spec: CrowdRule) -> None:
+        super().__init__(spec)
+        self._max, self._min_s = spec.max_objects, spec.min_s
+        self._end_at = max(spec.max_objects - 1, 0) if spec.end_at is None else spec.end_at
+        self._spells = Spells(EventType.OVERCROWDING, spec.name, spec.update_s)
+        self._since: Moment | None = None  # too many since then
+        self._last_left: Moment | None = None
+        self._most = 0
+
+    def update(self, scene: Scene) -> list[Occurrence]:
+        """What this scene makes happen."""
+        occurrences, at = super().update(scene), scene.at
+        num = sum(1 for _ in self.inside())
+        if self._since is not None:
+            self._most = max(self._most, num)
+        if None in self._spells:
+            if num <= self._end_at:
+                return occurrences + self._end_of("cleared", self._last_left or at, num)
+            return occurrences + self._spells.update(None, at, self._data(num))
+        if num <= self._max:
+            self._since = None
+        elif self._since is None:
+            came = sorted(since for _, _, since in self.inside())
+            self._since, self._most = came[self._max], num
+        if self._since is None or at.t_s - self._since.t_s < self._min_s:
+            return occurrences
+        return occurrences + self._spells.begin(None, self._since, at.t_s, self._data(num))
+
+    def close(self, reason: str) -> list[Occurrence]:
+        """End what is open, with ``reason`` in its data, and forget all objects."""
+        num, seen = len(list(self.inside())), [visit.sighting.at for _, visit, _ in self.inside()]
+        super().close(reason)
+        if self._last_left is not None:
+            seen.append(self._last_left)
+        at = max(seen, default=None)
+        return [] if at is None else self._end_of(reason, at, num)
+
+    def left(self, visit: Visit, entered: Moment, at: Moment, reason: str) -> list[Occurrence]:
+        """One fewer."""
+        self._last_left = at
+        return []
+
+    def state(self) -> Any:
+        """All that it knows, as JSON values."""
+        moments = [moment_state(self._since), moment_state(self._last_left)]
+        return [super().state(), self._spells.state(), *moments, self._most]
+
+    def restore(self, state: Any) -> None:
+        """Go on from what ``state`` gave."""
+        visits, spells, since, last_left, self._most = state
+        super().restore(visits)
+        self._spells.restore(spells)
+        self._since, self._last_left = moment_of(since), moment_of(last_left)
+
+    def _end_of(self, reason: str, at: Moment, num: int) -> list[Occurrence]:
+        self._since = self._last_left = None
+        return self._spells.end(None, at, {**self._data(num), "reason": reason})
+
+    def _data(self, num: int) -> dict[str, Any]:
+        return {"count": num, "most": self._most}

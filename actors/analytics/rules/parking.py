@@ -1,0 +1,89 @@
+"""Illegal parking: an object stands still in a zone for long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors.analytics.events import EventType
+from actors.analytics.rules.presence import Presence, Visit
+from actors.analytics.rules.scene import Moment, Occurrence, Scene
+from actors.analytics.rules.spells import Spells
+from actors.analytics.rules.stillness import Stillness
+from actors.rule_specs import ParkingRule
+
+
+class IllegalParking(Presence):
+    """Reports who stands for ``min_s``, from when it came to rest until it moves or is gone.
+
+    ``data.standing_s`` is how long it has stood; an end has its ``reason`` besides: ``moved``,
+    ``left``, ``track_lost``, or why the rule was closed.
+    """
+
+    def __init__(self, spec: ParkingRule) -> None:
+        super().__init__(spec)
+        self._min_s, self._tolerance_sizes = spec.min_s, spec.tolerance_sizes
+        self._spells = Spells(EventType.ILLEGAL_PARKING, spec.name, spec.update_s)
+        self._still: dict[int, Stillness] = {}
+
+    def update(self, scene: Scene) -> list[Occurrence]:
+        """What this scene makes happen."""
+        occurrences = super().update(scene)
+        for track, visit, entered in self.seen_inside(scene):
+            still = self._still.get(track)
+            if still is None:
+                still = self._still[track] = self._stillness()
+            occurrences += self._watch(visit, entered, still, scene.at)
+        return occurrences
+
+    def left(self, visit: Visit, entered: Moment, at: Moment, reason: str) -> list[Occurrence]:
+        """The end of a stand that was reported."""
+        still = self._still.pop(visit.sighting.track, None)
+        started = still.started() if still is not None and reason == "left" else None
+        since = entered if still is None or still.since is None else max(entered, still.since)
+        return self._end_of(visit, since, started or at, reason)
+
+    def forget(self, track: int) -> None:
+        """An object does not come again."""
+        self._still.pop(track, None)
+
+    def state(self) -> Any:
+        """All that it knows, as JSON values."""
+        still = [[track, still.state()] for track, still in self._still.items()]
+        return [super().state(), self._spells.state(), still]
+
+    def restore(self, state: Any) -> None:
+        """Go on from what ``state`` gave."""
+        visits, spells, still = state
+        super().restore(visits)
+        self._spells.restore(spells)
+        self._still = {track: self._stillness() for track, _ in still}
+        for track, values in still:
+            self._still[track].restore(values)
+
+    def _stillness(self) -> Stillness:
+        return Stillness.within(self._tolerance_sizes, self._min_s)
+
+    def _watch(
+        self, visit: Visit, entered: Moment, still: Stillness, at: Moment
+    ) -> list[Occurrence]:
+        sighting, before = visit.sighting, still.since
+        started = still.observe(sighting.box, at)
+        if before is not None and started is not None:
+            return self._end_of(visit, max(entered, before), started, "moved")
+        if still.since is None:
+            return []
+        since = max(entered, still.since)
+        data = _standing(since, at)
+        if sighting.track in self._spells:
+            return self._spells.update(sighting, at, data)
+        if at.t_s - since.t_s < self._min_s:
+            return []
+        return self._spells.begin(sighting, since, at.t_s, data)
+
+    def _end_of(self, visit: Visit, since: Moment, at: Moment, reason: str) -> list[Occurrence]:
+        data = {**_standing(since, at), "reason": reason}
+        return self._spells.end(visit.sighting, at, data)
+
+
+def _standing(since: Moment, at: Moment) -> dict[str, Any]:
+    return {"standing_s": round(max(at.t_s - since.t_s, 0.0), 3)}

@@ -1,0 +1,172 @@
+"""Who is in a zone: what the rules on what happens in one have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.analytics.rules.conditions import Conditions
+from actors.analytics.rules.geometry import Point, Polygon
+from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
+from actors.analytics.rules.side import Side
+from actors.analytics.rules.state import (
+    moment_of,
+    moment_state,
+    side_of,
+    side_state,
+    sighting_of,
+    sighting_state,
+)
+from actors.rule_specs import ZoneSpec
+
+# So far around the picture that every foot is far inside.
+_EVERYWHERE: list[Point] = [(-9.0, -9.0), (10.0, -9.0), (10.0, 10.0), (-9.0, 10.0)]
+
+
+@dataclass(slots=True)
+class Visit:
+    """One object and a zone.
+
+    Attributes:
+        side: Where it is; True inside.
+        entered: When it came in, while it is certainly inside.
+        scene: In which it was last seen; None right after ``of``.
+        number: Which of the scene's objects it was.
+        restored: How it was last seen, where there is no scene.
+    """
+
+    side: Side = field(default_factory=Side)
+    entered: Moment | None = None
+    scene: Scene | None = None
+    number: int = 0
+    restored: Sighting | None = None
+
+    @property
+    def sighting(self) -> Sighting:
+        """The object, as it was last seen."""
+        if self.scene is not None:
+            return self.scene.sighting(self.number)
+        assert self.restored is not None  # noqa: S101
+        return self.restored
+
+    def state(self) -> list[Any]:
+        """As JSON values; how it was seen is of no more use for one that is outside."""
+        seen = sighting_state(self.sighting) if self.side.settled else None
+        return [side_state(self.side), moment_state(self.entered), seen]
+
+    @classmethod
+    def of(cls, values: list[Any]) -> Visit:
+        """What ``state`` gave."""
+        side, entered, seen = values
+        restored = None if seen is None else sighting_of(seen)
+        return cls(side_of(side), moment_of(entered), restored=restored)
+
+
+class Presence:
+    """Follows who is in a zone; a kind of rule says what of it is worth an event.
+
+    An object whose track is not seen for a while stays where it was until the track ends.
+    """
+
+    def __init__(self, spec: ZoneSpec) -> None:
+        self._zone = spec
+        self._visits: dict[int, Visit] = {}
+        self._conditions = Conditions.of(spec)
+        self._polygons: dict[tuple[int, int], Polygon] = {}  # by size of the picture
+
+    @property
+    def spec(self) -> ZoneSpec:
+        """What the user asked for."""
+        return self._zone
+
+    def border(self, size: tuple[int, int]) -> Polygon:
+        """The zone in pixels, worked out once for each size of the picture."""
+        if size not in self._polygons:
+            self._polygons = {size: Polygon(self._corners(size))}
+        return self._polygons[size]
+
+    def update(self, scene: Scene) -> list[Occurrence]:
+        """What this scene makes happen."""
+        polygon = self.border(scene.source_size)
+        visits, at = self._visits, scene.at
+        occurrences: list[Occurrence] = []
+        for number, track, _, distance_px in scene.objects(polygon, self._conditions):
+            visit = visits.get(track) or self._begin(scene, number, polygon)
+            visit.scene, visit.number = scene, number
+            if not visit.side.stays(distance_px, at):
+                occurrences += self._advance(visit, distance_px)
+        for track in scene.ended:
+            occurrences += self._end(track, "track_lost")
+        return occurrences
+
+    def close(self, reason: str) -> list[Occurrence]:
+        """End what is open, with ``reason`` in its data, and forget all objects."""
+        return [end for track in list(self._visits) for end in self._end(track, reason)]
+
+    def state(self) -> Any:
+        """All that it knows, as JSON values."""
+        return [[track, *visit.state()] for track, visit in self._visits.items()]
+
+    def restore(self, state: Any) -> None:
+        """Go on from what ``state`` gave."""
+        self._visits = {track: Visit.of(values) for track, *values in state}
+
+    def inside(self) -> Iterator[tuple[int, Visit, Moment]]:
+        """Who is certainly inside, and since when."""
+        for track, visit in self._visits.items():
+            if visit.entered is not None:
+                yield track, visit, visit.entered
+
+    def seen_inside(self, scene: Scene) -> Iterator[tuple[int, Visit, Moment]]:
+        """Of these, who is in the scene."""
+        return (each for each in self.inside() if each[1].scene is scene)
+
+    def seen(self, scene: Scene) -> Iterator[tuple[int, Visit]]:
+        """Who is in the scene, on whichever side."""
+        return (each for each in self._visits.items() if each[1].scene is scene)
+
+    def came(self, visit: Visit, at: Moment, reason: str) -> list[Occurrence]:
+        """What it means that an object is now certainly inside, since ``at``."""
+        return []
+
+    def left(self, visit: Visit, entered: Moment, at: Moment, reason: str) -> list[Occurrence]:
+        """What it means that an object has left the zone, or cannot be followed any further."""
+        raise NotImplementedError
+
+    def forget(self, track: int) -> None:
+        """An object does not come again."""
+
+    def _corners(self, size: tuple[int, int]) -> list[Point]:
+        if self._zone.points is None:
+            return [(x * size[0], y * size[1]) for x, y in _EVERYWHERE]
+        return self._zone.in_pixels(self._zone.points, size)
+
+    def _begin(self, scene: Scene, number: int, polygon: Polygon) -> Visit:
+        self._visits[scene.tracks[number]] = visit = Visit(scene=scene, number=number)
+        first = visit.sighting.first
+        if first is not None:
+            visit.side.observe(polygon.distance(first.foot), first.at)
+        return visit
+
+    def _advance(self, visit: Visit, distance_px: float) -> list[Occurrence]:
+        before, sighting = visit.side.settled, visit.sighting
+        visit.side.observe(distance_px, sighting.at)
+        if not visit.side.settle(sighting.size_px):
+            return []
+        at = visit.side.since or sighting.at
+        if visit.side.settled:
+            visit.entered = at
+            return self.came(visit, at, "appeared" if before is None else "entered")
+        return self._leave(visit, at, "left")
+
+    def _end(self, track: int, reason: str) -> list[Occurrence]:
+        visit, occurrences = self._visits.pop(track, None), []
+        if visit is not None and visit.entered is not None:
+            occurrences = self._leave(visit, visit.sighting.at, reason)
+        self.forget(track)
+        return occurrences
+
+    def _leave(self, visit: Visit, at: Moment, reason: str) -> list[Occurrence]:
+        entered, visit.entered = visit.entered, None
+        return [] if entered is None else self.left(visit, entered, at, reason)

@@ -1,0 +1,51 @@
+"""A rule that is on at some hours only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors.analytics.rules.geometry import Border
+from actors.analytics.rules.rule import Rule
+from actors.analytics.rules.scene import Occurrence, Scene
+from actors.rule_specs import AnyRule
+from actors.schedule import Schedule
+
+
+class Scheduled:
+    """Shows a rule the scenes of its hours; when they are over, what is open ends."""
+
+    def __init__(self, rule: Rule, schedule: Schedule) -> None:
+        self._rule, self._schedule = rule, schedule
+        self._minute: int | None = None
+        self._is_on = False
+
+    @property
+    def spec(self) -> AnyRule:
+        """What the user asked for."""
+        return self._rule.spec
+
+    def border(self, size: tuple[int, int]) -> Border:
+        """The rule's."""
+        return self._rule.border(size)
+
+    def update(self, scene: Scene) -> list[Occurrence]:
+        """What this scene makes happen; schedules change with the minutes."""
+        minute, was_on = int(scene.at.ts // 60), self._is_on
+        if minute != self._minute:
+            self._minute, self._is_on = minute, self._schedule.is_on(scene.at.ts)
+        if self._is_on:
+            return self._rule.update(scene)
+        return self._rule.close("off_schedule") if was_on else []
+
+    def close(self, reason: str) -> list[Occurrence]:
+        """End what is open."""
+        return self._rule.close(reason)
+
+    def state(self) -> Any:
+        """What the rule knows, as JSON values."""
+        return [self._minute, self._is_on, self._rule.state()]
+
+    def restore(self, state: Any) -> None:
+        """Go on from what ``state`` gave."""
+        self._minute, self._is_on, rule = state
+        self._rule.restore(rule)

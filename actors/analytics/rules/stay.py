@@ -1,0 +1,55 @@
+"""Objects that are in a zone for long: loitering; and objects that appear and are gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors.analytics.events import EventType
+from actors.analytics.rules.presence import Presence, Visit
+from actors.analytics.rules.scene import Moment, Occurrence, Scene
+from actors.analytics.rules.spells import Spells
+from actors.rule_specs import LoiteringRule, ObjectRule
+
+
+class Stay(Presence):
+    """Reports an object that is in a zone for ``min_s``, from when it came until it is gone.
+
+    The event begins when the object came, and is reported once it was there for long enough.
+    ``data.dwell_s`` is how long it has been there; an end has its ``reason`` besides: ``left``,
+    ``track_lost``, or why the rule was closed.
+    """
+
+    def __init__(self, spec: LoiteringRule | ObjectRule) -> None:
+        super().__init__(spec)
+        type_ = EventType.LOITERING if isinstance(spec, LoiteringRule) else EventType.OBJECT
+        self._min_s = spec.min_s
+        self._spells = Spells(type_, spec.name, spec.update_s)
+
+    def update(self, scene: Scene) -> list[Occurrence]:
+        """What this scene makes happen."""
+        occurrences, at = super().update(scene), scene.at
+        for track, visit, entered in self.seen_inside(scene):
+            data = _dwell(entered, at)
+            if track in self._spells:
+                occurrences += self._spells.update(visit.sighting, at, data)
+            elif at.t_s - entered.t_s >= self._min_s:
+                occurrences += self._spells.begin(visit.sighting, entered, at.t_s, data)
+        return occurrences
+
+    def left(self, visit: Visit, entered: Moment, at: Moment, reason: str) -> list[Occurrence]:
+        """The end of a stay that was reported."""
+        return self._spells.end(visit.sighting, at, {**_dwell(entered, at), "reason": reason})
+
+    def state(self) -> Any:
+        """All that it knows, as JSON values."""
+        return [super().state(), self._spells.state()]
+
+    def restore(self, state: Any) -> None:
+        """Go on from what ``state`` gave."""
+        visits, spells = state
+        super().restore(visits)
+        self._spells.restore(spells)
+
+
+def _dwell(entered: Moment, at: Moment) -> dict[str, Any]:
+    return {"dwell_s": round(at.t_s - entered.t_s, 3)}

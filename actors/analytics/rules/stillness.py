@@ -1,0 +1,154 @@
+"""Whether an object stands still, told apart from a box that jitters or is half hidden."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from actors.analytics.events import Box
+from actors.analytics.rules.scene import Moment
+from actors.analytics.rules.state import moment_of, moment_state
+
+_SAMPLE_S = 0.08
+_SETTLE_S = 2.0  # so long it must stand until it rests
+_LEAVES_S = 0.5  # so long it must be away until it has left, unless it is far away
+_STARTS_S = 3.0  # nobody takes longer from rest to certainly away
+_LEAST_PX = 0.5
+
+
+def shift_px(a: Box, b: Box) -> float:
+    """How far an object has moved from one box to another, at least.
+
+    Something that hides a part of it, or a box that breathes, moves one of two opposite sides or
+    both apart; only what moves both the same way has moved. One that comes straight at the camera
+    or goes away from it moves all four outwards or inwards.
+    """
+    left, top, right, bottom = (q - p for p, q in zip(a, b, strict=True))
+    along = math.hypot(_common(left, right), _common(top, bottom))
+    return max(along, min(left, top, -right, -bottom), min(-left, -top, right, bottom))
+
+
+def _common(p: float, q: float) -> float:
+    return 0.0 if p * q <= 0 else min(p, q, key=abs)
+
+
+def _size_px(box: Box) -> float:
+    return float(max((box[2] - box[0]) * (box[3] - box[1]), 1.0) ** 0.5)
+
+
+@dataclass(slots=True)
+class Stillness:
+    """One object; show it each box.
+
+    Attributes:
+        tolerance_sizes: How far from its place it still stands, in sizes of its box.
+        settle_s: How long it must stand until it rests, seconds.
+        since: When it came to rest; None while it does not rest.
+    """
+
+    tolerance_sizes: float
+    settle_s: float = _SETTLE_S
+    since: Moment | None = None
+    _samples: list[tuple[Moment, Box]] = field(default_factory=list)  # while it does not rest
+    _place: Box = (0.0, 0.0, 0.0, 0.0)
+    _noise_px: float = _LEAST_PX
+    _moved: tuple[Moment, float] | None = None  # first sighting that was not noise, and how far
+    _away: tuple[Moment, float] | None = None  # first sighting out of tolerance, and how far
+
+    @classmethod
+    def within(cls, tolerance_sizes: float, min_s: float) -> Stillness:
+        """For a rule that wants to know it after ``min_s``."""
+        return cls(tolerance_sizes, min(_SETTLE_S, min_s))
+
+    def observe(self, box: Box, at: Moment) -> Moment | None:
+        """Take a box.
+
+        Returns:
+            When the object started to move, once it is certain that it does not rest any more.
+        """
+        if self.since is None:
+            self._approach(box, at)
+            return None
+        self._watch(box, at)
+        if self._away is None or self._is_near(box, at):
+            return None
+        started = self.started()
+        self.since, self._samples = None, [(at, box)]
+        return started
+
+    def started(self) -> Moment | None:
+        """When it started to move; None if it has not, or does not rest.
+
+        Who accelerates evenly from rest has gone a way whose root grows evenly with time.
+        """
+        if self.since is None or self._moved is None:
+            return None
+        (first, near), (then, far) = self._moved, self._away or self._moved
+        t_s = first.t_s
+        if far > near:
+            t_s -= (then.t_s - first.t_s) * near**0.5 / (far**0.5 - near**0.5)
+        return then.at(max(t_s, then.t_s - _STARTS_S, self.since.t_s))
+
+    def _approach(self, box: Box, at: Moment) -> None:
+        """Keep what was seen in the last seconds, until it is all in one place."""
+        samples = self._samples
+        if samples and at.t_s - samples[-1][0].t_s < _SAMPLE_S:
+            return
+        samples.append((at, box))
+        while len(samples) > 1 and samples[1][0].t_s <= at.t_s - self.settle_s:
+            samples.pop(0)
+        if samples[0][0].t_s <= at.t_s - self.settle_s:
+            self._settle(at)
+
+    def _settle(self, at: Moment) -> None:
+        late = [box for moment, box in self._samples if moment.t_s >= at.t_s - self.settle_s / 2]
+        left, top, right, bottom = (median(side) for side in zip(*late, strict=True))
+        place = (left, top, right, bottom)
+        shifts = [shift_px(place, box) for _, box in self._samples]
+        if max(shifts) > self.tolerance_sizes * _size_px(place):
+            return
+        noise_px = max(_LEAST_PX, 1.5 * max(shifts[-len(late) :]))
+        moving = [n for n, shift in enumerate(shifts) if shift > noise_px]
+        first = moving[-1] + 1 if moving else 0
+        self.since, self._place, self._noise_px = self._samples[first][0], place, noise_px
+        self._samples, self._moved, self._away = [], None, None
+
+    def _watch(self, box: Box, at: Moment) -> None:
+        shift = shift_px(self._place, box)
+        if shift <= self._noise_px:
+            self._moved = self._away = None
+            return
+        self._moved = self._moved or (at, shift)
+        if shift <= self.tolerance_sizes * _size_px(self._place):
+            self._away = None
+        else:
+            self._away = self._away or (at, shift)
+
+    def _is_near(self, box: Box, at: Moment) -> bool:
+        """Whether it may come back: not far away, and not for long."""
+        if self._away is None or shift_px(self._place, box) >= _size_px(self._place):
+            return False
+        return at.t_s - self._away[0].t_s < _LEAVES_S
+
+    def state(self) -> list[Any]:
+        """What it knows, as JSON values."""
+        samples = [[moment_state(at), box] for at, box in self._samples]
+        moved, away = _pair_state(self._moved), _pair_state(self._away)
+        return [moment_state(self.since), samples, self._place, self._noise_px, moved, away]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from what ``state`` gave."""
+        since, samples, place, self._noise_px, moved, away = state
+        self.since, self._place = moment_of(since), tuple(place)
+        self._samples = [(Moment(*at), tuple(box)) for at, box in samples]
+        self._moved, self._away = _pair_of(moved), _pair_of(away)
+
+
+def _pair_state(pair: tuple[Moment, float] | None) -> list[Any] | None:
+    return None if pair is None else [moment_state(pair[0]), pair[1]]
+
+
+def _pair_of(values: list[Any] | None) -> tuple[Moment, float] | None:
+    return None if values is None else (Moment(*values[0]), values[1])
