@@ -144,6 +144,28 @@ def test_whatever_is_found_each_identity_appears_once_a_frame_and_never_comes_ba
         ended |= set(tracker.ended)
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 5))
+def test_streams_that_are_tracked_together_do_not_see_each_other(seed, num):
+    random = np.random.default_rng(seed)
+    alone, together = [Tracker() for _ in range(num)], [Tracker() for _ in range(num)]
+    for n in range(15):
+        found = [
+            detections(random.uniform(0, 150, (random.integers(0, 6), 2)).tolist(), class_id=stream)
+            for stream in range(num)
+        ]
+        times_s = [n * 0.1 * (stream + 1) for stream in range(num)]
+        frames = list(zip(together, found, times_s, strict=True))
+        for one, other, (_, own, t_s), tracked in zip(
+            alone, together, frames, Tracker.update_all(frames), strict=True
+        ):
+            expected = one.update(own, t_s)
+            assert tracked.track_id.tolist() == expected.track_id.tolist()
+            assert tracked.class_id.tolist() == expected.class_id.tolist()
+            assert tracked.xyxy.tolist() == expected.xyxy.tolist()
+            assert (other.ended, other.births.keys()) == (one.ended, one.births.keys())
+
+
 def test_kalman_steps_of_any_length_predict_alike():
     state = kalman.begin(np.array([[50.0], [60], [20], [10]]))
     kalman.correct(state, np.array([[55.0], [60], [20], [10]]))
