@@ -1,0 +1,111 @@
+"""What the guide to clusters tells people to type is what the programs and the files understand."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.scripts.scripts import cli as ray_command
+from ray.serve.scripts import cli as serve_command
+
+from cluster.config import SightlineConfig
+from tests.cluster.cluster_files import CONFIGS, RAY_UP, SERVE, cluster, environment
+from tests.cluster.test_cli_readme import descend
+
+ROOT = CONFIGS.parent
+GUIDE = (ROOT / "docs" / "cluster.md").read_text()
+LINES = [
+    line
+    for block in re.findall(r"(?s)```sh\n(.*?)```", GUIDE)
+    for line in block.replace("\\\n", " ").splitlines()
+]
+PLACEHOLDERS = {
+    "aws": ["000000000000", "ami-00000000000000000", "redis.sightline.internal", "0" * 64],
+    "gcp": ["my-project", "redis.sightline.internal", "0" * 64],
+    "kuberay": ["redis.sightline.internal", "registry.example.com"],
+}
+
+
+def commands(program: str) -> Iterator[list[str]]:
+    """Each use of a program in a code block, also by ``ray exec``, as the words after its name."""
+    for line in LINES:
+        words = shlex.split(line, comments=True)
+        nested = shlex.split(words[3]) if words[:2] == ["ray", "exec"] else []
+        for text in (words, [word for word in nested if "=" not in word]):
+            if text and Path(text[0]).name == program:
+                yield [word for word in text[1:] if word not in (">", "/dev/null")]
+
+
+@pytest.mark.parametrize("words", list(commands("sightline")), ids=" ".join)
+def test_a_command_of_sightline_is_understood(words: list[str]) -> None:
+    command, rest = descend(words)
+    command.make_context(words[0], rest)
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [("ray", words) for words in commands("ray")] + [("serve", w) for w in commands("serve")],
+    ids=str,
+)
+def test_a_command_of_ray_is_understood(
+    program: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    group: Any = ray_command if program == "ray" else serve_command
+    group.commands[words[0]].make_context(words[0], words[1:])
+
+
+def test_the_guide_brings_a_cluster_up_deploys_and_adds_a_camera() -> None:
+    typed = {" ".join(words[:1]) for words in commands("ray")}
+    assert {"up", "exec", "attach", "rsync-up", "get-auth-token"} <= typed
+    assert ["stream", "add"] in [words[:2] for words in commands("sightline")]
+    assert "deploy" in [words[0] for words in commands("serve")]
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    named = set(re.findall(r"\b((?:configs|scripts|docs)/[\w./-]*\w)", GUIDE))
+    assert {f"configs/clusters/{name}.yaml" for name in (*RAY_UP, "kuberay")} <= named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    in_image = set(re.findall(r"(?:/opt/sightline|~/sightline)/(configs/\S+?)['`\s]", GUIDE))
+    assert in_image == {"configs/serve.yaml"}
+
+
+def test_every_link_within_the_guide_leads_somewhere() -> None:
+    headings = re.findall(r"(?m)^#+ (.*)$", GUIDE)
+    anchors = {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", GUIDE)) <= anchors
+
+
+@pytest.mark.parametrize("name", list(PLACEHOLDERS))
+def test_what_is_to_be_replaced_is_replaced_by_what_the_guide_says(
+    name: str, tmp_path: Path
+) -> None:
+    shutil.copytree(CONFIGS, tmp_path / "configs")
+    file = tmp_path / "configs" / "clusters" / f"{name}.yaml"
+    assert all(text in file.read_text() for text in PLACEHOLDERS[name])
+    (line,) = [line for line in LINES if line.startswith("sed") and file.name in line]
+    shell = "gcloud() { echo ours; }; account=123456789012; image=ami-0123456789abcdef0; "
+    subprocess.run(["bash", "-c", shell + line], cwd=tmp_path, check=True)
+    assert [text for text in PLACEHOLDERS[name] if text in file.read_text()] == []
+
+
+@pytest.mark.parametrize("name", ["aws", "gcp"])
+def test_your_machine_gets_the_same_client_of_the_cloud_as_the_head(name: str) -> None:
+    (command,) = cluster(name)["head_setup_commands"]
+    assert f"pip install {command.split()[-1]}" in LINES
+
+
+def test_figures_are_those_of_the_files() -> None:
+    head = environment("aws", "head")
+    assert f"{head['RAY_gcs_rpc_server_reconnect_timeout_s']} s (`RAY_gcs_rpc" in GUIDE
+    assert f"run out after {SightlineConfig().lease.ttl_s:g} s (`lease.ttl_s`)" in GUIDE
+    assert head["RAY_health_check_failure_threshold"] == "4"
+    assert f"--port-forward {SERVE['http_options']['port']}" in GUIDE
+    redis = environment("on-premise", "head")["RAY_REDIS_ADDRESS"].partition(":")[2]
+    assert f"port {redis}\\n" in GUIDE
