@@ -52,7 +52,9 @@ def application(config: SightlineConfig) -> Application:
     Raises:
         ConfigError: The file of tokens cannot be read or made.
     """
-    args = with_tokens(config).model_dump(mode="json", by_alias=True)
+    # The registry has the streams, and Serve keeps what it is given: not their passwords, too.
+    ready = with_tokens(config).model_copy(update={"streams": ()})
+    args = ready.model_dump(mode="json", by_alias=True)
     slots = _slot_deployment(config).bind(args)
     bound: Application = _api_deployment(args).bind(slots)
     return bound

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,15 +13,20 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
+from ray.serve._private.build_app import build_app
 from typer.testing import CliRunner
 
 from actors.messages import Assignment, StreamState
 from actors.specs import StreamSpec
 from cluster.api.problems import install_problem_handlers
+from cluster.app import application
 from cluster.cli.main import app
 from cluster.config import SightlineConfig
 from cluster.metrics import collector_registry
 from cluster.registry import StreamRecord
+from cluster.security.finding import token_of_file
+from cluster.security.token_file import default_file
+from cluster.security.tokens import digest
 from cluster.slot.changes import StateWatch
 from cluster.slot.holdings import Holding
 from tests.cluster.builders import (
@@ -193,6 +199,29 @@ def test_a_url_can_be_given_where_no_list_of_processes_shows_it(
     words = ["stream", "update", name, "--url", "-"]
     assert CliRunner().invoke(app, words, input=f" {URLS[1]}\n").exit_code == 0
     assert api.registry.streams.get(name).spec.url == URLS[1]
+
+
+def test_serve_is_given_neither_them_nor_the_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    settings = {
+        "redis": {"url": "redis://127.0.0.1:1/0"},
+        "slots": {"device": "cpu"},
+        "streams": [{"id": "a", "url": URLS[0]}],
+    }
+    bound = application(SightlineConfig.model_validate(settings))
+    built = build_app(bound, name="sightline", default_runtime_env={})
+    given = "".join(str(each._replica_config.init_args) for each in built.deployments)
+    assert "redis://127.0.0.1:1/0" in given
+    assert leaks(given) == []
+    token = token_of_file(default_file())
+    assert token not in given
+    packed = b"".join(each._replica_config.serialized_init_args for each in built.deployments)
+    packed += b"".join(each._replica_config.serialized_deployment_def for each in built.deployments)
+    assert digest(token).encode() in packed
+    assert token.encode() not in packed
+    assert PASSWORD.encode() not in packed
 
 
 def _publish_status(api: ServedApi, stream: str, message: str) -> None:
