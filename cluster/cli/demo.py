@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from actors.specs import SCHEMES, StreamSpec
-from cluster.cli.output import console, fail
+from cluster.cli.output import FROM_STDIN, console, fail, read_url
 from cluster.demo.clips import cache_dir, demo_clips, demo_scenarios
 from cluster.demo.feeds import Feed, source_feeds, world_feeds
 from cluster.demo.session import DemoOptions, run_demo
@@ -28,7 +28,9 @@ def demo(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(help="Video file that the cameras play, or the URL of a camera of yours."),
+        typer.Option(
+            help=f"Video file that the cameras play, or the URL of a camera of yours; {FROM_STDIN}."
+        ),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="ONNX file, or a ModelSpec in YAML.", dir_okay=False)
@@ -48,7 +50,7 @@ def demo(
     if model is not None:
         load_spec(model)
     began = time.monotonic()
-    feeds = _feeds(source, cameras)
+    feeds = _feeds(None if source is None else read_url(source), cameras)
     options = DemoOptions(seconds, max_fps, model.resolve() if model else None, port)
     report = run_demo(feeds, options, console, time.monotonic() - began)
     if json_file is not None:

@@ -14,6 +14,8 @@ from cluster.cli.running import local_api
 
 _PLAIN_WIDTH = 132  # of a pipe or a file, which have no width of their own
 
+FROM_STDIN = "- reads it from stdin, so that no list of processes shows its password"
+
 console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
 errors = Console(stderr=True)
 
@@ -28,6 +30,11 @@ ApiOption = Annotated[
         help="Address of the API.",
     ),
 ]
+
+
+def read_url(given: str) -> str:
+    """A URL as it was given, or read from stdin for ``-``."""
+    return sys.stdin.readline().strip() if given == "-" else given
 
 
 def print_json(value: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -14,11 +13,13 @@ from rich.table import Table
 
 from actors.specs import QosClass
 from cluster.cli.output import (
+    FROM_STDIN,
     ApiOption,
     JsonFlag,
     console,
     fail,
     print_json,
+    read_url,
 )
 from cluster.cli.running import local_api
 from cluster.client import ApiClient
@@ -26,8 +27,6 @@ from cluster.errors import ClusterError
 from cluster.wording import state_style
 
 app = typer.Typer(help="Submit, list, change and remove stream jobs.", no_args_is_help=True)
-
-_FROM_STDIN = "- reads it from stdin, so that no list of processes shows its password"
 
 
 def _complete_id(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -64,7 +63,7 @@ Enabled = Annotated[
 @app.command()
 def add(
     stream: Annotated[str, typer.Argument(help="Id for the new stream.")],
-    url: Annotated[str, typer.Argument(help=f"rtsp://, http:// or file:// URL; {_FROM_STDIN}.")],
+    url: Annotated[str, typer.Argument(help=f"rtsp://, http:// or file:// URL; {FROM_STDIN}.")],
     name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
     qos_class: ClassOption = None,
     weight: Weight = None,
@@ -81,7 +80,7 @@ def add(
     api: ApiOption,
 ) -> None:
     """Submit a stream job."""
-    body = {"id": stream, "url": _read_url(url), **_changes(name, max_fps, transport, rules)}
+    body = {"id": stream, "url": read_url(url), **_changes(name, max_fps, transport, rules)}
     qos = _qos(qos_class, weight, deadline_ms, min_fps)
     more = {"pipeline": pipeline, "labels": _read_labels(labels or []), "loop": loop, "qos": qos}
     body |= {key: value for key, value in more.items() if value}
@@ -119,7 +118,7 @@ def show(stream: StreamId, as_json: JsonFlag = False, *, api: ApiOption) -> None
 @app.command()
 def update(
     stream: StreamId,
-    url: Annotated[str | None, typer.Option(help=f"New URL; {_FROM_STDIN}.")] = None,
+    url: Annotated[str | None, typer.Option(help=f"New URL; {FROM_STDIN}.")] = None,
     name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
     qos_class: ClassOption = None,
     weight: Weight = None,
@@ -135,7 +134,7 @@ def update(
 ) -> None:
     """Change a stream job; what is not named stays."""
     changes = _changes(name, max_fps, transport, rules)
-    changes |= {} if url is None else {"url": _read_url(url)}
+    changes |= {} if url is None else {"url": read_url(url)}
     changes |= {} if enabled is None else {"enabled": enabled}
     qos = _qos(qos_class, weight, deadline_ms, min_fps)
     changes |= {"qos": qos} if qos else {}
@@ -193,10 +192,6 @@ def _qos(
     class_name = None if qos_class is None else qos_class.value
     values = {"class": class_name, "weight": weight, "deadline_ms": deadline_ms, "min_fps": min_fps}
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _read_url(given: str) -> str:
-    return sys.stdin.readline().strip() if given == "-" else given
 
 
 def _read_labels(pairs: list[str]) -> dict[str, str]:

@@ -199,6 +199,9 @@ def test_a_url_can_be_given_where_no_list_of_processes_shows_it(
     words = ["stream", "update", name, "--url", "-"]
     assert CliRunner().invoke(app, words, input=f" {URLS[1]}\n").exit_code == 0
     assert api.registry.streams.get(name).spec.url == URLS[1]
+    demo = CliRunner().invoke(app, ["demo", "--source", "-"], input="rtsp://h:port/a\n")
+    assert demo.exit_code == 2
+    assert "rtsp://host:554/path" in demo.output
 
 
 def test_serve_is_given_neither_them_nor_the_tokens(
