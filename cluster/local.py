@@ -20,7 +20,7 @@ from cluster.devices import is_on_gpu, num_gpus_of_ray, with_device, with_device
 from cluster.embedded import EmbeddedRedis, free_port, is_free
 from cluster.errors import UnavailableError
 from cluster.runtime import joined_ray, local_ray, quiet
-from cluster.security.provisioning import own_token
+from cluster.security.provisioning import own_token, with_tokens
 from cluster.seeding import seed
 from cluster.slot.leftovers import remove_leftovers
 
@@ -114,6 +114,7 @@ class LocalCluster:
             self._report(f"loading the model: {reply.json()['errors'][0]['message']}")
 
     def _start(self, stack: contextlib.ExitStack) -> None:
+        with_tokens(self._config)  # tokens that cannot be read end it before anything has started
         if self._address is None:
             self._start_ray(stack)
         else:

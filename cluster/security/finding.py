@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -31,7 +32,7 @@ def find_token(api_url: str) -> str | None:
     if text := os.environ.get(TOKEN_VARIABLE, "").strip():
         return _sendable(TOKEN_VARIABLE, text)
     if path := os.environ.get(FILE_VARIABLE, "").strip():
-        return _sendable(FILE_VARIABLE, token_of_file(Path(path)))
+        return _sendable(FILE_VARIABLE, _token_in(Path(path)))
     if is_of_this_machine(api_url) and default_file().is_file():
         return token_of_file(default_file())
     return None
@@ -51,6 +52,15 @@ def token_of_file(path: Path, role: Role | None = None) -> str:
     what = "no token" if role is None else f"no token of the role {role.value}"
     fault = FieldFault("", f"has {what}, or only its hash", "add a line with the role and a token")
     raise ConfigError(str(path), [fault])
+
+
+def _token_in(path: Path) -> str:
+    """The token of a file that holds nothing else, as secrets are mounted, or of a file of them."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        words = path.read_text(encoding="utf-8").split()
+        if len(words) == 1:
+            return words[0]
+    return token_of_file(path)
 
 
 def is_of_this_machine(api_url: str) -> bool:

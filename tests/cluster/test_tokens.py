@@ -200,6 +200,8 @@ def test_the_environment_goes_before_the_file(
     path.write_text("viewer low\noperator high\n")
     monkeypatch.setenv("SIGHTLINE_TOKEN_FILE", str(path))
     assert find_token("https://sightline.example") == "high"
+    path.write_text("alone\n")
+    assert find_token("https://sightline.example") == "alone"
     monkeypatch.setenv("SIGHTLINE_TOKEN", " mine\n")
     assert find_token("https://sightline.example") == "mine"
     assert find_token(LOCAL) == "mine"
@@ -217,6 +219,17 @@ def test_who_starts_an_api_opens_it_whatever_the_environment_says(
     only_hashes = configured(tokens=[{"role": "viewer", "sha256": "0" * 64}])
     with LocalCluster(only_hashes).client() as client:
         assert client.token == "of-another-cluster"
+
+
+def test_tokens_that_cannot_be_read_are_told_of_before_anything_starts(tmp_path: Path) -> None:
+    started: list[str] = []
+    config = configured(file=tmp_path / "none")
+    with (
+        pytest.raises(ConfigError, match="cannot be read"),
+        LocalCluster(config, report=started.append),
+    ):
+        pass
+    assert started == []
 
 
 @pytest.mark.parametrize("text", ["a b", "a\nb", "ä"])
