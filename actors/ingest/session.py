@@ -23,11 +23,11 @@ from actors.ingest.delivery import Arrival, Delivery, FramePolicy
 from actors.ingest.gate import DecodeGate
 from actors.ingest.lag import DecodeLag
 from actors.ingest.lane import Lane
-from actors.ingest.locating import require_allowed
 from actors.ingest.outbox import Outbox
 from actors.ingest.pacing import Pacer
 from actors.ingest.properties import SourceProperties
-from actors.ingest.source import Source, Transport, open_source
+from actors.ingest.redirects import open_allowed
+from actors.ingest.source import Source, Transport
 from actors.ingest.source_errors import failure, source_error, timed_out
 from actors.messages import DegradeStep
 from engines.cuda.context import device_works
@@ -182,9 +182,9 @@ class Session:
 
     def _open(self) -> Source:
         self._blocked_since = time.monotonic()
-        require_allowed(self._spec.url, self._config.allowed)
-        source = open_source(
+        source = open_allowed(
             self._spec.url,
+            self._config.allowed,
             transport=self._spec.transport,
             open_timeout_s=_GRACE * self._spec.open_timeout_s,
             read_timeout_s=_GRACE * self._config.read_timeout_s,

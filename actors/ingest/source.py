@@ -198,7 +198,9 @@ def _open_rtsp(url: str, transport: str, timeout: tuple[float, float]) -> InputC
 def _open_plain(url: str, timeout: tuple[float, float]) -> InputContainer:
     if is_file(url):
         return av.open(file_path(url), options={"protocol_whitelist": _FILE_PROTOCOLS})
-    return av.open(url, options={"protocol_whitelist": _HTTP_PROTOCOLS}, timeout=timeout)
+    # Where a server sends its clients is looked at before it is opened; see redirects.py.
+    options = {"protocol_whitelist": _HTTP_PROTOCOLS, "max_redirects": "0"}
+    return av.open(url, options=options, timeout=timeout)
 
 
 def _video_stream(container: InputContainer) -> VideoStream | None:
