@@ -15,6 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from actors.ingest.properties import SourceProperties
+from actors.ingest.rtsp import UnfamiliarError, is_unfamiliar, open_camera, remember
 from actors.ingest.source_errors import (
     failure,
     file_path,
@@ -29,6 +30,7 @@ Transport = Literal["auto", "tcp", "udp"]
 
 # Enough for the parameter sets of H.264 and H.265; what is read meanwhile is kept and played.
 _LIVE_OPTIONS = {"probesize": "100000", "analyzeduration": "100000"}
+_MIN_OPEN_S = 0.1
 # What a URL may lead to, so that a playlist or a redirect cannot reach local files.
 _RTSP_PROTOCOLS = "rtsp,rtsps,rtp,udp,tcp,tls,srtp,http,https"
 _HTTP_PROTOCOLS = "http,https,httpproxy,tcp,tls,crypto,data"
@@ -121,6 +123,10 @@ def open_source(
 ) -> Source:
     """Open the best video stream of a source.
 
+    Cameras that send H.264 or H.265 inside their connection are read by ``actors.ingest.rtsp``,
+    which costs less than FFmpeg; FFmpeg reads all else, and those that do what that client does not
+    know.
+
     Args:
         url: ``rtsp://``, ``rtsps://``, ``http://``, ``https://`` or ``file://``.
         transport: Of RTP; ``auto`` is TCP, and UDP where the server does not offer TCP.
@@ -130,7 +136,14 @@ def open_source(
     Raises:
         SourceError: with the reason and the remedy; permanent for files.
     """
-    return open_with_ffmpeg(url, transport, (open_timeout_s, read_timeout_s))
+    began = time.monotonic()
+    if _is_plain_camera(url, transport):
+        try:
+            return open_camera(url, open_timeout_s=open_timeout_s, read_timeout_s=read_timeout_s)
+        except UnfamiliarError as error:
+            remember(url, error)
+    left_s = max(open_timeout_s - (time.monotonic() - began), _MIN_OPEN_S)
+    return open_with_ffmpeg(url, transport, (left_s, read_timeout_s))
 
 
 def open_with_ffmpeg(url: str, transport: Transport, timeout: tuple[float, float]) -> FfmpegSource:
@@ -172,6 +185,11 @@ def probe(url: str, *, transport: Transport = "auto", timeout_s: float = 3.5) ->
     )
     source.close()
     return source.properties
+
+
+def _is_plain_camera(url: str, transport: Transport) -> bool:
+    """Whether the client of our own, which costs less than FFmpeg's, should try."""
+    return url.startswith("rtsp://") and transport != "udp" and not is_unfamiliar(url)
 
 
 def _open(url: str, transport: Transport, timeout: tuple[float, float]) -> InputContainer:

@@ -11,7 +11,8 @@ import av
 import pytest
 
 from actors.errors import SourceError
-from actors.ingest.source import open_source, probe
+from actors.ingest.rtsp import RtspSource
+from actors.ingest.source import FfmpegSource, open_source, probe
 from cluster.demo.rtsp import Camera, Clip, RunningCameraServer
 from cluster.demo.rtsp.faults import Down, Mute, NotFound, Reset, Unauthorized
 from cluster.demo.rtsp.pattern import write_pattern
@@ -86,6 +87,32 @@ def test_cameras_of_both_codings_open_over_each_transport(server, name, codec, t
     assert found.is_live
     assert found.duration_s is None
     assert first_packets(server.url(name), 8, transport=transport) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "transport", "kind"),
+    [
+        ("h264", "auto", RtspSource),
+        ("h265", "tcp", RtspSource),
+        ("h264", "udp", FfmpegSource),
+        ("udp", "auto", FfmpegSource),
+    ],
+)
+def test_ffmpeg_reads_what_the_lean_client_does_not(server, name, transport, kind):
+    source = open_source(server.url(name), transport=transport)
+    assert type(source) is kind
+    assert next(source.packets()).size > 0
+    source.close()
+
+
+def test_a_camera_is_found_to_need_ffmpeg_once_and_named_in_the_log(folder, caplog):
+    caplog.set_level("INFO")
+    camera = Camera("late", Clip.open(folder / "h264.mp4"), transports={"udp"})
+    with RunningCameraServer([camera]) as server:
+        for _ in range(2):
+            open_source(server.url("late")).close()
+        named = f"rtsp://127.0.0.1:{server.port} answered with status 461"
+    assert [named in record.getMessage() for record in caplog.records].count(True) == 1
 
 
 @pytest.mark.parametrize("name", ["tcp", "udp"])
