@@ -38,7 +38,7 @@ DEVICE_LOST = "device"
 
 _DEFAULT_FPS = 25.0
 _HELD = (DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)  # pictures need not come
-_MAX_LATE_S = 0.25
+_MAX_LATE_S = 0.25  # of a picture that had to wait for its turn: the rest of its GOP would, too
 _GRACE = 1.5  # FFmpeg's own time-outs only release threads; the watchdog is the one that decides
 
 log = logging.getLogger(__name__)
