@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.demo.feeds import Feed
 from cluster.demo.rtsp.process import ServedCamera
-from cluster.demo.scoring import Score, reported_crossing, score, true_crossings
+from cluster.demo.scoring import Score, reported_event, score, true_events
 from cluster.demo.streaming import is_balanced
 from cluster.demo.world import Truth
 
@@ -67,11 +67,11 @@ def _truth(
 
 def _score(camera: str, truth: Truth, epoch: float, seen: Watched) -> Score:
     reported = [
-        reported_crossing(camera, event, truth, epoch, seen.span)
+        reported_event(camera, event, truth, epoch, seen.span)
         for event in seen.events
         if event["type"] == "line_cross" and event["stream"] == camera
     ]
-    return score(true_crossings(camera, truth, epoch, seen.span), reported)
+    return score(true_events(camera, truth, epoch, seen.span), reported)
 
 
 def _as_dict(value: Score) -> dict[str, float]:

@@ -1,23 +1,26 @@
-"""Were the events right? Line crossings that were reported against those that happened. Pure."""
+"""Were the events right? What was reported against what happened. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from cluster.demo.world import Truth
+from cluster.demo.world.truth import TruthEvent
 
 TOLERANCE_S = 0.6
 _SETTLE_S = 1.5
 _SEAM_S = 1.0
+DOUBT = "doubt"
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
-    """A line crossing on the wall clock, seconds since 1970.
+class Happening:
+    """What happened, or was reported, on the wall clock, seconds since 1970.
 
-    ``counts`` is False for one that may or may not be reported: hidden, at the edge of the time
-    that was watched, or where the film begins anew and every object jumps.
+    ``direction`` is that of a line crossing, else empty. ``counts`` is False for one that may or
+    may not be reported: hidden, at the edge of the time that was watched, or where the film begins
+    anew and every object jumps.
     """
 
     camera: str
@@ -25,11 +28,18 @@ class Crossing:
     direction: str
     at_s: float
     counts: bool = True
+    type: str = "line_cross"
+    phase: str = "instant"
+
+    @property
+    def what(self) -> tuple[str, ...]:
+        """All but when: only reports of the same can be right."""
+        return self.camera, self.type, self.phase, self.rule, self.direction
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Crossings that happened, that were reported, and that were both."""
+    """How much happened, how much was reported, and how much was both."""
 
     num_true: int
     num_reported: int
@@ -55,39 +65,83 @@ class Score:
         )
 
 
-def true_crossings(
-    camera: str, truth: Truth, epoch: float, watched: tuple[float, float]
-) -> list[Crossing]:
-    """When the looping film's crossings happened on the wall clock.
+def true_events(
+    camera: str,
+    truth: Truth,
+    epoch: float,
+    watched: tuple[float, float],
+    types: Collection[str] = ("line_cross",),
+) -> list[Happening]:
+    """When the looping film's events of these types happened on the wall clock.
 
     Args:
         camera: The camera that plays it.
         truth: What happens in one round of the film.
         epoch: Wall clock of its first picture.
         watched: From when to when the stream was watched, wall clock.
+        types: Which types.
     """
     length = truth.scenario.num_frames / truth.scenario.fps
     first, last = (int((t - epoch) // length) for t in watched)
     return [
-        Crossing(camera, e.rule, e.direction, at, _counts(e.ignore, e.t_s, at, length, watched))
+        _happening(camera, e, at, _counts(e.ignore, e.t_s, at, length, watched))
         for number in range(max(0, first), last + 1)
         for e in truth.events
-        if e.type == "line_cross"
+        if e.type in types
         for at in (epoch + number * length + e.t_s,)
         if watched[0] <= at <= watched[1]
     ]
 
 
-def score(true: Iterable[Crossing], reported: Iterable[Crossing]) -> Score:
-    """Match reports to what happened, nearest in time first, each at most once."""
-    truths, reports = list(true), list(reported)
+def _happening(camera: str, event: TruthEvent, at_s: float, counts: bool) -> Happening:
+    return Happening(camera, event.rule, event.direction, at_s, counts, event.type, event.phase)
+
+
+def score_by_type(
+    true: Sequence[Happening], reported: Sequence[Happening], tolerance_s: float = TOLERANCE_S
+) -> dict[str, Score]:
+    """A score for each type that happened or was reported; updates are neither."""
+    types = sorted({each.type for each in (*true, *reported)})
+    return {
+        type_: score(
+            [each for each in true if each.type == type_],
+            [each for each in reported if each.type == type_ and each.phase != "update"],
+            tolerance_s,
+        )
+        for type_ in types
+    }
+
+
+def score(
+    true: Sequence[Happening], reported: Iterable[Happening], tolerance_s: float = TOLERANCE_S
+) -> Score:
+    """Match reports to what happened, nearest in time first, each at most once.
+
+    A report that fits nothing but a doubt is neither right nor wrong.
+    """
+    truths, reports = [t for t in true if t.phase != DOUBT], list(reported)
+    doubts = [t for t in true if t.phase == DOUBT]
     pairs = sorted(
         (abs(t.at_s - r.at_s), i, j)
         for i, t in enumerate(truths)
         for j, r in enumerate(reports)
-        if _same_line(t, r) and abs(t.at_s - r.at_s) <= TOLERANCE_S
+        if t.what == r.what and abs(t.at_s - r.at_s) <= tolerance_s
     )
-    return _count(truths, reports, _matched(pairs))
+    matched = _matched(pairs)
+    right = set(matched.values())
+    kept = [
+        j for j, r in enumerate(reports) if j in right or not _is_doubtful(r, doubts, tolerance_s)
+    ]
+    place = {j: n for n, j in enumerate(kept)}
+    return _count(truths, [reports[j] for j in kept], {i: place[j] for i, j in matched.items()})
+
+
+def _is_doubtful(report: Happening, doubts: Sequence[Happening], tolerance_s: float) -> bool:
+    return any(
+        (report.camera, report.type, report.rule) == (doubt.camera, doubt.type, doubt.rule)
+        and abs(report.at_s - doubt.at_s) <= tolerance_s
+        for doubt in doubts
+    )
 
 
 def _matched(pairs: Sequence[tuple[float, int, int]]) -> dict[int, int]:
@@ -101,7 +155,7 @@ def _matched(pairs: Sequence[tuple[float, int, int]]) -> dict[int, int]:
 
 
 def _count(
-    truths: Sequence[Crossing], reports: Sequence[Crossing], matched: dict[int, int]
+    truths: Sequence[Happening], reports: Sequence[Happening], matched: dict[int, int]
 ) -> Score:
     """A report of something that does not count is neither right nor wrong."""
     excused = {j for i, j in matched.items() if not truths[i].counts}
@@ -115,10 +169,6 @@ def _count(
     )
 
 
-def _same_line(a: Crossing, b: Crossing) -> bool:
-    return (a.camera, a.rule, a.direction) == (b.camera, b.rule, b.direction)
-
-
 def _counts(
     ignore: bool, t_s: float, at: float, length: float, watched: tuple[float, float]
 ) -> bool:
@@ -126,13 +176,14 @@ def _counts(
     return inside and not ignore and _SEAM_S <= t_s <= length - _SEAM_S
 
 
-def reported_crossing(
+def reported_event(
     camera: str, event: dict[str, object], truth: Truth, epoch: float, watched: tuple[float, float]
-) -> Crossing:
-    """A ``line_cross`` event of the API as a crossing; ``counts`` as for what happened."""
+) -> Happening:
+    """An event of the API as what was reported; ``counts`` as for what happened."""
     at = float(str(event["ts"])) / 1e3
     length = truth.scenario.num_frames / truth.scenario.fps
     data = event.get("data")
-    direction = str(data.get("direction")) if isinstance(data, dict) else ""
+    direction = str(data.get("direction", "")) if isinstance(data, dict) else ""
+    type_, phase = str(event.get("type", "line_cross")), str(event.get("phase", "instant"))
     counts = _counts(False, (at - epoch) % length, at, length, watched)
-    return Crossing(camera, str(event["rule"]), direction, at, counts)
+    return Happening(camera, str(event["rule"]), direction, at, counts, type_, phase)

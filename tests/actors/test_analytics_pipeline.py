@@ -134,6 +134,38 @@ def test_changed_rules_keep_tracks_and_the_state_of_rules_that_stay():
     assert left.labels == {"new": "1"}
 
 
+def test_a_stay_goes_on_while_other_rules_come_and_go():
+    stay = {**ZONE, "name": "stay", "kind": "loitering", "min_s": 3.0}
+    pipeline = StreamPipeline(stream_spec(stay, LINE), LABELS)
+    standing = [frame_result(n, detections([(400, 200)]), fps=10.0) for n in range(60)]
+    assert analyse(pipeline, standing[:20]) == []
+    assert pipeline.replace_spec(stream_spec(ZONE, stay)) == []
+    events = analyse(pipeline, standing[20:])
+    assert [(e.rule, e.phase, e.data.get("dwell_s")) for e in events] == [
+        ("yard", Phase.BEGIN, None),
+        ("stay", Phase.BEGIN, 3.0),
+    ]
+    assert events[1].ts == round(standing[0].ts * 1000)
+    (ended,) = pipeline.replace_spec(stream_spec(ZONE))
+    assert (ended.rule, ended.phase, ended.data["begin_id"]) == ("stay", Phase.END, events[1].id)
+
+
+def test_a_crowd_is_an_event_of_no_object():
+    crowd = {**ZONE, "name": "crowd", "kind": "overcrowding", "max_objects": 1, "min_s": 1.0}
+    pipeline = StreamPipeline(stream_spec(crowd), LABELS)
+    two = [frame_result(n, detections([(400, 200), (500, 200)])) for n in range(20)]
+    (begun,) = analyse(pipeline, two)
+    assert (begun.type, begun.track, begun.box, begun.class_name) == (
+        EventType.OVERCROWDING,
+        None,
+        None,
+        "",
+    )
+    assert Event.from_fields(begun.to_fields()) == begun
+    (ended,) = pipeline.close()
+    assert (ended.data["begin_id"], ended.data["reason"]) == (begun.id, "stream_closed")
+
+
 def test_a_rule_that_goes_away_ends_what_it_had_open():
     pipeline = StreamPipeline(stream_spec(ZONE), LABELS)
     (entered,) = analyse(pipeline, drive(0, 30))

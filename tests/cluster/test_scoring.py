@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from cluster.demo.scoring import (
     TOLERANCE_S,
-    Crossing,
+    Happening,
     Score,
-    reported_crossing,
+    reported_event,
     score,
-    true_crossings,
+    score_by_type,
+    true_events,
 )
 from cluster.demo.world import Scenario, Truth, TruthEvent
 
@@ -24,8 +25,8 @@ LENGTH_S = 40.0
 EPOCH = 1_750_000_000.25
 
 
-def crossing(at_s: float, rule: str = "in", *, counts: bool = True) -> Crossing:
-    return Crossing("cam0", rule, "forward", at_s, counts)
+def crossing(at_s: float, rule: str = "in", *, counts: bool = True) -> Happening:
+    return Happening("cam0", rule, "forward", at_s, counts)
 
 
 def film(*times_s: float, ignore: bool = False) -> Truth:
@@ -42,7 +43,7 @@ def event(at_s: float, direction: str = "forward") -> dict[str, object]:
 
 crossings = st.lists(
     st.builds(
-        Crossing,
+        Happening,
         st.sampled_from(["cam0", "cam1"]),
         st.sampled_from(["in", "out"]),
         st.sampled_from(["forward", "backward"]),
@@ -54,7 +55,7 @@ crossings = st.lists(
 
 
 @given(crossings)
-def test_perfect_reports_score_one(true: Sequence[Crossing]) -> None:
+def test_perfect_reports_score_one(true: Sequence[Happening]) -> None:
     perfect = score(true, [replace(crossing, counts=True) for crossing in true])
     num_counted = sum(crossing.counts for crossing in true)
     assert perfect == Score(num_counted, num_counted, num_counted, num_counted)
@@ -63,7 +64,7 @@ def test_perfect_reports_score_one(true: Sequence[Crossing]) -> None:
 
 @given(crossings, crossings)
 def test_a_score_is_a_share_and_finds_as_many_as_are_right(
-    true: Sequence[Crossing], reported: Sequence[Crossing]
+    true: Sequence[Happening], reported: Sequence[Happening]
 ) -> None:
     result = score(true, reported)
     assert result.num_found == result.num_right
@@ -75,7 +76,7 @@ def test_a_score_is_a_share_and_finds_as_many_as_are_right(
 
 @given(crossings, crossings, st.randoms())
 def test_the_order_of_reports_does_not_matter(
-    true: Sequence[Crossing], reported: Sequence[Crossing], random: Random
+    true: Sequence[Happening], reported: Sequence[Happening], random: Random
 ) -> None:
     shuffled = list(reported)
     random.shuffle(shuffled)
@@ -83,7 +84,7 @@ def test_the_order_of_reports_does_not_matter(
 
 
 @given(crossings)
-def test_nothing_reported_is_precise_and_finds_nothing(true: Sequence[Crossing]) -> None:
+def test_nothing_reported_is_precise_and_finds_nothing(true: Sequence[Happening]) -> None:
     silent = score(true, [])
     assert (silent.precision, silent.num_found) == (1.0, 0)
     assert silent.recall == (0.0 if any(crossing.counts for crossing in true) else 1.0)
@@ -92,7 +93,7 @@ def test_nothing_reported_is_precise_and_finds_nothing(true: Sequence[Crossing])
 @pytest.mark.parametrize("reported", [True, False])
 @given(crossings, st.lists(st.floats(100, 130), max_size=8))
 def test_crossings_that_do_not_count_neither_help_nor_hurt(
-    reported: bool, true: Sequence[Crossing], ignored_at_s: Sequence[float]
+    reported: bool, true: Sequence[Happening], ignored_at_s: Sequence[float]
 ) -> None:
     ignored = [crossing(at_s, counts=False) for at_s in ignored_at_s]
     reports = [replace(c, at_s=c.at_s + 0.3) for c in true[::2]]
@@ -118,12 +119,12 @@ def test_a_report_may_be_off_by_the_tolerance_and_no_more(off_s: float, found: i
 @pytest.mark.parametrize(
     "other",
     [
-        Crossing("cam1", "in", "forward", 10.0),
-        Crossing("cam0", "out", "forward", 10.0),
-        Crossing("cam0", "in", "backward", 10.0),
+        Happening("cam1", "in", "forward", 10.0),
+        Happening("cam0", "out", "forward", 10.0),
+        Happening("cam0", "in", "backward", 10.0),
     ],
 )
-def test_a_report_of_another_line_is_wrong(other: Crossing) -> None:
+def test_a_report_of_another_line_is_wrong(other: Happening) -> None:
     assert score([crossing(10.0)], [other]) == Score(1, 1, 0, 0)
 
 
@@ -139,6 +140,14 @@ def test_the_nearest_in_time_belong_together() -> None:
     assert score(true, [crossing(10.1)]) == Score(1, 1, 1, 1)
 
 
+def test_begin_and_end_are_different_and_each_type_has_its_score() -> None:
+    begin = Happening("cam0", "bay", "", 5.0, True, "illegal_parking", "begin")
+    end, update = replace(begin, at_s=9.0, phase="end"), replace(begin, at_s=7.0, phase="update")
+    other = crossing(5.0)
+    found = score_by_type([begin, end, other], [begin, update, replace(end, phase="begin")])
+    assert found == {"illegal_parking": Score(2, 2, 1, 1), "line_cross": Score(1, 0, 0, 0)}
+
+
 def test_scores_of_cameras_add_up() -> None:
     total = Score(4, 5, 3, 3) + Score(6, 5, 5, 5)
     assert total == Score(10, 10, 8, 8)
@@ -147,7 +156,7 @@ def test_scores_of_cameras_add_up() -> None:
 
 def test_the_film_is_repeated_for_as_long_as_it_was_watched() -> None:
     watched = (EPOCH + 5, EPOCH + 2.5 * LENGTH_S)
-    found = true_crossings("cam0", film(10.0, 30.0), EPOCH, watched)
+    found = true_events("cam0", film(10.0, 30.0), EPOCH, watched)
     assert [c.at_s - EPOCH for c in found] == pytest.approx([10, 30, 50, 70, 90])
     assert {(c.camera, c.rule, c.direction, c.counts) for c in found} == {
         ("cam0", "in", "forward", True)
@@ -155,9 +164,9 @@ def test_the_film_is_repeated_for_as_long_as_it_was_watched() -> None:
 
 
 def test_what_happened_before_the_first_picture_or_after_the_end_is_left_out() -> None:
-    before = true_crossings("cam0", film(2.0, 39.0), EPOCH, (EPOCH - 100, EPOCH + 20))
+    before = true_events("cam0", film(2.0, 39.0), EPOCH, (EPOCH - 100, EPOCH + 20))
     assert [c.at_s - EPOCH for c in before] == pytest.approx([2])
-    assert true_crossings("cam0", film(10.0), EPOCH, (EPOCH - 50, EPOCH - 20)) == []
+    assert true_events("cam0", film(10.0), EPOCH, (EPOCH - 50, EPOCH - 20)) == []
 
 
 @pytest.mark.parametrize(
@@ -166,21 +175,21 @@ def test_what_happened_before_the_first_picture_or_after_the_end_is_left_out() -
 def test_crossings_at_the_loops_seam_do_not_count(t_s: float, counts: bool) -> None:
     watched = (EPOCH - 10, EPOCH + 3 * LENGTH_S)
     truth = film(t_s)
-    assert [c.counts for c in true_crossings("cam0", truth, EPOCH, watched)] == [counts] * 3
+    assert [c.counts for c in true_events("cam0", truth, EPOCH, watched)] == [counts] * 3
     for number in range(3):
         at_s = EPOCH + number * LENGTH_S + t_s
-        assert reported_crossing("cam0", event(at_s), truth, EPOCH, watched).counts is counts
+        assert reported_event("cam0", event(at_s), truth, EPOCH, watched).counts is counts
 
 
 def test_crossings_at_the_edge_of_what_was_watched_do_not_count() -> None:
     watched = (EPOCH + 9, EPOCH + 31)
-    found = true_crossings("cam0", film(9.5, 11.0, 29.0, 30.5), EPOCH, watched)
+    found = true_events("cam0", film(9.5, 11.0, 29.0, 30.5), EPOCH, watched)
     assert [c.counts for c in found] == [False, True, True, False]
 
 
 def test_what_the_truth_says_to_ignore_does_not_count() -> None:
     watched = (EPOCH, EPOCH + LENGTH_S)
-    (hidden,) = true_crossings("cam0", film(20.0, ignore=True), EPOCH, watched)
+    (hidden,) = true_events("cam0", film(20.0, ignore=True), EPOCH, watched)
     assert not hidden.counts
 
 
@@ -191,16 +200,16 @@ def test_only_line_crossings_are_taken_from_the_truth() -> None:
         for kind in ("zone_enter", "zone_exit", "wrong_way", "illegal_parking")
     )
     truth = replace(truth, events=truth.events + others)
-    assert len(true_crossings("cam0", truth, EPOCH, (EPOCH, EPOCH + LENGTH_S))) == 1
+    assert len(true_events("cam0", truth, EPOCH, (EPOCH, EPOCH + LENGTH_S))) == 1
 
 
 def test_an_event_is_read_as_a_crossing() -> None:
     watched = (EPOCH, EPOCH + LENGTH_S)
-    read = reported_crossing("cam0", event(EPOCH + 20, "backward"), film(), EPOCH, watched)
-    assert replace(read, at_s=0) == Crossing("cam0", "in", "backward", 0, True)
+    read = reported_event("cam0", event(EPOCH + 20, "backward"), film(), EPOCH, watched)
+    assert replace(read, at_s=0) == Happening("cam0", "in", "backward", 0, True)
     assert read.at_s == pytest.approx(EPOCH + 20, abs=1e-3)
     bare: dict[str, object] = {"ts": "5000", "rule": "in"}
-    assert reported_crossing("cam0", bare, film(), 0.0, (0, 40)).direction == ""
+    assert reported_event("cam0", bare, film(), 0.0, (0, 40)).direction == ""
 
 
 @given(
@@ -213,7 +222,7 @@ def test_a_system_that_reports_just_what_happens_scores_one_whenever_it_is_watch
 ) -> None:
     truth = film(*times_s)
     watched = (EPOCH + begin_s, EPOCH + begin_s + watched_s)
-    true = true_crossings("cam0", truth, EPOCH, watched)
-    reports = [reported_crossing("cam0", event(c.at_s), truth, EPOCH, watched) for c in true]
+    true = true_events("cam0", truth, EPOCH, watched)
+    reports = [reported_event("cam0", event(c.at_s), truth, EPOCH, watched) for c in true]
     perfect = score(true, reports)
     assert (perfect.recall, perfect.precision) == (1.0, 1.0)

@@ -12,10 +12,10 @@ from actors.analytics.rules.scene import Moment
 from actors.analytics.rules.state import moment_of, moment_state
 
 _SAMPLE_S = 0.08
-_SETTLE_S = 2.0  # so long it must stand until it rests
+_SETTLE_S = 4.0  # so long it must stand until it rests
 _LEAVES_S = 0.5  # so long it must be away until it has left, unless it is far away
 _STARTS_S = 3.0  # nobody takes longer from rest to certainly away
-_LEAST_PX = 0.5
+_LEAST_PX = 0.25
 
 
 def shift_px(a: Box, b: Box) -> float:
@@ -32,6 +32,11 @@ def shift_px(a: Box, b: Box) -> float:
 
 def _common(p: float, q: float) -> float:
     return 0.0 if p * q <= 0 else min(p, q, key=abs)
+
+
+def _rounded(box: Box) -> Box:
+    left, top, right, bottom = (round(v, 2) for v in box)
+    return left, top, right, bottom
 
 
 def _size_px(box: Box) -> float:
@@ -75,7 +80,7 @@ class Stillness:
         if self._away is None or self._is_near(box, at):
             return None
         started = self.started()
-        self.since, self._samples = None, [(at, box)]
+        self.since, self._samples = None, [(at, _rounded(box))]
         return started
 
     def started(self) -> Moment | None:
@@ -93,10 +98,11 @@ class Stillness:
 
     def _approach(self, box: Box, at: Moment) -> None:
         """Keep what was seen in the last seconds, until it is all in one place."""
-        samples = self._samples
-        if samples and at.t_s - samples[-1][0].t_s < _SAMPLE_S:
+        if self._samples and at.t_s - self._samples[-1][0].t_s < _SAMPLE_S:
             return
-        samples.append((at, box))
+        reach_px = 2 * self.tolerance_sizes * _size_px(box)  # who drives leaves little behind
+        samples = [each for each in self._samples if shift_px(each[1], box) <= reach_px]
+        self._samples = samples = [*samples, (at, _rounded(box))]
         while len(samples) > 1 and samples[1][0].t_s <= at.t_s - self.settle_s:
             samples.pop(0)
         if samples[0][0].t_s <= at.t_s - self.settle_s:
@@ -110,7 +116,8 @@ class Stillness:
         if max(shifts) > self.tolerance_sizes * _size_px(place):
             return
         noise_px = max(_LEAST_PX, 1.5 * max(shifts[-len(late) :]))
-        moving = [n for n, shift in enumerate(shifts) if shift > noise_px]
+        smooth = [median(shifts[max(n - 1, 0) : n + 2]) for n in range(len(shifts))]
+        moving = [n for n, shift in enumerate(smooth) if shift > noise_px]
         first = moving[-1] + 1 if moving else 0
         self.since, self._place, self._noise_px = self._samples[first][0], place, noise_px
         self._samples, self._moved, self._away = [], None, None

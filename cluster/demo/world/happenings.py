@@ -3,52 +3,31 @@
 An event counts (``ignore`` is False) when a good tracker must see it: the object is in the picture
 and at least 40 % visible for half a second before and after, large enough, passes the line once
 within two seconds, and stands clear of it (4 px) at both ends of that second. A wrong-way drive
-counts when the car is well seen in most of its first second in the lane's zone.
+counts when the car is well seen in most of its first second in the lane's zone, and does not just
+touch it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from cluster.demo.world.geometry import Floats, inside
+from cluster.demo.world.lasting import comings_and_goings, crowds, excesses, stays
 from cluster.demo.world.layout import Line, View, Zone
 from cluster.demo.world.scenario import Scenario
-from cluster.demo.world.tracks import Track
+from cluster.demo.world.seen import CLEAR_S, Mask, Seen
 from cluster.demo.world.traffic import PARKED_S
 from cluster.demo.world.truth import EventType, Phase, TruthEvent
 
-CLEAR_S = 0.5
+What = tuple[EventType, Phase, str]
+
 _CLEAR_PX = 4.0
-_CLEAR_VISIBLE = 0.4
 _ONCE_S = 2.0
 _STILL_MPS = 0.05
 _MOSTLY = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A track with what was visible of it.
-
-    Attributes:
-        track: The track.
-        route: Name of its route.
-        visible: Visible share in each of its frames, 0 where it is out of the picture.
-        good: True where it is in the picture, large enough and at least 40 % visible.
-    """
-
-    track: Track
-    route: str
-    visible: Floats
-    good: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-
-    @classmethod
-    def of(cls, track: Track, route: str, visible: Floats, min_height_px: float) -> Seen:
-        """Judge the frames of a track."""
-        tall = track.clipped[:, 3] - track.clipped[:, 1] >= min_height_px
-        return cls(track, route, visible, track.seen & tall & (visible >= _CLEAR_VISIBLE))
+_LEAST_S = 0.4
 
 
 def events(scenario: Scenario, view: View, tracks: list[Seen]) -> tuple[TruthEvent, ...]:
@@ -61,6 +40,10 @@ def events(scenario: Scenario, view: View, tracks: list[Seen]) -> tuple[TruthEve
             found += _crossings(scenario, seen, anchors, line, size)
         for zone in view.zones:
             found += _zone_events(scenario, view, seen, anchors, zone)
+        found += comings_and_goings(scenario, seen)
+    for zone in view.zones:
+        if zone.kind == "crowd":
+            found += crowds(scenario, tracks, zone)
     return tuple(sorted(found, key=lambda e: (e.t_s, e.identity, e.rule)))
 
 
@@ -85,17 +68,10 @@ def _crossings(
         if not _within(line, point):
             continue
         once = sum(abs(int(j) - i) <= _ONCE_S * scenario.fps for j in changes) == 1
-        clear = _clear(scenario, seen, i + part, CLEAR_S, CLEAR_S) and _apart(scenario, sides, i)
-        yield TruthEvent(
-            type="line_cross",
-            phase="instant",
-            rule=line.name,
-            identity=seen.track.agent.identity,
-            class_id=seen.track.agent.class_id,
-            t_s=round((seen.track.first + i + part) / scenario.fps, 3),
-            direction="forward" if sides[i] < 0 else "backward",
-            ignore=not (once and clear),
-        )
+        clear = seen.is_clear(scenario, i + part, CLEAR_S, CLEAR_S) and _apart(scenario, sides, i)
+        what: What = ("line_cross", "instant", line.name)
+        direction = "forward" if sides[i] < 0 else "backward"
+        yield seen.event(scenario, what, i + part, ignore=not (once and clear), direction=direction)
 
 
 def _within(line: Line, point: Floats) -> bool:
@@ -103,15 +79,6 @@ def _within(line: Line, point: Floats) -> bool:
     dx, dy = line.b[0] - line.a[0], line.b[1] - line.a[1]
     along = (point[0] - line.a[0]) * dx + (point[1] - line.a[1]) * dy
     return 0.0 <= float(along) <= dx * dx + dy * dy
-
-
-def _clear(scenario: Scenario, seen: Seen, at: float, before_s: float, after_s: float) -> bool:
-    """Tell whether an object is well visible around a frame of its track."""
-    first = int(np.floor(at - before_s * scenario.fps))
-    last = int(np.ceil(at + after_s * scenario.fps))
-    if first < 0 or last >= len(seen.good):
-        return False
-    return bool(seen.good[first : last + 1].all())
 
 
 def _apart(scenario: Scenario, sides: Floats, i: int) -> bool:
@@ -130,60 +97,42 @@ def _zone_events(
     if zone.kind == "presence":
         yield from _visits(scenario, seen, within, zone)
     elif zone.kind == "lane" and seen.route == view.wrong_way:
-        first = int(np.argmax(within))
-        shown = seen.good[first : first + scenario.fps].mean() >= _MOSTLY
-        yield _event(scenario, seen, zone, "wrong_way", "begin", first, lost=not shown)
+        yield from _wrong_way(scenario, seen, within, zone)
     elif zone.kind == "no_parking" and seen.track.agent.rest_m > 0:
         yield from _parking(scenario, seen, within, zone)
+    elif zone.kind == "dwell":
+        yield from stays(scenario, seen, within, zone)
+    elif zone.kind == "speed":
+        yield from excesses(scenario, seen, within, zone)
 
 
-def _visits(
-    scenario: Scenario,
-    seen: Seen,
-    within: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-    zone: Zone,
-) -> Iterator[TruthEvent]:
+def _visits(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterator[TruthEvent]:
     """Tell entries and exits; one that is inside from its first frame on enters, uncounted."""
     before = np.concatenate([[False], within[:-1]])
     for i in np.nonzero(within != before)[0].tolist():
-        kind: EventType = "zone_enter" if within[i] else "zone_exit"
-        yield _event(scenario, seen, zone, kind, "instant", i, after_s=CLEAR_S)
+        what: What = ("zone_exit", "end", zone.name)
+        if within[i]:
+            what = ("zone_enter", "begin", zone.name)
+        yield seen.event(scenario, what, i, ignore=not seen.is_clear(scenario, i, CLEAR_S, CLEAR_S))
 
 
-def _parking(
-    scenario: Scenario,
-    seen: Seen,
-    within: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-    zone: Zone,
-) -> Iterator[TruthEvent]:
+def _wrong_way(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterator[TruthEvent]:
+    first, last = int(np.argmax(within)), int(len(within) - np.argmax(within[::-1]))
+    shown = bool(seen.good[first : first + scenario.fps].mean() >= _MOSTLY)
+    shown = shown and last - first >= _LEAST_S * scenario.fps
+    yield seen.event(scenario, ("wrong_way", "begin", zone.name), first, ignore=not shown)
+    clear = shown and seen.is_clear(scenario, last, CLEAR_S, CLEAR_S)
+    yield seen.event(scenario, ("wrong_way", "end", zone.name), last, ignore=not clear)
+
+
+def _parking(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterator[TruthEvent]:
     still = within & (seen.track.speeds < _STILL_MPS)
     if not still.any():
         return
     first, last = int(np.argmax(still)), int(len(still) - 1 - np.argmax(still[::-1]))
-    begin = _event(scenario, seen, zone, "illegal_parking", "begin", first, after_s=PARKED_S)
-    yield begin
+    clear = seen.is_clear(scenario, first, CLEAR_S, PARKED_S)
+    yield seen.event(scenario, ("illegal_parking", "begin", zone.name), first, ignore=not clear)
     if last < len(still) - 1:
-        yield _event(scenario, seen, zone, "illegal_parking", "end", last + 1, lost=begin.ignore)
-
-
-def _event(
-    scenario: Scenario,
-    seen: Seen,
-    zone: Zone,
-    type_: EventType,
-    phase: Phase,
-    at: int,
-    *,
-    after_s: float = 0.0,
-    lost: bool = False,
-) -> TruthEvent:
-    clear = type_ == "wrong_way" or _clear(scenario, seen, at, CLEAR_S, after_s)
-    return TruthEvent(
-        type=type_,
-        phase=phase,
-        rule=zone.name,
-        identity=seen.track.agent.identity,
-        class_id=seen.track.agent.class_id,
-        t_s=round((seen.track.first + at) / scenario.fps, 3),
-        ignore=lost or not clear,
-    )
+        clear = clear and seen.is_clear(scenario, last + 1, CLEAR_S, 0.0)
+        what: What = ("illegal_parking", "end", zone.name)
+        yield seen.event(scenario, what, last + 1, ignore=not clear)

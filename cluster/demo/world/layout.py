@@ -26,6 +26,9 @@ class Line:
     b: Point
 
 
+ZoneKind = Literal["presence", "no_parking", "lane", "dwell", "crowd", "speed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Zone:
     """A polygon in picture coordinates 0..1.
@@ -34,14 +37,22 @@ class Zone:
         name: The rule's name.
         polygon: Corners.
         kind: ``presence`` reports entry and exit, ``no_parking`` cars that stand,
-            ``lane`` vehicles that drive against ``direction``.
+            ``lane`` vehicles that drive against ``direction``, ``dwell`` who stays for ``min_s``,
+            ``crowd`` more than ``limit`` objects for ``min_s``, ``speed`` who is faster than
+            ``limit`` km/h.
         direction: For a lane the lawful direction in the picture, in 0..1 coordinates, y down.
+        ground: The corners on the ground, in metres.
+        min_s: For a dwell or a crowd, how long it must last.
+        limit: For a crowd the objects that are not too many, for a speed the km/h.
     """
 
     name: str
     polygon: tuple[Point, ...]
-    kind: Literal["presence", "no_parking", "lane"]
+    kind: ZoneKind
     direction: Point | None = None
+    ground: tuple[Point, ...] = ()
+    min_s: float = 0.0
+    limit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +165,21 @@ def ground_line(name: str, camera: Camera, a: Point, b: Point) -> Line:
 def ground_zone(
     name: str,
     camera: Camera,
-    kind: Literal["presence", "no_parking", "lane"],
+    kind: ZoneKind,
     area: tuple[float, float, float, float],
     heading: Point | None = None,
+    *,
+    min_s: float = 0.0,
+    limit: float = 0.0,
 ) -> Zone:
     """Return the zone seen over a rectangle (west, south, east, north) on the ground."""
-    polygon = camera.normalised(rectangle(*area))
+    ground = rectangle(*area)
+    polygon = camera.normalised(ground)
     if heading is None:
-        return Zone(name, polygon, kind)
+        return Zone(name, polygon, kind, None, ground, min_s, limit)
     x, y = (area[0] + area[2]) / 2, (area[1] + area[3]) / 2
     (u1, v1), (u2, v2) = camera.normalised([(x, y), (x + heading[0], y + heading[1])])
-    return Zone(name, polygon, kind, (round(u2 - u1, 4), round(v2 - v1, 4)))
+    return Zone(name, polygon, kind, (round(u2 - u1, 4), round(v2 - v1, 4)), ground)
 
 
 def rectangle(west: float, south: float, east: float, north: float) -> tuple[Point, ...]:

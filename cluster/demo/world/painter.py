@@ -79,7 +79,11 @@ class Painter:
                 glare.paste(frame, shift)
             for prop in behind.get(order, ()):
                 prop.sprite.cover(frame, labels, self._background)
-        return self._noisy(frame), self._truth(index, tracks, drawn, labels)
+        visible = [
+            _visible(labels, drawing.sprite, order + 1, shift)
+            for order, (drawing, shift) in enumerate(drawn)
+        ]
+        return self._noisy(frame), _frame_truth(self._scenario, index, tracks, visible)
 
     def _drawing(self, track: Track, index: int) -> tuple[Drawing, tuple[int, int]]:
         """Return an object's drawing and how far to shift it; drawn anew when it looks stale."""
@@ -123,33 +127,31 @@ class Painter:
         total = window + frame
         return np.clip(total, 0, 255, out=total).astype(np.uint8)
 
-    def _truth(
-        self,
-        index: int,
-        tracks: list[Track],
-        drawn: list[tuple[Drawing, tuple[int, int]]],
-        labels: Bytes,
-    ) -> FrameTruth:
-        boxes = np.array([t.clipped[index - t.first] for t in tracks]).reshape(-1, 4)
-        visible = np.array(
-            [
-                _visible(labels, drawing.sprite, order + 1, shift)
-                for order, (drawing, shift) in enumerate(drawn)
-            ]
-        )
-        size = boxes[:, 2:] - boxes[:, :2]
-        small = (size[:, 1] < MIN_HEIGHT_PX) | (size[:, 0] * size[:, 1] < MIN_AREA_PX)
-        return FrameTruth(
-            index=index,
-            t_s=index / self._scenario.fps,
-            xyxy=np.array([[round(float(v), 2) for v in box] for box in boxes], np.float32).reshape(
-                -1, 4
-            ),
-            class_id=np.array([t.agent.class_id for t in tracks], np.int32),
-            identity=np.array([t.agent.identity for t in tracks], np.int32),
-            visible=np.array([round(float(v), 2) for v in visible], np.float32),
-            ignore=small | (visible < MIN_VISIBLE),
-        )
+
+def open_frame(scenario: Scenario, tracks: list[Track], index: int) -> FrameTruth:
+    """Return the truth of a frame in which nothing hides anything."""
+    there = [track for track in tracks if _in_picture(track, index)]
+    shares = [float(track.inside_share()[index - track.first]) for track in there]
+    return _frame_truth(scenario, index, there, shares)
+
+
+def _frame_truth(
+    scenario: Scenario, index: int, tracks: list[Track], visible: list[float]
+) -> FrameTruth:
+    boxes = np.array([t.clipped[index - t.first] for t in tracks]).reshape(-1, 4)
+    size, shares = boxes[:, 2:] - boxes[:, :2], np.array(visible)
+    small = (size[:, 1] < MIN_HEIGHT_PX) | (size[:, 0] * size[:, 1] < MIN_AREA_PX)
+    return FrameTruth(
+        index=index,
+        t_s=index / scenario.fps,
+        xyxy=np.array([[round(float(v), 2) for v in box] for box in boxes], np.float32).reshape(
+            -1, 4
+        ),
+        class_id=np.array([t.agent.class_id for t in tracks], np.int32),
+        identity=np.array([t.agent.identity for t in tracks], np.int32),
+        visible=np.array([round(float(v), 2) for v in visible], np.float32),
+        ignore=small | (shares < MIN_VISIBLE),
+    )
 
 
 def _in_picture(track: Track, index: int) -> bool:

@@ -15,8 +15,18 @@ from numpy.typing import NDArray
 
 from cluster.demo.world.scenario import Scenario
 
-EventType = Literal["line_cross", "zone_enter", "zone_exit", "wrong_way", "illegal_parking"]
-Phase = Literal["instant", "begin", "end"]
+EventType = Literal[
+    "line_cross",
+    "zone_enter",
+    "zone_exit",
+    "wrong_way",
+    "illegal_parking",
+    "loitering",
+    "overcrowding",
+    "speed",
+    "object",
+]
+Phase = Literal["instant", "begin", "end", "doubt"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,11 +94,13 @@ class TruthEvent:
 
     Attributes:
         type: What happened.
-        phase: ``begin`` and ``end`` for parking, ``begin`` for a wrong-way drive, else ``instant``.
-        rule: Name of the view's line or zone.
-        identity: The object.
-        class_id: Its class.
-        t_s: When, since the clip's start. Parking begins when the car comes to rest.
+        phase: ``instant`` for a line, ``begin`` and ``end`` for all that lasts; ``doubt`` where it
+            may be reported as begun or ended, or not: it was a matter of a little more or less.
+        rule: Name of the view's line or zone, or of what looks for objects.
+        identity: The object; 0 for a crowd.
+        class_id: Its class; -1 for a crowd.
+        t_s: When, since the clip's start. Parking begins when the car comes to rest, a stay when
+            the object comes, a crowd when there are too many.
         direction: ``forward`` or ``backward`` over a line, else empty.
         ignore: True where a good tracker may or may not report it: the object was not clearly seen
             on both sides of the event. Such an event counts neither as found nor as missed.

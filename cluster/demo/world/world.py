@@ -11,13 +11,14 @@ from cluster.demo.world.agents import Agent
 from cluster.demo.world.collisions import first_collision
 from cluster.demo.world.figures import Stage
 from cluster.demo.world.geometry import Polyline, inside
-from cluster.demo.world.happenings import Seen, events
+from cluster.demo.world.happenings import events
 from cluster.demo.world.layout import Route, View
 from cluster.demo.world.light import Light
 from cluster.demo.world.network import Network
-from cluster.demo.world.painter import MIN_HEIGHT_PX, Painter
+from cluster.demo.world.painter import MIN_HEIGHT_PX, Painter, open_frame
 from cluster.demo.world.raster import Bytes
 from cluster.demo.world.scenario import Scenario
+from cluster.demo.world.seen import Seen
 from cluster.demo.world.signals import SignalPlan
 from cluster.demo.world.tracks import Track, make_track
 from cluster.demo.world.traffic import (
@@ -33,6 +34,8 @@ from cluster.demo.world.views import VIEWS
 FIRST_EVENT_S = 2.5
 MIN_CROSSINGS_HZ = 0.33
 _MAX_ATTEMPTS = 40
+# What decides which traffic is taken; what else happens in it is told besides.
+_SCRIPTED = {"line_cross", "zone_enter", "zone_exit", "wrong_way", "illegal_parking"}
 _WARMUP_S = WARMUP_STEPS * STEP_S
 _NETWORKS: dict[str, Network] = {}
 
@@ -85,6 +88,12 @@ class World:
                 pass
         assert self._truth is not None  # noqa: S101
         return self._truth
+
+    def open_truth(self) -> Truth:
+        """Return the truth of the same traffic where nothing hides anything; paints nothing."""
+        scenario, tracks = self.scenario, self._run.tracks
+        frames = tuple(open_frame(scenario, tracks, i) for i in range(scenario.num_frames))
+        return Truth(scenario, frames, self._events_of(tracks, {}))
 
     def collision(self) -> tuple[int, int, int] | None:
         """Return step and identities of two vehicles that overlap on the ground, or None."""
@@ -157,7 +166,8 @@ class World:
         return int(np.argmax(inside(zone.polygon, at[:, 0], at[:, 1]))) * Polyline.STEP_M
 
     def _as_wanted(self, run: _Run) -> bool:
-        found = [e for e in self._events_of(run.tracks, {}) if not e.ignore]
+        told = self._events_of(run.tracks, {})
+        found = [e for e in told if not e.ignore and e.type in _SCRIPTED]
         kinds = [e.type for e in found]
         if self.scenario.duration_s < 2 * FIRST_EVENT_S:
             return True

@@ -30,6 +30,10 @@ BRIDGE = View(
         ground_zone("hard_shoulder", _CAMERA, "no_parking", (7.7, 25.0, 10.2, 38.0)),
         ground_zone("lane_away", _CAMERA, "lane", (0.4, 20.0, 3.4, 40.0), (0.0, 1.0)),
         ground_zone("approach", _CAMERA, "presence", (-7.4, 20.0, -0.2, 32.0)),
+        ground_zone("left_footway", _CAMERA, "dwell", (-12.0, 25.0, -8.6, 34.0), min_s=5.0),
+        ground_zone("left_crowd", _CAMERA, "crowd", (-12.0, 25.0, -8.6, 40.0), min_s=1.5, limit=1),
+        ground_zone("fast_near", _CAMERA, "speed", (-7.4, 19.0, -0.2, 40.0), limit=42.0),
+        ground_zone("fast_away", _CAMERA, "speed", (0.2, 19.0, 7.4, 38.0), limit=42.0),
     ),
     routes=(
         Route("away_outer", "drive", ((5.4, 2.0), (5.4, 170.0)), 11.0, 0.17),

@@ -29,6 +29,9 @@ CAR_PARK = View(
         ground_zone("kerbside", _CAMERA, "no_parking", (4.0, 2.8, 15.5, 5.6)),
         ground_zone("lane_out", _CAMERA, "lane", (2.4, 15.5, 6.2, 25.0), (0.0, -1.0)),
         ground_zone("drive", _CAMERA, "presence", (1.8, 15.6, 10.8, 24.0)),
+        ground_zone("near_footway", _CAMERA, "dwell", (0.0, -0.4, 11.0, 2.6), min_s=5.0),
+        ground_zone("near_crowd", _CAMERA, "crowd", (-3.0, -0.4, 11.0, 2.6), min_s=1.5, limit=1),
+        ground_zone("fast_east", _CAMERA, "speed", (-8.0, 6.0, 12.0, 9.4), limit=30.0),
     ),
     routes=(
         Route("east", "drive", ((-70, 7.8), (70, 7.8)), 9.5, 0.26),

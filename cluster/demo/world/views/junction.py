@@ -31,6 +31,9 @@ JUNCTION = View(
         ground_zone("kerbside", _CAMERA, "no_parking", (6.0, -6.6, 16.5, -3.8)),
         ground_zone("lane_in", _CAMERA, "lane", (0.2, 9.0, 3.5, 20.0), (0.0, 1.0)),
         ground_zone("mouth", _CAMERA, "presence", (-3.8, 4.4, 3.8, 14.0)),
+        ground_zone("queue", _CAMERA, "dwell", (6.4, 0.1, 14.0, 3.5), min_s=4.0),
+        ground_zone("near_crowd", _CAMERA, "crowd", (-8.0, -10.0, 8.0, -6.6), min_s=1.5, limit=2),
+        ground_zone("fast_west", _CAMERA, "speed", (-14.0, 0.1, 2.0, 3.5), limit=25.0),
     ),
     routes=(
         Route("east", "drive", ((-85, -1.8), (70, -1.8)), 9.5, 0.2, "main", 71.0),

@@ -30,6 +30,9 @@ STREET = View(
         ground_zone("loading_bay", _CAMERA, "no_parking", (6.5, 19.6, 17.5, 22.6)),
         ground_zone("lane_east", _CAMERA, "lane", (0.5, 12.4, 13.0, 15.4), (1.0, 0.0)),
         ground_zone("crossing", _CAMERA, "presence", (-8.0, 12.6, -3.6, 20.6)),
+        ground_zone("queue", _CAMERA, "dwell", (-1.2, 16.5, 9.0, 20.0), min_s=4.0),
+        ground_zone("near_crowd", _CAMERA, "crowd", (-4.0, 8.0, 6.0, 12.0), min_s=1.5, limit=2),
+        ground_zone("fast_east", _CAMERA, "speed", (0.0, 12.8, 12.0, 16.2), limit=27.0),
     ),
     routes=(
         Route("east", "drive", ((-75, 14.6), (60, 14.6)), 9.0, 0.24, "cars", 65.0),
