@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -109,17 +110,15 @@ class Stillness:
             self._settle(at)
 
     def _settle(self, at: Moment) -> None:
-        late = [box for moment, box in self._samples if moment.t_s >= at.t_s - self.settle_s / 2]
-        left, top, right, bottom = (median(side) for side in zip(*late, strict=True))
-        place = (left, top, right, bottom)
-        shifts = [shift_px(place, box) for _, box in self._samples]
+        boxes = [box for _, box in self._samples]
+        num_late = sum(moment.t_s >= at.t_s - self.settle_s / 2 for moment, _ in self._samples)
+        place = _middle(boxes[-num_late:])
+        shifts = [shift_px(place, box) for box in boxes]
         if max(shifts) > self.tolerance_sizes * _size_px(place):
             return
-        noise_px = max(_LEAST_PX, 1.5 * max(shifts[-len(late) :]))
-        smooth = [median(shifts[max(n - 1, 0) : n + 2]) for n in range(len(shifts))]
-        moving = [n for n, shift in enumerate(smooth) if shift > noise_px]
-        first = moving[-1] + 1 if moving else 0
-        self.since, self._place, self._noise_px = self._samples[first][0], place, noise_px
+        first = _first_still(place, boxes, num_late)
+        self.since, self._place = self._samples[first][0], place
+        self._noise_px = max(_LEAST_PX, 1.5 * max(shifts[-num_late:]))
         self._samples, self._moved, self._away = [], None, None
 
     def _watch(self, box: Box, at: Moment) -> None:
@@ -151,6 +150,20 @@ class Stillness:
         self.since, self._place = moment_of(since), tuple(place)
         self._samples = [(Moment(*at), tuple(box)) for at, box in samples]
         self._moved, self._away = _pair_of(moved), _pair_of(away)
+
+
+def _middle(boxes: Sequence[Box]) -> Box:
+    left, top, right, bottom = (median(side) for side in zip(*boxes, strict=True))
+    return left, top, right, bottom
+
+
+def _first_still(place: Box, boxes: Sequence[Box], num_late: int) -> int:
+    """From which box on the object was in its place, told from boxes whose jitter is smoothed."""
+    smooth = [_middle(boxes[max(n - 2, 0) : n + 3]) for n in range(len(boxes))]
+    shifts = [shift_px(place, box) for box in smooth]
+    noise_px = max(_LEAST_PX, 1.2 * max(shifts[-num_late:]))
+    moving = [n for n, shift in enumerate(shifts) if shift > noise_px]
+    return moving[-1] + 1 if moving else 0
 
 
 def _pair_state(pair: tuple[Moment, float] | None) -> list[Any] | None:
