@@ -47,4 +47,4 @@ def test_up_keeps_its_state_to_its_owner(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(service, "LocalCluster", refuse)
     with pytest.raises(Refused):
-        service._serve(SightlineConfig())
+        service._serve(SightlineConfig(), None)
