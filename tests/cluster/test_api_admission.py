@@ -11,17 +11,11 @@ import pytest
 
 from cluster.config import PipelineSpec
 from cluster.registry import SlotState
-from tests.cluster.builders import ServedApi, served_api, slot_info, stream_status
+from tests.cluster.builders import ServedApi, slot_info, stream_status
 
 TTL_MS = 60_000
 NAMES = (f"cam{number}" for number in itertools.count())
 MEASURED = {"model": "traffic-yolox-int8", "admission_fps": 80.2, "frame_ms": 8.3}
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[ServedApi]:
-    with served_api() as served:
-        yield served
 
 
 @pytest.fixture

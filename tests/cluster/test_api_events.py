@@ -19,12 +19,6 @@ from tests.cluster.builders import ServedApi, eventually, served_api
 STREAMS = (f"cam{number}" for number in itertools.count())
 
 
-@pytest.fixture(scope="module")
-def api() -> Iterator[ServedApi]:
-    with served_api() as served:
-        yield served
-
-
 @pytest.fixture
 def name() -> str:
     """A stream that no other test writes events of."""

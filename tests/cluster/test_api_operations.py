@@ -29,12 +29,6 @@ def api() -> Iterator[ServedApi]:
         yield served
 
 
-@pytest.fixture
-def http(api: ServedApi) -> Iterator[httpx.Client]:
-    with api.client() as client:
-        yield client
-
-
 def test_a_pipeline_is_added_read_and_changed(http: httpx.Client) -> None:
     path = f"/v1/pipelines/{next(NAMES)}"
     added = http.put(path, json={"model": "/models/a.onnx", "max_batch_size": 4})

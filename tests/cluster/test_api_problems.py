@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,10 @@ import httpx
 import pytest
 
 from cluster.embedded import EmbeddedRedis, free_port
-from tests.cluster.builders import ServedApi, served_api
+from tests.cluster.builders import served_api
 
 GOOD = {"url": "rtsp://10.0.0.1/main"}
 NAMES = (f"bad{number}" for number in itertools.count())
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[ServedApi]:
-    with served_api() as served:
-        yield served
-
-
-@pytest.fixture
-def http(api: ServedApi) -> Iterator[httpx.Client]:
-    with api.client() as client:
-        yield client
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:

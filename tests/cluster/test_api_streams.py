@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,23 +11,11 @@ import pytest
 
 from actors.messages import DegradeStep, DropReason, StreamState
 from cluster.registry import LedgerStatus, SlotState, SourceStatus
-from tests.cluster.builders import ServedApi, served_api, slot_info, stream_status
+from tests.cluster.builders import ServedApi, slot_info, stream_status
 
 NAMES = (f"cam{number}" for number in itertools.count())
 LINE = {"kind": "line", "name": "in", "points": [[0, 0.5], [1, 0.5]]}
 TTL_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[ServedApi]:
-    with served_api() as served:
-        yield served
-
-
-@pytest.fixture
-def http(api: ServedApi) -> Iterator[httpx.Client]:
-    with api.client() as client:
-        yield client
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,11 @@ from cluster.cli.streams import _complete_id
 from cluster.embedded import free_port
 from cluster.errors import ClusterError
 from cluster.registry import GpuLoad, Ladder, LedgerStatus
-from tests.cluster.builders import ServedApi, served_api, slot_info, stream_spec, stream_status
+from tests.cluster.builders import ServedApi, slot_info, stream_spec, stream_status
 
 NAMES = (f"cam{number}" for number in itertools.count())
 URL = "rtsp://viewer:hunter2@10.0.0.1/main"
 RULES = "- {kind: line, name: in, points: [[0, 0.5], [1, 0.5]]}\n"
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[ServedApi]:
-    with served_api() as served:
-        yield served
 
 
 @pytest.fixture(autouse=True)

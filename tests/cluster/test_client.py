@@ -16,17 +16,11 @@ from cluster.client import ApiClient, ApiError
 from cluster.demo.watch import EventWatch
 from cluster.embedded import free_port
 from cluster.errors import ClusterError, UnavailableError
-from tests.cluster.builders import ServedApi, eventually, served_api
+from tests.cluster.builders import ServedApi, eventually
 
 NAMES = (f"cam{number}" for number in itertools.count())
 URL = "rtsp://10.0.0.1/main"
 EVENT = {"id": "e1", "type": "line_cross", "stream": "gate", "ts": 1000, "rule": "in"}
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[ServedApi]:
-    with served_api() as served:
-        yield served
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,7 +30,6 @@ from cluster.slot.changes import StateWatch
 from cluster.slot.holdings import Holding
 from tests.cluster.builders import (
     ServedApi,
-    served_api,
     serving,
     slot_info,
     stream_record,
@@ -50,18 +48,6 @@ URLS = [
     f"rtsp://192.0.2.1/user={USER}_password={PASSWORD}_channel=1.sdp",
     f"https://192.0.2.1/a.m3u8?X-Amz-Credential={USER}&X-Amz-Signature={PASSWORD}",
 ]
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[ServedApi]:
-    with served_api() as served:
-        yield served
-
-
-@pytest.fixture
-def http(api: ServedApi) -> Iterator[httpx.Client]:
-    with api.client() as client:
-        yield client
 
 
 def leaks(said: str) -> list[str]:
