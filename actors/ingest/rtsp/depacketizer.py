@@ -8,6 +8,7 @@ another.
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
 from actors.ingest.rtsp.nal import START_CODE
@@ -46,7 +47,7 @@ class AccessUnit(NamedTuple):
     is_corrupt: bool
 
 
-class Depacketizer:
+class Depacketizer(ABC):
     """Puts access units together; the codings say how packets hold NAL units.
 
     An access unit ends with the marker or where the timestamp changes, and not before there is a
@@ -192,8 +193,22 @@ class Depacketizer:
             raise UnfamiliarError("sends what is no RTP")
         return start, stop
 
+    @abstractmethod
     def _take(self, begin: int, end: int) -> None:
-        raise NotImplementedError
+        """Take the payload of a packet."""
+
+    @abstractmethod
+    def _take_unit(self, begin: int, end: int) -> None:
+        """Take a NAL unit that is whole, with its header."""
+
+    def _take_aggregate(self, begin: int, end: int) -> None:
+        """Take the NAL units of a packet that holds several, each after its size."""
+        while begin + 2 < end:
+            size = int.from_bytes(self._buffer[begin : begin + 2], "big")
+            start, begin = begin + 2, begin + 2 + size
+            if size == 0 or begin > end:
+                raise UnfamiliarError("sends aggregated NAL units that exceed their packet")
+            self._take_unit(start, begin)
 
     def _add(self, begin: int, end: int) -> None:
         """Add a NAL unit that is whole."""

@@ -26,8 +26,7 @@ class H264Depacketizer(Depacketizer):
         elif kind == _STAP_A:
             self._take_aggregate(begin + 1, end)
         elif 0 < kind < _STAP_A:
-            self._note(kind, begin + 1, end)
-            self._add(begin, end)
+            self._take_unit(begin, end)
         else:
             raise UnfamiliarError("sends H.264 in packets of an interleaved mode")
 
@@ -44,14 +43,9 @@ class H264Depacketizer(Depacketizer):
         if flags & 0x40:
             self._fragment = 0
 
-    def _take_aggregate(self, begin: int, end: int) -> None:
-        while begin + 2 < end:
-            size = int.from_bytes(self._buffer[begin : begin + 2], "big")
-            start, begin = begin + 2, begin + 2 + size
-            if size == 0 or begin > end:
-                raise UnfamiliarError("sends aggregated NAL units that exceed their packet")
-            self._note(self._buffer[start] & 0x1F, start + 1, begin)
-            self._add(start, begin)
+    def _take_unit(self, begin: int, end: int) -> None:
+        self._note(self._buffer[begin] & 0x1F, begin + 1, end)
+        self._add(begin, end)
 
     def _note(self, kind: int, begin: int, end: int) -> None:
         """See what a NAL unit means for its access unit by its kind and its first bytes."""

@@ -25,8 +25,7 @@ class H265Depacketizer(Depacketizer):
         elif kind == _AGGREGATE:
             self._take_aggregate(begin + 2, end)
         elif kind < _AGGREGATE:
-            self._note(kind, begin + 2, end)
-            self._add(begin, end)
+            self._take_unit(begin, end)
         else:
             raise UnfamiliarError("sends H.265 in packets of another kind than RFC 7798 has")
 
@@ -44,14 +43,9 @@ class H265Depacketizer(Depacketizer):
         if flags & 0x40:
             self._fragment = 0
 
-    def _take_aggregate(self, begin: int, end: int) -> None:
-        while begin + 2 < end:
-            size = int.from_bytes(self._buffer[begin : begin + 2], "big")
-            start, begin = begin + 2, begin + 2 + size
-            if size == 0 or begin > end:
-                raise UnfamiliarError("sends aggregated NAL units that exceed their packet")
-            self._note(self._buffer[start] >> 1 & 0x3F, start + 2, begin)
-            self._add(start, begin)
+    def _take_unit(self, begin: int, end: int) -> None:
+        self._note(self._buffer[begin] >> 1 & 0x3F, begin + 2, end)
+        self._add(begin, end)
 
     def _note(self, kind: int, begin: int, end: int) -> None:
         """See what a NAL unit means for its access unit by its kind and its first bytes."""
