@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from cluster.cli.finding import Finding
-from engines.errors import ModelError
+from engines.errors import PlanError
 from engines.tensorrt.cache import default_folder
-from engines.tensorrt.plan import FORMAT, Platform, read_header
+from engines.tensorrt.inventory import stored_plans
+from engines.tensorrt.plan import Platform
 
 _BUILD = "`sightline model build` makes them; else a slot does when it starts, in minutes"
 
@@ -20,17 +21,14 @@ def examine_plans(here: Platform, folder: Path | None = None) -> Finding:
         folder: Where plans are kept; None for the user's.
     """
     where = folder or default_folder()
-    fitting: list[str] = []
-    foreign: list[str] = []
-    damaged: list[str] = []
-    for path in sorted(where.glob("*.plan")):
-        try:
-            header = read_header(path)
-        except (ModelError, OSError) as error:
-            damaged.append(str(error))
-            continue
-        fits = header.platform == here and header.request.get("format") == FORMAT
-        (fitting if fits else foreign).append(path.name)
+    try:
+        plans = stored_plans(where)
+    except PlanError as error:
+        return Finding("GPU plans", False, error.message, error.remedy)
+    damaged = [plan.fault for plan in plans if plan.header is None]
+    whole = [plan for plan in plans if plan.header is not None]
+    fitting = [plan.path.name for plan in whole if not plan.misfit(here)]
+    foreign = [plan.path.name for plan in whole if plan.misfit(here)]
     found = f"{len(fitting)} in {where} fit {here}"
     if foreign:
         found += f", {len(foreign)} are of another GPU or version"
