@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,7 +64,7 @@ class Visit:
         return cls(side_of(side), moment_of(entered), restored=restored)
 
 
-class Presence:
+class Presence(ABC):
     """Follows who is in a zone; a kind of rule says what of it is worth an event.
 
     An object whose track is not seen for a while stays where it was until the track ends.
@@ -130,11 +131,11 @@ class Presence:
         """What it means that an object is now certainly inside, since ``at``."""
         return []
 
+    @abstractmethod
     def left(self, visit: Visit, entered: Moment, at: Moment, reason: str) -> list[Occurrence]:
         """What it means that an object has left the zone, or cannot be followed any further."""
-        raise NotImplementedError
 
-    def forget(self, track: int) -> None:
+    def forget(self, track: int) -> None:  # noqa: B027 - few kinds have anything to forget
         """An object does not come again."""
 
     def _corners(self, size: tuple[int, int]) -> list[Point]:
