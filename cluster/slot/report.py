@@ -148,22 +148,14 @@ def slot_info(
         gpu: Gauges of its GPU.
         decoding: ``decode_fields``.
     """
-    engine = crew.engine_status
-    building = engine.building if engine else ""
-    # While the next model is made ready, what was wrong with the one before is no news.
-    fault = error or (engine.error if engine and not building else "")
-    state = SlotState.FAILED if fault else SlotState.STARTING
     return SlotInfo(
         name=name,
-        state=SlotState.READY if crew.ready else state,
-        message=fault or building,
         node=socket.gethostname(),
         device=device,
         max_streams=max_streams,
         num_streams=len(holdings),
         started_at=started_at,
         updated_at=time.time(),
-        model=engine.model if engine else "",
         capacity_fps=capacity.fps,
         admission_fps=capacity.admission_fps,
         frame_ms=capacity.frame_ms,
@@ -172,7 +164,8 @@ def slot_info(
         details=_processes(crew),
         stages=_stages(crew),
         **(decoding or {}),
-        **_load(engine),
+        **_health(crew, error),
+        **_load(crew.engine_status),
     )
 
 
@@ -185,6 +178,20 @@ def decode_fields(axis: DecodeAxis, load_mpx_s: float) -> dict[str, Any]:
         "decode_admission_mpx_s": axis.limit_mpx_s,
         "decode_load_mpx_s": round(load_mpx_s, 1),
         "decode_ratio": round(load_mpx_s / axis.mpx_s, 3) if axis.mpx_s else 0.0,
+    }
+
+
+def _health(crew: Crew, error: str) -> dict[str, Any]:
+    """Whether the slot serves, what, and why not, as fields of SlotInfo."""
+    engine = crew.engine_status
+    building = engine.building if engine else ""
+    # While the next model is made ready, what was wrong with the one before is no news.
+    fault = error or (engine.error if engine and not building else "")
+    state = SlotState.FAILED if fault else SlotState.STARTING
+    return {
+        "state": SlotState.READY if crew.ready else state,
+        "message": fault or building,
+        "model": engine.model if engine else "",
     }
 
 
