@@ -65,7 +65,9 @@ class IngestActor:
         from actors.ingest.fleet import Ingest
 
         self._config = config or IngestConfig()
-        self._ingest = Ingest(name, Ledger.attach(ledger_path), EngineActorLink(engine), config)
+        self._ingest = Ingest(
+            name, Ledger.attach(ledger_path), EngineActorLink(engine), self._config
+        )
 
     def open_stream(self, assignment: Assignment) -> None:
         """Take a stream on."""

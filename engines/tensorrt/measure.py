@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from statistics import median
 
@@ -96,12 +96,10 @@ def measure(
             plan = cache.read(request) or b""
             for use_graphs in (False, True):
                 runtime = TensorRtRuntime(plan, spec, request, use_graphs=use_graphs, device=device)
-                try:
+                with closing(runtime):
                     for size in sizes:
                         figures = _figures(runtime, frames, size, duration_s)
                         yield Measurement(precision, size, use_graphs, *figures)
-                finally:
-                    runtime.close()
 
 
 def _figures(
