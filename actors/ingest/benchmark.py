@@ -191,4 +191,4 @@ def main(arguments: Sequence[str], nice: Callable[[int], int] = os.nice) -> None
 if __name__ == "__main__":
     main(sys.argv[1:])
     sys.stdout.flush()
-    os._exit(0)  # an interpreter that ends while NVDEC's contexts are open does not always survive
+    os._exit(0)  # the figure is out; what is left of the GPU goes with the process
