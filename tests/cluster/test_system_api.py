@@ -102,7 +102,8 @@ def test_a_stream_that_is_switched_off_has_accounted_for_every_frame(system: Sys
     system.api.patch("/v1/streams/cam3", {"enabled": False})
     stats = system.await_stats("cam3", lambda s: s["state"] == "disabled" and s["slot"] is None)
     assert stats["decoded"] == stats["inferred"] + sum(stats["dropped"].values()) > 0
-    assert stats["analysed"] == stats["inferred"]
+    # Of a frame that was lost with its ingest actor nobody knows whether it was analysed.
+    assert 0 <= stats["analysed"] - stats["inferred"] <= stats["dropped"]["lost"]
     system.api.patch("/v1/streams/cam3", {"enabled": True})
     system.await_more_frames("cam3")
 
