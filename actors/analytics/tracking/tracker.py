@@ -10,9 +10,10 @@ tracked together: their tracks and detections lie one after the other in the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from actors.analytics.tracking.tracks import (
     SEEN_S,
     TENTATIVE,
     Tracks,
+    checked,
     no_tracks,
 )
 from engines.detections import Detections
@@ -98,6 +100,22 @@ class Tracker:
         tracked = step.tracked()
         step.end()
         return tracked
+
+    def state(self) -> dict[str, Any]:
+        """All that the next update needs, as plain values and arrays."""
+        return {"table": self._table, "num_identities": self._num_identities, "t_s": self._t_s}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state`` gave of a tracker with the same configuration.
+
+        Raises:
+            KeyError: if a value is missing.
+            ValueError: if the tracks are not a table of this tracker's.
+        """
+        self._table = checked(state["table"])
+        self._num_identities = int(state["num_identities"])
+        self._t_s = None if state["t_s"] is None else float(state["t_s"])
+        self.births, self.ended = {}, ()
 
     def _advance(self, t_s: float) -> float:
         """Take the time of a frame; how long it is after the one before, seconds."""

@@ -30,6 +30,21 @@ def no_tracks() -> Table:
     return np.empty((VOTES, 0))
 
 
+def checked(table: Table) -> Table:
+    """The table of a stream that was tracked elsewhere.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if table.dtype != np.float64 or table.ndim != 2 or len(table) < VOTES:
+        raise ValueError(
+            f"tracks of {table.dtype} {list(table.shape)}: expected float64 [{VOTES} or more, n]"
+        )
+    if not np.isfinite(table).all():
+        raise ValueError("tracks hold values that are not finite")
+    return table
+
+
 class Tracks:
     """The tracks of some pictures, those of a picture in the order of their birth.
 
