@@ -60,6 +60,8 @@ class Event:
         slot: Name of the slot that saw it.
         labels: The stream's labels.
         data: What the type adds, as JSON values.
+        token: Fencing token of the lease under which it was seen; 0 for none. Sinks that can ask
+            who owns the stream refuse what came after a newer one; readers never see it.
     """
 
     id: str
@@ -77,6 +79,7 @@ class Event:
     slot: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    token: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The event as JSON values, by field name."""
@@ -103,13 +106,17 @@ class Event:
         """The event as one line of JSON."""
         return json.dumps(self.to_dict(), separators=(",", ":"))
 
+    def to_line(self) -> str:
+        """The event as one line of JSON with its token, for a spool of our own."""
+        return json.dumps({**self.to_dict(), "token": self.token}, separators=(",", ":"))
+
     def to_fields(self) -> dict[str, str]:
         """The event as flat strings; empty where there is no value, JSON where it is nested."""
         return {name: _to_field(value) for name, value in self.to_dict().items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Event:
-        """Read what ``to_dict`` gave.
+        """Read what ``to_dict`` gave, or a spool's line.
 
         Raises:
             ValueError: if the schema is another one, or a value is not of its kind.
@@ -134,6 +141,7 @@ class Event:
             slot=values["slot"],
             labels=values["labels"],
             data=values["data"],
+            token=values.get("token", 0),
         )
 
     @classmethod

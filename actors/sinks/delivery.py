@@ -42,6 +42,7 @@ class DeliveringSink:
         self._num_written = 0
         self._num_spooled = len(spool)
         self._num_dropped = 0
+        self._num_fenced = 0
         self._error = ""
         self._retry_s = _FIRST_RETRY_S
         self._retry_at = 0.0
@@ -78,6 +79,7 @@ class DeliveringSink:
                 num_written=self._num_written,
                 num_spooled=self._num_spooled,
                 num_dropped=self._num_dropped + self._spool.num_dropped,
+                num_fenced=self._num_fenced,
                 num_waiting=self._num_waiting(),
                 error=self._error,
             )
@@ -151,7 +153,7 @@ class DeliveringSink:
 
     def _send(self, events: list[Event]) -> bool:
         try:
-            self._transport.send(events)
+            num_fenced = self._transport.send(events)
         except Exception as error:  # the writer must outlive whatever a client library raises
             with self._changed:
                 self._error = str(error) or type(error).__name__
@@ -160,14 +162,15 @@ class DeliveringSink:
             return False
         with self._changed:
             self._error = ""
-            self._num_written += len(events)
+            self._num_written += len(events) - num_fenced
+            self._num_fenced += num_fenced
         self._retry_s = _FIRST_RETRY_S
         self._retry_at = 0.0
         return True
 
     def _store(self, events: Sequence[Event]) -> None:
         self._num_spooled += len(events)
-        self._spool.append([event.to_json().encode() + b"\n" for event in events])
+        self._spool.append([event.to_line().encode() + b"\n" for event in events])
 
 
 def _parse(line: bytes) -> Event | None:

@@ -29,7 +29,7 @@ class MqttTransport:
         self._spec = spec
         self._client: Any = None
 
-    def send(self, events: Sequence[Event]) -> None:
+    def send(self, events: Sequence[Event]) -> int:
         """Publish all events; see ``Transport``."""
         try:
             client = self._client or self._connect()
@@ -42,6 +42,7 @@ class MqttTransport:
         except (OSError, ValueError, RuntimeError, SinkError) as error:
             self.close()  # or its own queue would send late, and out of order
             raise SinkError(f"the MQTT broker took not all of {len(events)}: {error}") from error
+        return 0
 
     def close(self) -> None:
         """Disconnect."""

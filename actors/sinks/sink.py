@@ -19,6 +19,7 @@ class SinkStatus:
         num_written: Events that the server has.
         num_spooled: Events that had to go to disk, those found there at the start included.
         num_dropped: Events that were lost because queue or spool was full.
+        num_fenced: Events that the server refused: another slot owned their stream by then.
         num_waiting: Events that are accepted and not written yet.
         error: Why the last delivery failed; empty when it worked.
     """
@@ -28,6 +29,7 @@ class SinkStatus:
     num_written: int = 0
     num_spooled: int = 0
     num_dropped: int = 0
+    num_fenced: int = 0
     num_waiting: int = 0
     error: str = ""
 
@@ -53,8 +55,11 @@ class Transport(Protocol):
 
     kind: str
 
-    def send(self, events: Sequence[Event]) -> None:
+    def send(self, events: Sequence[Event]) -> int:
         """Deliver all events in order; returns when the server has them.
+
+        Returns:
+            How many of them the server refused for good, being those of a former owner.
 
         Raises:
             SinkError: if it may not have all of them; they are sent again.

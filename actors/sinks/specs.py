@@ -49,6 +49,11 @@ class RedisSinkSpec(_SpooledSpec):
     max_len: int = Field(
         1_000_000, ge=1, description="Entries that the stream keeps, approximately."
     )
+    fence: str = Field(
+        "",
+        description="First part of the keys that say who owns a stream, filled in for the Redis "
+        "that has them: events of former owners are refused there. Empty for no fence.",
+    )
     timeout_s: float = Field(2.0, gt=0, le=60, description="To connect, and for an answer.")
 
 

@@ -26,12 +26,14 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
     """
     slots, on_gpu = config.slots, is_on_gpu(config)
     num_ingests = slots.num_ingest or _num_ingests(on_gpu)
+    spares = on_gpu if slots.spares is None else slots.spares
     return CrewConfig(
         name=name,
         num_ingests=num_ingests,
         num_shards=slots.num_analytics or (4 if on_gpu else 1),
         max_streams=slots.max_streams or (256 if on_gpu else 64),
-        gpu_shares=gpu_shares(num_ingests) if on_gpu else NO_GPU,
+        spares=spares,
+        gpu_shares=gpu_shares(num_ingests, spares) if on_gpu else NO_GPU,
         pool=pool_config(config, num_ingests, f"{name}-pool"),
         ingest=IngestConfig(
             open_timeout_s=config.cameras.open_timeout_s,
@@ -62,12 +64,13 @@ def _num_ingests(on_gpu: bool) -> int:
     return min(_MAX_GPU_INGESTS, half) if on_gpu else half
 
 
-def gpu_shares(num_ingests: int) -> GpuShares:
-    """One GPU divided among the engine and its ingest actors, so that Ray shows it to each.
+def gpu_shares(num_ingests: int, spares: bool) -> GpuShares:
+    """One GPU divided among engines and ingest actors, spares too, so that Ray shows it to each.
 
     The shares say nothing of what they may use. Ray counts in ten thousandths.
     """
-    return GpuShares(engine=0.5, ingest=math.floor(5_000 / num_ingests) / 10_000)
+    engine = 0.25 if spares else 0.5
+    return GpuShares(engine, ingest=math.floor(5_000 / (num_ingests + spares)) / 10_000)
 
 
 def redis_sink(config: SightlineConfig) -> RedisSinkSpec:
@@ -77,6 +80,7 @@ def redis_sink(config: SightlineConfig) -> RedisSinkSpec:
         url=str(redis.url),
         stream=f"{redis.prefix}:events",
         max_len=redis.max_events,
+        fence=redis.prefix,
         spool_dir=redis.spool_dir or default_spool_dir(),
         spool_name=f"redis-{redis.prefix}" if redis.spool_dir else None,
     )

@@ -47,6 +47,14 @@ def test_an_event_reads_back_as_it_was_written(written):
     assert Event.from_dict(json.loads(written.to_json())) == written
 
 
+def test_the_token_is_in_the_line_of_a_spool_and_nowhere_else():
+    written = event(token=12)
+    assert Event.from_dict(json.loads(written.to_line())) == written
+    assert "token" not in written.to_dict()
+    assert "token" not in written.to_fields()
+    assert "token" not in json.loads(written.to_json())
+
+
 def test_another_schema_is_refused():
     with pytest.raises(ValueError, match="event schema 2: this version reads 1"):
         Event.from_fields({**event().to_fields(), "schema": "2"})

@@ -13,11 +13,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from actors.analytics.events import Event
 from actors.errors import SinkError
-from actors.sinks import FileSinkSpec, MqttSinkSpec, RedisSinkSpec, SinkSpec, open_sink
+from actors.sinks import FileSinkSpec, MqttSinkSpec, RedisSinkSpec, Sink, SinkSpec, open_sink
 from actors.sinks.delivery import DeliveringSink
 from actors.sinks.mqtt import to_message
 from actors.sinks.spool import Spool
 from tests.actors.builders import Valkey, event, eventually
+
+T0 = event(0).ts
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ def test_events_that_wait_when_a_sink_closes_are_delivered_by_the_next_before_ne
 def test_closing_delivers_what_is_taken(valkey, tmp_path):
     sink = open_sink(redis_spec(valkey, tmp_path))
     sink.write([event(n) for n in range(5000)])
-    sink.close()
+    sink.close(60)
     assert numbers(valkey.events()) == list(range(5000))
 
 
@@ -146,6 +148,84 @@ def test_a_server_that_refuses_is_tried_again(valkey, tmp_path):
     sink.close()
 
 
+def fenced_sink(valkey: Valkey, tmp_path: Path) -> Sink:
+    return open_sink(redis_spec(valkey, tmp_path, fence="north"))
+
+
+def claim(valkey: Valkey, token: int, slot: str, claimed_at: int, stream: str = "gate") -> None:
+    valkey.client.lpush(f"north:owners:{stream}", f"{token} {claimed_at} {slot}")
+
+
+def test_a_former_owner_tells_what_it_saw_before_the_next_claim_and_nothing_after(valkey, tmp_path):
+    claim(valkey, 1, "slot-1", T0)
+    claim(valkey, 2, "slot-2", T0 + 50)
+    claim(valkey, 7, "slot-3", T0 + 80)
+    sink = fenced_sink(valkey, tmp_path)
+    sink.write([event(n, token=1) for n in range(0, 100, 10)])
+    sink.write([event(n, token=2, slot="slot-2") for n in range(51, 100, 10)])
+    sink.write([event(n, token=7, slot="slot-3") for n in range(82, 100)])
+    assert sink.flush(10)
+    assert numbers(valkey.events()) == [*range(0, 50, 10), 51, 61, 71, *range(82, 100)]
+    assert sink.status().num_written == 26
+    assert sink.status().num_fenced == 7
+    assert (sink.status().num_dropped, sink.status().num_waiting) == (0, 0)
+    assert sink.status().is_connected
+    sink.close()
+
+
+def test_a_slot_that_took_its_own_lease_back_is_not_refused_what_it_saw_meanwhile(valkey, tmp_path):
+    claim(valkey, 1, "slot-1", T0)
+    claim(valkey, 2, "slot-1", T0 + 50)
+    sink = fenced_sink(valkey, tmp_path)
+    sink.write([event(n, token=1) for n in range(100)])
+    assert sink.flush(10)
+    assert numbers(valkey.events()) == list(range(100))
+    claim(valkey, 3, "slot-2", T0 + 120)
+    claim(valkey, 4, "slot-1", T0 + 140)
+    sink.write([event(n, token=2) for n in range(100, 200)])
+    assert sink.flush(10)
+    assert numbers(valkey.events()) == list(range(120))
+    assert sink.status().num_fenced == 80
+    sink.close()
+
+
+def test_events_of_streams_that_nobody_claimed_and_without_a_token_are_written(valkey, tmp_path):
+    claim(valkey, 9, "slot-9", T0)
+    sink = fenced_sink(valkey, tmp_path)
+    sink.write([event(0), event(1, token=3, stream="yard"), event(2, token=9)])
+    assert sink.flush(10)
+    assert numbers(valkey.events()) == [0, 1, 2]
+    sink.close()
+
+
+def test_the_fence_holds_for_what_waited_on_disk_and_readers_never_see_the_token(valkey, tmp_path):
+    valkey.kill()
+    sink = fenced_sink(valkey, tmp_path)
+    sink.write([event(n, token=5) for n in range(300)])
+    sink.close()
+    valkey.start()
+    claim(valkey, 6, "slot-2", T0 + 200)
+    heir = fenced_sink(valkey, tmp_path)
+    assert heir.flush(10)
+    assert valkey.events() == [event(n) for n in range(200)]
+    assert heir.status().num_fenced == 100
+    assert "token" not in valkey.client.xrange("sightline:events", count=1)[0][1]
+    heir.close()
+
+
+def test_a_fenced_batch_in_order_needs_no_script_that_the_server_knows_already(valkey, tmp_path):
+    claim(valkey, 1, "slot-1", T0)
+    sink = fenced_sink(valkey, tmp_path)
+    sink.write([event(n, token=1) for n in range(500)])
+    assert sink.flush(10)
+    valkey.client.script_flush()
+    sink.write([event(n, token=1) for n in range(500, 1000)])
+    assert sink.flush(10)
+    assert numbers(valkey.events()) == list(range(1000))
+    assert sink.status().num_spooled == 0
+    sink.close()
+
+
 class _Gate:
     """A transport that holds every batch until it is opened."""
 
@@ -156,10 +236,11 @@ class _Gate:
         self.open = threading.Event()
         self.sent: list[Event] = []
 
-    def send(self, events: list[Event]) -> None:
+    def send(self, events: list[Event]) -> int:
         self.reached.set()
         self.open.wait(10)
         self.sent += events
+        return 0
 
     def close(self) -> None:
         pass

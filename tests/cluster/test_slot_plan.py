@@ -60,6 +60,16 @@ def test_events_lie_under_the_prefix_and_are_bounded(prefix: str) -> None:
     assert (sink.url, sink.stream, sink.max_len) == (URL, f"{prefix}:events", 123)
 
 
+def test_only_the_redis_that_knows_the_owners_refuses_events_of_former_ones() -> None:
+    other = {"kind": "redis", "url": "redis://elsewhere:6379/0"}
+    own, mirror = crew_config(
+        "slot-a", config(redis={"url": URL, "prefix": "n"}, sinks=[other])
+    ).sinks
+    assert isinstance(own, RedisSinkSpec)
+    assert isinstance(mirror, RedisSinkSpec)
+    assert (own.fence, mirror.fence) == ("n", "")
+
+
 @pytest.mark.parametrize(
     ("slots", "expected"),
     [
