@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -61,6 +61,26 @@ class QosSpec(Spec):
         )
 
 
+LabelKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")]
+LabelValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+class PlacementSpec(Spec):
+    """Which slots may run a stream, and which streams shall not share one."""
+
+    labels: dict[LabelKey, LabelValue] = Field(
+        {},
+        max_length=16,
+        description="Only slots that have all of these labels run the stream, as {site: harbour}.",
+    )
+    spread: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$",
+        description="Streams with the same word are kept on different machines, then on different "
+        "slots, where there is room: cameras that see the same place.",
+    )
+
+
 class StreamSpec(Spec):
     """A stream job: which source, how often, how important, which rules.
 
@@ -95,6 +115,7 @@ class StreamSpec(Spec):
         (), max_length=64, description="What is reported of the objects that are seen."
     )
     labels: dict[str, str] = Field({}, description="Copied into every event of the stream.")
+    placement: PlacementSpec = Field(PlacementSpec(), description="Which slots may run it.")
 
     @property
     def floor_fps(self) -> float:
