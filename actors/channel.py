@@ -125,5 +125,65 @@ class Channel:
         self._connection.close()
 
 
+class Route:
+    """The way to a peer that another process may replace: whoever starts it says where it is.
+
+    One thread calls; any thread may lead the route elsewhere.
+
+    Args:
+        peer: What the peer is, for errors.
+        timeout_s: Longest wait for an answer, seconds.
+    """
+
+    def __init__(self, peer: str, timeout_s: float = 10.0) -> None:
+        self._peer = peer
+        self._timeout_s = timeout_s
+        self._address: ChannelAddress | None = None
+        self._channel: Channel | None = None
+        self._channel_address: ChannelAddress | None = None
+        self._known = threading.Condition()
+
+    def lead_to(self, address: ChannelAddress) -> None:
+        """From the next call on, call the peer at this address."""
+        with self._known:
+            self._address = address
+            self._known.notify_all()
+
+    def wait_until_known(self, timeout_s: float) -> bool:
+        """Wait until it leads somewhere; whether it does."""
+        with self._known:
+            return self._known.wait_for(lambda: self._address is not None, timeout_s)
+
+    def call(self, value: Any) -> Any:
+        """Send a value to the peer and wait for the answer; see ``Channel.call``.
+
+        Raises:
+            ConnectionError: if the peer is not known yet, is gone, or does not answer in time.
+        """
+        channel = self._open()
+        try:
+            return channel.call(value)
+        except ConnectionError:
+            self._channel = None
+            raise
+
+    def close(self) -> None:
+        """Leave the peer; the next call opens the way anew."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def _open(self) -> Channel:
+        with self._known:
+            address = self._address
+        if address is None:
+            raise ConnectionError(f"{self._peer} is not there yet")
+        if self._channel is None or self._channel_address != address:
+            self.close()
+            self._channel = Channel(address, self._timeout_s)
+            self._channel_address = address
+        return self._channel
+
+
 def _packed(value: Any) -> bytes:
     return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)

@@ -61,6 +61,17 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachRequest:
+    """An ingest actor asks the engine for a lease of its pool.
+
+    Attributes:
+        ingest: The actor's name, unique at its engine.
+    """
+
+    ingest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """A frame that waits in the pool for inference.
 

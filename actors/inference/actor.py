@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import logging
 import os
 import threading
@@ -10,19 +9,16 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-import ray
-from ray.exceptions import RayError
-
-from actors.channel import Channel, ChannelAddress, ChannelServer
+from actors.channel import ChannelAddress, ChannelServer, Route
 from actors.inference.ladder import LadderStatus
-from actors.inference.outlet import Deliver, ResultOutlet
+from actors.inference.outlet import ResultOutlet
 from actors.inference.service import EngineOptions, InferenceService
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.inference.warm_up import batch_costs_ms
-from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest
+from actors.messages import AttachRequest, FrameResult, PoolLease, SubmitReply, SubmitRequest
 from actors.pools import PoolConfig
 from actors.stages import StageCounts
 from engines.cuda.address import bus_address
@@ -71,18 +67,24 @@ class EngineStatus:
 class EngineActor:
     """One model on one device, for all streams of a slot.
 
+    A slot may keep a spare one beside the one that serves, with the model loaded and no pool.
+
     Args:
-        pool: The frame pool that it makes; files of a predecessor are removed.
-        shards: Handles of the analytics actors; a stream always goes to the same one.
+        pool: The frame pool that it makes when it serves; files of dead predecessors are removed.
+        num_shards: Analytics actors; a stream always goes to the same one.
     """
 
-    def __init__(self, pool: PoolConfig, shards: Sequence[Any]) -> None:
-        _remove_pools(pool.name)
+    def __init__(self, pool: PoolConfig, num_shards: int) -> None:
         self._incarnation = uuid.uuid4().hex
-        self._pool = pool
+        self._pool = replace(pool, name=f"{pool.name}-{os.getpid()}")
+        self._pool_family = pool.name
         self._gpu = "" if pool.device is None else bus_address(pool.device)
-        self._outlets = [ResultOutlet(_deliver_to(shard)) for shard in shards]
-        self._channel = ChannelServer(self._submit, "engine")
+        names = [f"analytics-{number}" for number in range(num_shards)]
+        self._shards = [Route(name, _DELIVER_TIMEOUT_S) for name in names]
+        self._outlets = [ResultOutlet(route.call) for route in self._shards]
+        self._channel = ChannelServer(self._answer, "engine")
+        self._is_serving = False
+        self._spare: tuple[Engine, EngineOptions] | None = None
         self._service: InferenceService | None = None
         self._error = ""
         self._building = ""
@@ -91,22 +93,22 @@ class EngineActor:
         self._loading = threading.Lock()
 
     def load(self, spec: ModelSpec, options: EngineOptions) -> None:
-        """Load a model in the background and serve with it; ``status`` says how that went.
+        """Load a model in the background; ``status`` says how that went.
 
         Until it is ready the model before it goes on, and it stays where the new one is no good.
         """
         threading.Thread(target=self._load, args=(spec, options), name="load", daemon=True).start()
 
-    def attach(self, ingest: str) -> PoolLease:
-        """See ``InferenceService.attach``.
+    def serve(self) -> None:
+        """Serve from now on, as soon as there is a model; returns at once."""
+        threading.Thread(target=self._begin, name="begin", daemon=True).start()
 
-        Raises:
-            ConnectionError: if no model is loaded yet.
-        """
-        return self._ready().attach(ingest)
+    def use_shard(self, number: int, shard: ChannelAddress) -> None:
+        """The analytics actor of this number is there from now on."""
+        self._shards[number].lead_to(shard)
 
     def channel(self) -> ChannelAddress:
-        """Where ingest actors call ``InferenceService.submit``."""
+        """Where ingest actors attach and submit: ``AttachRequest`` and ``SubmitRequest``."""
         return self._channel.address
 
     def status(self) -> EngineStatus:
@@ -131,11 +133,16 @@ class EngineActor:
         self._channel.close()
         if self._service is not None:
             self._service.close()
+        if self._spare is not None:
+            self._spare[0].close()
         for outlet in self._outlets:
             outlet.close()
 
-    def _submit(self, request: SubmitRequest) -> SubmitReply:
-        return self._ready().submit(request)
+    def _answer(self, request: AttachRequest | SubmitRequest) -> PoolLease | SubmitReply:
+        service = self._ready()
+        if isinstance(request, AttachRequest):
+            return service.attach(request.ingest)
+        return service.submit(request)
 
     def _ready(self) -> InferenceService:
         if self._service is None:
@@ -149,7 +156,7 @@ class EngineActor:
                 engine = _loaded(spec, options, self._report)
                 self._load_s = time.monotonic() - began
                 self._start_ms = batch_costs_ms(engine)
-                self._serve_with(engine, options)
+                self._put_to_use(engine, options)
                 self._error = ""
             except EngineError as error:
                 logger.error("model %s: %s", spec.name, error)
@@ -160,10 +167,31 @@ class EngineActor:
     def _report(self, what: str) -> None:
         self._building = what
 
-    def _serve_with(self, engine: Engine, options: EngineOptions) -> None:
+    def _begin(self) -> None:
+        with self._loading:
+            self._is_serving = True
+            if self._spare is not None:
+                engine, options = self._spare
+                self._spare = None
+                try:
+                    self._put_to_use(engine, options)
+                except EngineError as error:
+                    logger.error("model %s: %s", engine.spec.name, error)
+                    self._error = str(error)
+
+    def _put_to_use(self, engine: Engine, options: EngineOptions) -> None:
+        """Serve with a loaded model, or keep it until that is asked for."""
         if self._service is not None:
             self._service.swap(engine).close()
-            return
+        elif self._is_serving:
+            self._serve_with(engine, options)
+        else:
+            before, self._spare = self._spare, (engine, options)
+            if before is not None:
+                before[0].close()
+
+    def _serve_with(self, engine: Engine, options: EngineOptions) -> None:
+        _remove_pools(self._pool_family)
         try:
             self._service = InferenceService(
                 engine,
@@ -213,24 +241,10 @@ def _loaded(spec: ModelSpec, options: EngineOptions, report: Callable[[str], Non
     return engine
 
 
-def _deliver_to(shard: Any) -> Deliver:
-    """Calls an analytics actor through its channel, which is asked for again when it has died."""
-    channel: Channel | None = None
-
-    def deliver(results: tuple[FrameResult, ...]) -> None:
-        nonlocal channel
-        try:
-            if channel is None:
-                address = ray.get(shard.channel.remote(), timeout=_DELIVER_TIMEOUT_S)
-                channel = Channel(address, _DELIVER_TIMEOUT_S)
-            channel.call(results)
-        except (RayError, ConnectionError) as error:
-            channel = None
-            raise ConnectionError(str(error)) from error
-
-    return deliver
-
-
-def _remove_pools(name: str) -> None:
-    for path in glob.glob(os.path.join(shared_memory_dir(), f"sightline-{name}-*")):
-        os.unlink(path)
+def _remove_pools(family: str) -> None:
+    """Of processes that are gone: the pid is part of the name."""
+    begin = f"sightline-{family}-"
+    for path in Path(shared_memory_dir()).glob(f"{begin}*"):
+        pid = path.name.removeprefix(begin).partition("-")[0]
+        if not Path(f"/proc/{pid}").exists():
+            path.unlink(missing_ok=True)

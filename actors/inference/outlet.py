@@ -63,11 +63,19 @@ class ResultOutlet:
             try:
                 self._deliver(results)
             except ConnectionError as error:
-                logger.warning("analytics is away, %d results lost: %s", len(results), error)
+                logger.warning("analytics is away, %d results wait: %s", len(results), error)
+                self._put_back(results)
                 time.sleep(_RETRY_S)
             except Exception:  # later frames may do better
                 logger.exception("analytics failed, %d results lost", len(results))
             time.sleep(max(0.0, began + _MIN_INTERVAL_S - time.monotonic()))
+
+    def _put_back(self, results: tuple[FrameResult, ...]) -> None:
+        """In front of what has come since. A shard refuses what it has had already."""
+        with self._changed:
+            newer = tuple(self._results)
+            self._results.clear()
+            self._results.extend(results + newer)
 
     def _take(self) -> tuple[FrameResult, ...] | None:
         with self._changed:

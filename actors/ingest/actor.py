@@ -3,86 +3,93 @@
 from __future__ import annotations
 
 import os
-from typing import Any, cast
+import uuid
+from typing import TYPE_CHECKING, cast
 
-import ray
-from ray.exceptions import RayError, RayTaskError
-
-from actors.channel import Channel, ChannelAddress
-from actors.errors import StaleGenerationError
+from actors.channel import ChannelAddress, Route
 from actors.ingest.config import IngestConfig
 from actors.ingest.decode_cost import DecodeCapacity
 from actors.ingest.status import IngestStatus
 from actors.ledger import Ledger
-from actors.messages import Assignment, PoolLease, SubmitReply, SubmitRequest
+from actors.messages import Assignment, AttachRequest, PoolLease, SubmitReply, SubmitRequest
+
+if TYPE_CHECKING:
+    from actors.ingest.fleet import Ingest
 
 _CALL_TIMEOUT_S = 10.0
+_INTRODUCTION_TIMEOUT_S = 1.0
 
 
-class EngineActorLink:
-    """The way to an engine actor: found through Ray, fed through its channel.
+class EngineRoute:
+    """The way to the engine of the slot, whichever process that is now.
 
     Keeps the EngineLink protocol.
-
-    Args:
-        engine: Handle of an actor with ``attach(ingest)`` and ``channel()``.
     """
 
-    def __init__(self, engine: Any) -> None:
-        self._engine = engine
-        self._channel: Channel | None = None
+    def __init__(self) -> None:
+        self._route = Route("the engine", _CALL_TIMEOUT_S)
+
+    def lead_to(self, engine: ChannelAddress) -> None:
+        """The engine is there now."""
+        self._route.lead_to(engine)
 
     def attach(self, ingest: str) -> PoolLease:
         """Get a lease of the engine's pool."""
-        lease = cast(PoolLease, _result(self._engine.attach.remote(ingest)))
-        if self._channel is not None:
-            self._channel.close()
-        address = cast(ChannelAddress, _result(self._engine.channel.remote()))
-        self._channel = Channel(address, _CALL_TIMEOUT_S)
-        return lease
+        self._route.close()
+        self._route.wait_until_known(_INTRODUCTION_TIMEOUT_S)
+        return cast(PoolLease, self._route.call(AttachRequest(ingest)))
 
     def submit(self, request: SubmitRequest) -> SubmitReply:
         """Bring tickets, fetch releases."""
-        if self._channel is None:
-            raise ConnectionError("not attached yet")
-        return cast(SubmitReply, self._channel.call(request))
+        return cast(SubmitReply, self._route.call(request))
 
 
 class IngestActor:
     """Cameras in a process of their own; wrap with ``ray.remote``, several calls at a time.
 
+    It waits, with all that it needs imported, until it is told which of the slot's it is.
+
     Args:
-        name: The actor's, unique at its engine.
         ledger_path: The slot's ledger.
-        engine: Handle of the slot's engine actor.
         config: Time-outs.
     """
 
-    def __init__(
-        self, name: str, ledger_path: str, engine: Any, config: IngestConfig | None = None
-    ) -> None:
+    def __init__(self, ledger_path: str, config: IngestConfig | None = None) -> None:
         # Imported here, so that the slot, which only starts the actor, needs no codecs.
         from actors.ingest.fleet import Ingest
 
         self._config = config or IngestConfig()
-        self._ingest = Ingest(
-            name, Ledger.attach(ledger_path), EngineActorLink(engine), self._config
-        )
+        self._ledger_path = ledger_path
+        self._incarnation = uuid.uuid4().hex
+        self._engine = EngineRoute()
+        self._make = Ingest
+        self._ingest: Ingest | None = None
+
+    def begin(self, name: str) -> None:
+        """Take the place of this name, unique at its engine; once."""
+        ledger = Ledger.attach(self._ledger_path)
+        self._ingest = self._make(name, ledger, self._engine, self._config, self._incarnation)
+
+    def use_engine(self, engine: ChannelAddress) -> None:
+        """The slot's engine is there from now on."""
+        self._engine.lead_to(engine)
 
     def open_stream(self, assignment: Assignment) -> None:
         """Take a stream on."""
-        self._ingest.open_stream(assignment)
+        self._begun().open_stream(assignment)
 
     def update_stream(self, assignment: Assignment) -> None:
         """Follow a changed spec."""
-        self._ingest.update_stream(assignment)
+        self._begun().update_stream(assignment)
 
     def close_stream(self, stream: str) -> None:
         """Close a camera and wait until its frames have ended."""
-        self._ingest.close_stream(stream)
+        self._begun().close_stream(stream)
 
     def status(self) -> IngestStatus:
         """What each stream is doing."""
+        if self._ingest is None:
+            return IngestStatus.waiting(self._incarnation)
         if self._ingest.has_lost_device():
             os._exit(1)  # CUDA is only clean again in a new process: Ray starts it
         return self._ingest.status()
@@ -99,15 +106,10 @@ class IngestActor:
 
     def stop(self) -> None:
         """Close all cameras and wait for their frames."""
-        self._ingest.stop()
+        if self._ingest is not None:
+            self._ingest.stop()
 
-
-def _result(reference: Any) -> object:
-    try:
-        return ray.get(reference, timeout=_CALL_TIMEOUT_S)
-    except RayTaskError as error:
-        if isinstance(error.cause, StaleGenerationError):
-            raise StaleGenerationError(str(error.cause)) from error
-        raise ConnectionError(f"the engine failed: {error.cause!r}") from error
-    except RayError as error:
-        raise ConnectionError(f"the engine does not answer: {error}") from error
+    def _begun(self) -> Ingest:
+        if self._ingest is None:
+            raise ConnectionError("this ingest actor has no place yet")
+        return self._ingest

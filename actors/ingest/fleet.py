@@ -32,13 +32,19 @@ class Ingest:
         ledger: Where frames are counted.
         link: The way to the engine.
         config: Time-outs.
+        incarnation: Of its process; None makes one up.
     """
 
     def __init__(
-        self, name: str, ledger: Ledger, link: EngineLink, config: IngestConfig | None = None
+        self,
+        name: str,
+        ledger: Ledger,
+        link: EngineLink,
+        config: IngestConfig | None = None,
+        incarnation: str | None = None,
     ) -> None:
         self.name = name
-        self.incarnation = uuid.uuid4().hex
+        self.incarnation = incarnation or uuid.uuid4().hex
         self._config = config or IngestConfig()
         self._ledger = ledger
         self._outbox = Outbox(self._config.max_waiting)

@@ -58,3 +58,8 @@ class IngestStatus:
     num_free_slots: int
     streams: tuple[StreamStatus, ...]
     cpu_s: float = 0.0
+
+    @classmethod
+    def waiting(cls, incarnation: str) -> IngestStatus:
+        """Of an actor that has not been told yet which of its slot's it is."""
+        return cls("", incarnation, is_attached=False, num_free_slots=0, streams=())

@@ -57,12 +57,14 @@ class RecoveryPlan:
         device: ``cuda`` or ``cpu``.
         max_fps: Inferences a second and camera; None for all frames.
         pipeline: Fields of the pipeline.
+        spares: Whether spare processes wait; None for what suits the device.
     """
 
     num_cameras: int
     device: str
     max_fps: float | None
     pipeline: Mapping[str, Any]
+    spares: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,11 @@ class _System:
 
     def actor(self, name: str) -> dict[str, Any]:
         """Of the slot; ``pid``, ``starts``, ``ready`` and for ingest ``free_slots``."""
-        return next(dict(a) for a in self.slot()["details"]["actors"] if a["name"] == name)
+        return next(dict(a) for a in self.actors() if a["name"] == name)
+
+    def actors(self) -> list[dict[str, Any]]:
+        """All of the slot, spares too."""
+        return list(self.slot()["details"]["actors"])
 
 
 def measure_recovery(plan: RecoveryPlan, report: Report) -> dict[str, Any]:
@@ -110,6 +116,7 @@ def measure_recovery(plan: RecoveryPlan, report: Report) -> dict[str, Any]:
     found = {
         "cameras": plan.num_cameras,
         "device": plan.device,
+        "spares": plan.spares,
         "model": began["model"],
         "decoders": began["decoders"],
         "first_load_s": began["load_s"],
@@ -166,7 +173,11 @@ def _running(plan: RecoveryPlan, feeds: Sequence[Feed], report: Report) -> Itera
     config = SightlineConfig.model_validate(
         {
             "api": {"port": free_port()},
-            "slots": {"device": plan.device, "max_streams": max(64, plan.num_cameras)},
+            "slots": {
+                "device": plan.device,
+                "max_streams": max(64, plan.num_cameras),
+                "spares": plan.spares,
+            },
             "pool": {"num_slots": max(128, _SLOTS_A_CAMERA * plan.num_cameras)},
             "pipelines": {"default": dict(plan.pipeline)},
         }
@@ -225,7 +236,7 @@ def _kill(system: _System, counts: Callable[[], list[int]], victim: str) -> dict
         watch.note(counts(), now)
         if process_s is None and pids_of(VICTIMS[victim]) - known:
             process_s = round(now - killed_at, 3)
-        if watch.calm_s(now) >= _CALM_S and _is_back(system.actor(victim), actor):
+        if watch.calm_s(now) >= _CALM_S and _is_back(system.actors(), actor):
             break
     after = statistics(system.api, system.feeds)
     outage = asdict(watch.outage(now))
@@ -240,8 +251,10 @@ def _kill(system: _System, counts: Callable[[], list[int]], victim: str) -> dict
     }
 
 
-def _is_back(actor: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    return bool(actor["ready"] and actor["starts"] > before["starts"])
+def _is_back(actors: Sequence[Mapping[str, Any]], before: Mapping[str, Any]) -> bool:
+    """Whether another process has the place of one, and all others and spares are there too."""
+    now = next(actor for actor in actors if actor["name"] == before["name"])
+    return bool(now["starts"] > before["starts"] and all(actor["ready"] for actor in actors))
 
 
 def num_reopened(before: Sequence[Stats], after: Sequence[Stats]) -> int:
@@ -272,8 +285,8 @@ def _leaked(system: _System, before: Mapping[str, int]) -> dict[str, int]:
 
 
 def _free_slots_now(system: _System) -> dict[str, int]:
-    actors = system.slot()["details"]["actors"]
-    return {a["name"]: a.get("free_slots", 0) for a in actors if a["name"].startswith("ingest-")}
+    holders = [actor for actor in system.actors() if actor.get("free_slots") is not None]
+    return {actor["name"]: actor["free_slots"] for actor in holders}
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -49,6 +49,10 @@ def recovery(
         float | None,
         typer.Option(min=2.5, help="Inferences a second and camera; all frames on a GPU, 5 else."),
     ] = None,
+    spares: Annotated[
+        bool | None,
+        typer.Option(help="Whether spare processes wait; without it as suits the device."),
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Kill engine, ingest and analytics in turn while cameras run, and time what follows."""
@@ -59,7 +63,7 @@ def recovery(
         pipeline |= {"max_batch_size": max_batch_size, "precision": precision.value}
     elif max_fps is None:
         max_fps = 5.0
-    plan = RecoveryPlan(cameras, device.value, max_fps, pipeline)
+    plan = RecoveryPlan(cameras, device.value, max_fps, pipeline, spares)
     found = measure_recovery(plan, console.print)
     columns = ("num_silent", "process_s", "first_s", "all_s", "load_s", "num_reopened", "dropped")
     _show_rows(found["kills"], "victim", columns)

@@ -83,6 +83,11 @@ class SlotsConfig(Section):
         le=4096,
         description="Streams that a slot can hold; null takes 64, on a GPU 256.",
     )
+    spares: bool | None = Field(
+        None,
+        description="Keep a spare process of each kind that takes a dead one's place at once; null "
+        "does so on a GPU.",
+    )
     num_cpus: float | None = Field(
         None,
         gt=0,

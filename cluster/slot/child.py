@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -56,6 +57,7 @@ class Child:
         self._on_start = on_start
         self._hung_after_s = hung_after_s
         self._question: _Question | None = None
+        self._process: int | None = None  # a descriptor that tells when it ends
 
     @property
     def ready(self) -> bool:
@@ -67,6 +69,9 @@ class Child:
 
         A child that has died loses its status until it answers again; one that hangs is killed.
         """
+        if self.ready and self._has_ended():
+            logger.warning("%s died, process %s", self.name, self.pid)
+            self.status = self._question = None
         if self._question is None:
             self._question = _Question(self.handle.status.remote(), now)
         done, _ = ray.wait([self._question.ref], timeout=0)
@@ -92,8 +97,21 @@ class Child:
         except (RayActorError, GetTimeoutError) as error:
             raise ConnectionError(f"{self.name}: {error}") from error
 
+    def trade_places(self, other: Child) -> None:
+        """Let the other's process be this child, and this one's the other; both go on as they are.
+
+        The one that comes to this place is told all that it must know here.
+        """
+        for what in ("handle", "status", "pid", "_question", "_process"):
+            ours, theirs = getattr(self, what), getattr(other, what)
+            setattr(self, what, theirs)
+            setattr(other, what, ours)
+        self.num_starts += 1
+        self._on_start(self)
+
     def stop(self) -> None:
         """Let the process clean up, then end it."""
+        self._forget_process()
         try:
             self.call("stop")
         except ConnectionError as error:
@@ -103,19 +121,37 @@ class Child:
     def _answered(self, ref: Any) -> None:
         try:
             status: Status = ray.get(ref)
-        except RayActorError as error:
+            if self.status is None or self.status.incarnation != status.incarnation:
+                self._started()
+        except (RayActorError, GetTimeoutError) as error:
             if self.ready:
                 logger.warning("%s died: %s", self.name, error)
             self.status = None
             return
-        if self.status is None or self.status.incarnation != status.incarnation:
-            self._started()
         self.status = status
 
     def _started(self) -> None:
         self.num_starts += 1
-        self.pid = ray.get(self.handle.__ray_call__.remote(_pid), timeout=_CALL_TIMEOUT_S)
+        pid: int = ray.get(self.handle.__ray_call__.remote(_pid), timeout=_CALL_TIMEOUT_S)
+        self._watch(pid)
         self._on_start(self)
+
+    def _watch(self, pid: int) -> None:
+        """The kernel knows of a death at once, Ray a while later."""
+        self._forget_process()
+        self.pid = pid
+        try:
+            self._process = os.pidfd_open(pid)
+        except OSError:  # it is gone already, or this kernel has no such descriptors: Ray will say
+            self._process = None
+
+    def _has_ended(self) -> bool:
+        return self._process is not None and bool(select.select([self._process], [], [], 0)[0])
+
+    def _forget_process(self) -> None:
+        if self._process is not None:
+            os.close(self._process)
+            self._process = None
 
 
 def _pid(_: object) -> int:

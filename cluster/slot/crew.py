@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import ray
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-
 from actors.analytics.actor import AnalyticsActor
 from actors.analytics.stream_state import StateChange
+from actors.channel import ChannelAddress
 from actors.inference.actor import EngineActor, EngineStatus, shard_of
 from actors.inference.service import EngineOptions
 from actors.ingest.actor import IngestActor
@@ -21,11 +19,11 @@ from actors.pools import PoolConfig
 from actors.sinks.specs import SinkSpec
 from cluster.slot.child import HUNG_AFTER_S, Child
 from cluster.slot.holdings import Holding, Holdings
+from cluster.slot.role import Role, start_actor
 from engines.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
 
-_CONCURRENCY = 16
 _GPU_ENGINE_HUNG_AFTER_S = 120.0
 """TensorRT lets nothing else in its process run while it makes a builder or reads a plan."""
 
@@ -50,6 +48,7 @@ class CrewConfig:
         num_ingests: Processes that hold cameras.
         num_shards: Processes that track and apply rules.
         max_streams: Streams that they can hold together.
+        spares: Whether a spare process of each kind waits to take a dead one's place.
         gpu_shares: Of the slot's GPU; all of one slot see the same one.
         pool: Pictures and bytes of the frame pool.
         ingest: Time-outs of the cameras.
@@ -60,6 +59,7 @@ class CrewConfig:
     num_ingests: int
     num_shards: int
     max_streams: int
+    spares: bool
     gpu_shares: GpuShares
     pool: PoolConfig
     sinks: tuple[SinkSpec, ...]
@@ -73,32 +73,53 @@ class Crew:
         self._ledger = ledger
         self._holdings = holdings
         self._model: tuple[ModelSpec, EngineOptions] | None = None
-        shards = [
-            _start(AnalyticsActor, ledger.path, config.sinks, config.name)
-            for _ in range(config.num_shards)
-        ]
-        shares = config.gpu_shares
-        engine = _start(EngineActor, config.pool, shards, num_gpus=shares.engine)
-        ingests = [
-            _start(
-                IngestActor,
-                f"ingest-{n}",
-                ledger.path,
-                engine,
-                config.ingest,
-                num_gpus=shares.ingest,
-            )
-            for n in range(config.num_ingests)
-        ]
+        self._engine_address: ChannelAddress | None = None
+        self._shard_addresses: dict[int, ChannelAddress] = {}
+        shares, pool = config.gpu_shares, config.pool
         patience_s = _GPU_ENGINE_HUNG_AFTER_S if shares.engine else HUNG_AFTER_S
-        self.engine = Child("engine", engine, self._engine_started, patience_s)
-        self.shards = _children("analytics", shards, self._shard_started)
-        self.ingests = _children("ingest", ingests, self._ingest_started)
+        self._shards = _role(
+            _numbered("analytics", config.num_shards),
+            lambda: start_actor(AnalyticsActor, ledger.path, config.sinks, config.name),
+            self._shard_started,
+            _nothing if config.spares else None,
+        )
+        self._engines = _role(
+            ["engine"],
+            lambda: start_actor(EngineActor, pool, config.num_shards, num_gpus=shares.engine),
+            self._engine_started,
+            self._tell_model if config.spares else None,
+            patience_s,
+        )
+        self._ingests = _role(
+            _numbered("ingest", config.num_ingests),
+            lambda: start_actor(IngestActor, ledger.path, config.ingest, num_gpus=shares.ingest),
+            self._ingest_started,
+            _nothing if config.spares else None,
+        )
+
+    @property
+    def engine(self) -> Child:
+        """The actor that infers."""
+        return self._engines.children[0]
+
+    @property
+    def shards(self) -> list[Child]:
+        """The actors that track and apply rules."""
+        return self._shards.children
+
+    @property
+    def ingests(self) -> list[Child]:
+        """The actors that hold cameras."""
+        return self._ingests.children
 
     @property
     def all(self) -> list[Child]:
         """Every actor; those first that others send to."""
-        return [*self.shards, self.engine, *self.ingests]
+        return [child for role in self._roles for child in role.all]
+
+    @property
+    def _roles(self) -> tuple[Role, Role, Role]:
+        return self._shards, self._engines, self._ingests
 
     @property
     def engine_status(self) -> EngineStatus | None:
@@ -110,18 +131,24 @@ class Crew:
     def ready(self) -> bool:
         """Whether all actors answer and a model is loaded."""
         engine = self.engine_status
-        return engine is not None and bool(engine.model) and all(c.ready for c in self.all)
+        places = [*self.shards, *self.ingests]
+        return engine is not None and bool(engine.model) and all(c.ready for c in places)
 
     def poll(self, now: float) -> None:
-        """Take news from all actors; never waits."""
-        for child in self.all:
-            child.poll(now)
+        """Take news from all actors; never waits. Spares are started last, one by one."""
+        for role in self._roles:
+            role.poll(now)
+        if self.ready and all(child.ready for child in self.all):
+            for role in self._roles:
+                if role.start_spare():
+                    break
 
     def load(self, model: ModelSpec, options: EngineOptions) -> None:
         """Serve with this model from now on, also after a restart of the engine."""
         self._model = (model, options)
-        if self.engine.ready:
-            self._engine_started(self.engine)
+        for engine in self._engines.all:
+            if engine.ready:
+                self._tell_model(engine)
         for shard in self.shards:
             if shard.ready:
                 _tell(shard, "set_labels", model.labels)
@@ -166,19 +193,41 @@ class Crew:
     def _shard(self, holding: Holding) -> Child:
         return self.shards[shard_of(holding.assignment.spec.id, len(self.shards))]
 
-    def _engine_started(self, engine: Child) -> None:
+    def _tell_model(self, engine: Child) -> None:
         if self._model is not None:
             _tell(engine, "load", *self._model)
 
+    def _engine_started(self, engine: Child) -> None:
+        """Give it its model and its place between the others."""
+        self._tell_model(engine)
+        _tell(engine, "serve")
+        for number, address in self._shard_addresses.items():
+            _tell(engine, "use_shard", number, address)
+        address = _asked(engine, "channel")
+        if address is not None:
+            self._engine_address = address
+            for ingest in self.ingests:
+                if ingest.ready:
+                    _tell(ingest, "use_engine", address)
+
     def _shard_started(self, shard: Child) -> None:
+        """Results come only once it knows its streams."""
         if self._model is not None:
             _tell(shard, "set_labels", self._model[0].labels)
         for _, holding in self._holdings.items():
             if self._shard(holding) is shard:
                 _tell(shard, "open_stream", holding.assignment)
+        number, address = self.shards.index(shard), _asked(shard, "channel")
+        if address is not None:
+            self._shard_addresses[number] = address
+            if self.engine.ready:
+                _tell(self.engine, "use_shard", number, address)
 
     def _ingest_started(self, ingest: Child) -> None:
         """Book what the dead process held as lost, then open its cameras again."""
+        _tell(ingest, "begin", ingest.name)
+        if self._engine_address is not None:
+            _tell(ingest, "use_engine", self._engine_address)
         number = self.ingests.index(ingest)
         for _, holding in self._holdings.items():
             if holding.ingest == number and not holding.closing:
@@ -187,28 +236,38 @@ class Crew:
                 _tell(ingest, "open_stream", holding.assignment)
 
 
-def _children(kind: str, handles: list[Any], on_start: Callable[[Child], None]) -> list[Child]:
-    return [Child(f"{kind}-{n}", handle, on_start) for n, handle in enumerate(handles)]
+def _role(
+    names: list[str],
+    start: Callable[[], Any],
+    on_start: Callable[[Child], None],
+    on_spare: Callable[[Child], None] | None,
+    patience_s: float = HUNG_AFTER_S,
+) -> Role:
+    """Start an actor for each name; with ``on_spare``, called for it, a spare may follow."""
+    children = [Child(name, start(), on_start, patience_s) for name in names]
+    if on_spare is None:
+        return Role(children)
+    kind, told = names[0].partition("-")[0], on_spare
+    return Role(children, lambda: Child(f"{kind}-spare", start(), told, patience_s))
 
 
-def _start(actor: type, *args: object, num_gpus: float = 0.0) -> Any:
-    """Start an actor beside the calling one, on the same bundle of resources."""
-    group = ray.util.get_current_placement_group()
-    strategy = PlacementGroupSchedulingStrategy(group) if group else "DEFAULT"
-    remote: Any = ray.remote(actor).options(
-        num_cpus=0,
-        num_gpus=num_gpus,
-        max_restarts=-1,
-        max_task_retries=0,
-        max_concurrency=_CONCURRENCY,
-        scheduling_strategy=strategy,
-    )
-    return remote.remote(*args)
+def _nothing(_: Child) -> None:
+    """What a spare is told that learns all with its place."""
+
+
+def _numbered(kind: str, num: int) -> list[str]:
+    return [f"{kind}-{number}" for number in range(num)]
 
 
 def _tell(child: Child, method: str, *args: object) -> None:
     """A child that is away is told when it is back, by its ``on_start``."""
+    _asked(child, method, *args)
+
+
+def _asked(child: Child, method: str, *args: object) -> Any:
+    """What a child answers; None where it is away."""
     try:
-        child.call(method, *args)
+        return child.call(method, *args)
     except ConnectionError as error:
         logger.warning("%s not told %s: %s", child.name, method, error)
+        return None

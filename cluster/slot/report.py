@@ -243,7 +243,7 @@ def _process(child: Child) -> dict[str, Any]:
         "starts": child.num_starts,
         "ready": child.ready,
     }
-    if isinstance(child.status, IngestStatus):
+    if isinstance(child.status, IngestStatus) and child.status.is_attached:
         found["free_slots"] = child.status.num_free_slots
     return found
 

@@ -21,7 +21,7 @@ from tests.engines.builders import tiny_spec
 
 @pytest.fixture
 def actor() -> Iterator[EngineActor]:
-    made = EngineActor(PoolConfig(4, 1024, name="test-engine-actor"), [])
+    made = EngineActor(PoolConfig(4, 1024, name="test-engine-actor"), 1)
     yield made
     made.stop()
 

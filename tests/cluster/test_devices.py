@@ -18,11 +18,13 @@ from engines.spec import Precision
 URL = "redis://127.0.0.1:6379/0"
 
 
-def config(device: str = "auto", pipeline: str = "auto") -> SightlineConfig:
+def config(
+    device: str = "auto", pipeline: str = "auto", spares: bool | None = None
+) -> SightlineConfig:
     return SightlineConfig.model_validate(
         {
             "redis": {"url": URL},
-            "slots": {"device": device},
+            "slots": {"device": device, "spares": spares},
             "pipelines": {"default": {"device": pipeline}},
         }
     )
@@ -84,10 +86,17 @@ def test_a_slot_on_the_cpu_asks_for_no_gpu():
     assert (plan.num_shards, plan.max_streams, plan.pool.num_slots) == (1, 64, 128)
 
 
+def test_spares_wait_on_a_gpu_and_elsewhere_where_they_are_asked_for():
+    assert crew_config("slot-a", config("cuda")).spares
+    assert not crew_config("slot-a", config("cpu")).spares
+    assert crew_config("slot-a", config("cpu", spares=True)).spares
+
+
+@pytest.mark.parametrize("spares", [False, True])
 @pytest.mark.parametrize("num_ingests", [1, 2, 3, 7, 64])
-def test_engine_and_ingests_fit_on_one_gpu_as_ray_counts(num_ingests):
-    shares = gpu_shares(num_ingests)
-    assert shares.engine + num_ingests * shares.ingest <= 1
+def test_engine_and_ingests_fit_on_one_gpu_as_ray_counts(num_ingests, spares):
+    shares = gpu_shares(num_ingests, spares)
+    assert (1 + spares) * shares.engine + (num_ingests + spares) * shares.ingest <= 1
     assert shares.ingest > 0
     assert round(shares.ingest * 10_000) == pytest.approx(shares.ingest * 10_000)
 

@@ -226,8 +226,9 @@ def start_twice(spec: ModelSpec, plans: Path, parent: Connection) -> None:
     options = EngineOptions(device="cuda", max_batch_size=2, precision=Precision.FP32)
     pool = PoolConfig(4, Picture(64, 64).size_bytes, name="full-gpu-pool", device=0)
     for _ in range(2):
-        actor = EngineActor(pool, [])
+        actor = EngineActor(pool, 1)
         actor.load(spec, options)
+        actor.serve()
         eventually(lambda a=actor: bool(a.status().model or a.status().error))
         parent.send((actor.status().model, actor.status().error))
         parent.poll(TIMEOUT_S)

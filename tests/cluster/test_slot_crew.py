@@ -11,6 +11,7 @@ from actors.inference.actor import shard_of
 from actors.messages import DegradeStep, StreamState
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
+from cluster.slot.role import Role
 
 NUM_SHARDS = 2
 
@@ -31,7 +32,7 @@ def shard(number: int, heard: list[StateChange]) -> Child:
 def test_each_change_goes_to_the_shard_of_its_stream() -> None:
     heard: list[list[StateChange]] = [[], []]
     crew = Crew.__new__(Crew)
-    crew.shards = [shard(number, notes) for number, notes in enumerate(heard)]
+    crew._shards = Role([shard(number, notes) for number, notes in enumerate(heard)])
     changes = [change(f"cam{number}") for number in range(8)]
     assert sorted(c.stream for c in crew.report_states(changes)) == [c.stream for c in changes]
     for number, notes in enumerate(heard):
@@ -42,7 +43,7 @@ def test_each_change_goes_to_the_shard_of_its_stream() -> None:
 def test_what_a_shard_that_is_away_should_hear_is_not_taken_as_told() -> None:
     heard: list[list[StateChange]] = [[], []]
     crew = Crew.__new__(Crew)
-    crew.shards = [shard(number, notes) for number, notes in enumerate(heard)]
+    crew._shards = Role([shard(number, notes) for number, notes in enumerate(heard)])
     crew.shards[1].status = None
     changes = [change(f"cam{number}") for number in range(8)]
     assert crew.report_states(changes) == heard[0]

@@ -33,6 +33,7 @@ from cluster.slot.report import (
     slot_info,
     stream_status,
 )
+from cluster.slot.role import Role
 from tests.cluster.builders import stream_record
 
 EVENT = Event(
@@ -100,9 +101,9 @@ def child(name: str, status: Any) -> Child:
 def crew(engine_says: Any, *, ingests: tuple[Any, ...], shards: tuple[Any, ...]) -> Crew:
     """A crew whose actors have said this; None for one that is away."""
     made = Crew.__new__(Crew)
-    made.engine = child("engine", engine_says)
-    made.ingests = [child(f"ingest-{n}", status) for n, status in enumerate(ingests)]
-    made.shards = [child(f"analytics-{n}", status) for n, status in enumerate(shards)]
+    made._engines = Role([child("engine", engine_says)])
+    made._ingests = Role([child(f"ingest-{n}", status) for n, status in enumerate(ingests)])
+    made._shards = Role([child(f"analytics-{n}", status) for n, status in enumerate(shards)])
     return made
 
 

@@ -1,0 +1,81 @@
+"""The places of one kind of actor in a slot, and a spare process that takes a dead one's place.
+
+Ray starts a dead actor again, but a new Python process takes seconds until it has imported what it
+needs. A spare has done that already.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from cluster.slot.child import Child
+
+logger = logging.getLogger(__name__)
+
+_CONCURRENCY = 16
+
+
+class Role:
+    """Actors that do the same work, each for its own part of it.
+
+    Args:
+        children: One a place.
+        make_spare: Starts one process more; None where no spare is wanted.
+
+    Attributes:
+        children: One a place.
+        spare: The process that waits; None before ``start_spare``.
+    """
+
+    def __init__(
+        self, children: list[Child], make_spare: Callable[[], Child] | None = None
+    ) -> None:
+        self.children = children
+        self.spare: Child | None = None
+        self._make_spare = make_spare
+
+    @property
+    def all(self) -> list[Child]:
+        """Every process, the spare last."""
+        return self.children if self.spare is None else [*self.children, self.spare]
+
+    def poll(self, now: float) -> None:
+        """Take news from all; never waits. A place whose process has died gets the spare."""
+        for child in self.all:
+            was_ready = child.ready
+            child.poll(now)
+            if was_ready and not child.ready and child is not self.spare:
+                self._replace(child)
+
+    def start_spare(self) -> bool:
+        """Start the spare, if one is wanted and there is none; whether it did."""
+        if self._make_spare is None or self.spare is not None:
+            return False
+        self.spare = self._make_spare()
+        return True
+
+    def _replace(self, child: Child) -> None:
+        """Its own process, once Ray has started it again, is the next spare."""
+        if self.spare is not None and self.spare.ready:
+            logger.warning("%s: the spare takes its place", child.name)
+            child.trade_places(self.spare)
+
+
+def start_actor(actor: type, *args: object, num_gpus: float = 0.0) -> Any:
+    """Start an actor beside the calling one, on the same bundle of resources."""
+    group = ray.util.get_current_placement_group()
+    strategy = PlacementGroupSchedulingStrategy(group) if group else "DEFAULT"
+    remote: Any = ray.remote(actor).options(
+        num_cpus=0,
+        num_gpus=num_gpus,
+        max_restarts=-1,
+        max_task_retries=0,
+        max_concurrency=_CONCURRENCY,
+        scheduling_strategy=strategy,
+    )
+    return remote.remote(*args)
