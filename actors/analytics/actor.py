@@ -34,10 +34,13 @@ class AnalyticsActor:
         slot_name: str,
         labels: tuple[str, ...] = (),
     ) -> None:
-        # Imported here, so that the slot, which only starts the actor, needs no solver.
+        # Imported here, so that the slot, which only starts the actor, needs no solver, and a spare
+        # has it before it takes a dead one's place.
         from actors.analytics.shard import AnalyticsShard
+        from actors.analytics.tracking.association import best_assignment
         from actors.sinks.opening import open_sink
 
+        best_assignment()
         ledger = Ledger.attach(ledger_path)
         self._shard = AnalyticsShard(ledger, [open_sink(s) for s in sinks], slot_name, labels)
         self._channel = ChannelServer(self._shard.process, "analytics")
