@@ -1,6 +1,8 @@
 """The registry: desired streams, leases and status, in Redis."""
 
 from cluster.registry.claims import Claims, plan_claims
+from cluster.registry.index import Wanted
+from cluster.registry.leases import FreeStream, Renewal
 from cluster.registry.records import (
     ClassLoad,
     GpuLoad,
@@ -22,12 +24,14 @@ from cluster.registry.store import connect
 __all__ = [
     "Claims",
     "ClassLoad",
+    "FreeStream",
     "GpuLoad",
     "Ladder",
     "Lease",
     "LedgerStatus",
     "PipelineRecord",
     "Registry",
+    "Renewal",
     "ShownState",
     "SlotInfo",
     "SlotState",
@@ -38,6 +42,7 @@ __all__ = [
     "StreamRecord",
     "StreamStatus",
     "WakeUp",
+    "Wanted",
     "connect",
     "plan_claims",
     "state_of",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
 
@@ -12,6 +13,7 @@ from actors.specs import StreamSpec
 from cluster.config.pipelines import PipelineSpec
 from cluster.errors import ConflictError, NotFoundError, StaleError, UnavailableError
 from cluster.registry import scripts
+from cluster.registry.index import Index, need_text
 from cluster.registry.records import PipelineRecord, StreamRecord
 from cluster.registry.store import Store
 
@@ -27,10 +29,12 @@ class _Table(Generic[_Record]):
         self, store: Store, key: str, kind: str, record: type[_Record], max_entries: int
     ) -> None:
         self._store = store
+        self._index = Index(store)
+        self._name = key
+        self._key = store.key(key)
         self._kind = kind
         self._record = record
         self._max_entries = max_entries
-        self._keys = [store.key(key), store.key("revision"), store.key("wake")]
 
     def get(self, name: str) -> _Record:
         """One record.
@@ -39,7 +43,7 @@ class _Table(Generic[_Record]):
             NotFoundError: There is none of that name.
             UnavailableError: Redis does not answer, or the record cannot be read.
         """
-        text = self._store.command("HGET", self._keys[0], name)
+        text = self._store.command("HGET", self._key, name)
         if text is None:
             raise NotFoundError(f"there is no {self._kind} '{name}'")
         record = _parsed(self._record, text)
@@ -49,15 +53,24 @@ class _Table(Generic[_Record]):
             )
         return record
 
+    def some(self, names: Iterable[str]) -> dict[str, _Record]:
+        """Those of these that there are and that can be read."""
+        wanted = list(names)
+        if not wanted:
+            return {}
+        texts = zip(wanted, self._store.command("HMGET", self._key, *wanted), strict=True)
+        parsed = {name: _parsed(self._record, text) for name, text in texts if text is not None}
+        return {name: record for name, record in parsed.items() if record is not None}
+
     def all(self) -> dict[str, _Record]:
         """All records by name, in order of their names; those that cannot be read are left out."""
-        pairs = self._store.command("HGETALL", self._keys[0])
+        pairs = self._store.command("HGETALL", self._key)
         parsed = {name: _parsed(self._record, text) for name, text in sorted(_items(pairs))}
         return {name: record for name, record in parsed.items() if record is not None}
 
     def count(self) -> int:
         """How many there are."""
-        return int(self._store.command("HLEN", self._keys[0]))
+        return int(self._store.command("HLEN", self._key))
 
     def delete(self, name: str, expected: int | None = None) -> None:
         """Remove a record.
@@ -70,22 +83,18 @@ class _Table(Generic[_Record]):
             NotFoundError: There is none of that name.
             StaleError: It has another generation.
         """
-        keys = [*self._keys, *self._keys_beside(name)]
-        self._write(scripts.DELETE, keys, name, _text(expected))
-
-    def _keys_beside(self, name: str) -> list[str]:
-        return []
+        self._write(scripts.DELETE, name, _text(expected))
 
     def _create(self, name: str, spec: BaseModel) -> _Record:
-        text = self._write(scripts.CREATE, self._keys, name, _json(spec), str(self._max_entries))
-        return self._record.model_validate_json(text)
+        args = (_json(spec), _need(spec), str(self._max_entries))
+        return self._record.model_validate_json(self._write(scripts.CREATE, name, *args))
 
     def _replace(self, name: str, spec: BaseModel, expected: int | None) -> _Record:
-        text = self._write(scripts.REPLACE, self._keys, name, _json(spec), _text(expected))
-        return self._record.model_validate_json(text)
+        args = (_json(spec), _need(spec), _text(expected))
+        return self._record.model_validate_json(self._write(scripts.REPLACE, name, *args))
 
-    def _write(self, script: str, keys: list[str], name: str, *args: str) -> str:
-        answer = self._store.script(script, keys, [name, *args])
+    def _write(self, script: str, name: str, *args: str) -> str:
+        answer = self._index.run(script, [self._name, name, *args])
         if isinstance(answer, list):
             return str(answer[0])
         raise self._refusal(str(answer), name)
@@ -139,9 +148,6 @@ class DesiredStreams(_Table[StreamRecord]):
             return self.create(spec)
         return record if record.spec == spec else self.replace(spec)
 
-    def _keys_beside(self, name: str) -> list[str]:
-        return [self._store.key("status", name)]
-
 
 class Pipelines(_Table[PipelineRecord]):
     """The pipelines that slots can serve."""
@@ -182,6 +188,10 @@ def _parsed_once(record: type[BaseModel], text: str) -> BaseModel | None:
 
 def _json(spec: BaseModel) -> str:
     return spec.model_dump_json(by_alias=True)
+
+
+def _need(spec: BaseModel) -> str:
+    return need_text(spec) if isinstance(spec, StreamSpec) else ""
 
 
 def _text(generation: int | None) -> str:

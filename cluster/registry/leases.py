@@ -2,18 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pydantic import ValidationError
 
-from cluster.registry import scripts
+from cluster.placement import Free
+from cluster.registry import lease_scripts as scripts
+from cluster.registry.index import Index, Wanted
 from cluster.registry.records import Lease, StreamStatus
 from cluster.registry.store import Store
 
+_KEPT_FOR_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class FreeStream:
+    """A stream that should run and has no slot.
+
+    Attributes:
+        stream: Its id.
+        wanted: What it asks for.
+        decode_mpx_s: What decoding it took when it last ran with this spec; None if not known.
+        free_s: How long it has been free.
+        reserved_for: The slot that shall have it; empty where anybody may.
+    """
+
+    stream: str
+    wanted: Wanted
+    decode_mpx_s: float | None
+    free_s: float
+    reserved_for: str
+
+    @property
+    def free(self) -> Free:
+        """The same as placement sees it."""
+        need = self.wanted.need(self.stream, self.decode_mpx_s)
+        return Free(need, self.free_s, self.reserved_for)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What became of a slot's leases.
+
+    Attributes:
+        generations: Of each lease that goes on, the generation of its stream's spec; 0 where
+            nobody wants the stream to run any more.
+        regained: Those of them that had expired and that nobody had claimed since; their tokens
+            are still the newest of their streams, and good again.
+        lost: Streams that somebody else has claimed.
+    """
+
+    generations: Mapping[str, int]
+    regained: frozenset[str]
+    lost: frozenset[str]
+
 
 class Leases:
-    """Claim, renew and release leases; write and read the status that goes with one.
+    """Claim, renew, hand over and release leases; write and read what goes with one.
 
     A lease that is not renewed for its time to live is gone, and another slot may claim the
     stream. Every lease has a fencing token that is higher than all before it.
@@ -21,36 +68,80 @@ class Leases:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._index = Index(store)
+
+    def free(self, limit: int, offset: int = 0) -> list[FreeStream]:
+        """Streams without a slot, the most important first, then by id.
+
+        Args:
+            limit: How many at most.
+            offset: How many of the first to leave out.
+        """
+        answer = self._index.run(scripts.FREE, [offset, limit])
+        if not answer:
+            return []
+        now_ms, *columns = answer
+        rows = zip(*columns, strict=True)
+        return [_free_stream(int(now_ms), *row) for row in rows]
 
     def claim(self, slot: str, streams: Iterable[str], ttl_ms: int) -> dict[str, int]:
-        """Claim streams that nobody holds; returns the token of each that was won."""
+        """Claim free streams; returns the token of each that was won.
+
+        A stream that is disabled, deleted, held, or kept for another slot is not won.
+        """
         names = list(streams)
         if not names:
             return {}
-        keys = [self._store.key("fence"), *map(self._lease_key, names)]
-        tokens = self._store.script(scripts.CLAIM, keys, [slot, ttl_ms])
-        return {name: int(token) for name, token in zip(names, tokens, strict=True) if token}
+        tokens = self._index.run(scripts.CLAIM, [slot, ttl_ms, *names])
+        won = zip(names, map(int, tokens), strict=True)
+        return {name: token for name, token in won if token}
 
-    def renew(self, slot: str, held: Mapping[str, int], ttl_ms: int) -> frozenset[str]:
-        """Renew leases by their tokens; returns the streams whose lease is lost."""
-        if not held:
-            return frozenset()
-        keys = [self._lease_key(name) for name in held]
-        kept = self._store.script(scripts.RENEW, keys, [slot, ttl_ms, *held.values()])
-        return frozenset(name for name, ok in zip(held, kept, strict=True) if not ok)
+    def renew(self, slot: str, held: Mapping[str, int], ttl_ms: int) -> Renewal:
+        """Renew leases by their tokens; what has expired and is unclaimed is taken back."""
+        found = self._index.run(scripts.RENEW, [slot, ttl_ms, *_in_turn(held)]) if held else []
+        fates = dict(zip(held, found[::2], strict=True))
+        generations = dict(zip(held, map(int, found[1::2]), strict=True))
+        lost = frozenset(name for name, fate in fates.items() if fate == "lost")
+        return Renewal(
+            {name: number for name, number in generations.items() if name not in lost},
+            frozenset(name for name, fate in fates.items() if fate == "regained"),
+            lost,
+        )
 
     def release(self, slot: str, held: Mapping[str, int]) -> int:
         """Give up leases, so that others can claim at once; returns how many were still held."""
+        return int(self._index.run(scripts.RELEASE, [slot, *_in_turn(held)])) if held else 0
+
+    def hand_over(
+        self, slot: str, stream: str, token: int, state: bytes = b"", to: str = ""
+    ) -> bool:
+        """Give up a lease, and leave what the next owner needs to go on.
+
+        Args:
+            slot: Who holds it.
+            stream: The stream.
+            token: Of its lease.
+            state: What its tracker and rules remember; kept for half a minute.
+            to: The slot that shall have it: nobody else may claim it for five seconds.
+
+        Returns:
+            False where the token is no longer that of the lease; then nothing was written.
+        """
+        words = (slot, stream, token, state, to, _KEPT_FOR_MS)
+        return bool(self._index.run(scripts.HAND_OVER, words))
+
+    def take_states(self, held: Mapping[str, int]) -> dict[str, bytes]:
+        """What those before left of these streams, by the tokens of their leases; taken once."""
         if not held:
-            return 0
-        keys = [self._store.key("wake"), *map(self._lease_key, held)]
-        return int(self._store.script(scripts.RELEASE, keys, [slot, *held.values()]))
+            return {}
+        states = self._index.run(scripts.TAKE_STATES, list(_in_turn(held)), is_raw=True)
+        return {name: state for name, state in zip(held, states, strict=True) if state}
 
     def lookup(self, streams: Iterable[str]) -> dict[str, Lease]:
         """The live leases of these streams."""
         names = list(streams)
         answers = self._store.commands(
-            [("HMGET", self._lease_key(name), "slot", "token") for name in names]
+            [("HMGET", self._store.key("lease", name), "slot", "token") for name in names]
         )
         return {
             name: Lease(slot=slot, token=int(token))
@@ -68,12 +159,10 @@ class Leases:
         """Write the status of many streams; returns those whose token is no longer good."""
         if not statuses:
             return frozenset()
-        keys: list[str] = []
-        args: list[str | int] = [ttl_ms]
+        args: list[str | int | bytes] = [ttl_ms]
         for name, (token, status) in statuses.items():
-            keys += [self._lease_key(name), self._status_key(name)]
-            args += [token, status.model_dump_json()]
-        accepted = self._store.script(scripts.PUBLISH_STATUS, keys, args)
+            args += [name, token, status.model_dump_json(), _cost_text(status)]
+        accepted = self._index.run(scripts.PUBLISH_STATUS, args)
         return frozenset(name for name, ok in zip(statuses, accepted, strict=True) if not ok)
 
     def statuses(self, streams: Iterable[str]) -> dict[str, StreamStatus]:
@@ -81,15 +170,40 @@ class Leases:
         names = list(streams)
         if not names:
             return {}
-        texts = self._store.command("MGET", *map(self._status_key, names))
+        keys = [self._store.key("status", name) for name in names]
+        texts = self._store.command("MGET", *keys)
         parsed = {name: _parsed(text) for name, text in zip(names, texts, strict=True) if text}
         return {name: status for name, status in parsed.items() if status is not None}
 
-    def _lease_key(self, stream: str) -> str:
-        return self._store.key("lease", stream)
 
-    def _status_key(self, stream: str) -> str:
-        return self._store.key("status", stream)
+def _in_turn(held: Mapping[str, int]) -> Iterator[str | int]:
+    for name, token in held.items():
+        yield name
+        yield token
+
+
+def _cost_text(status: StreamStatus) -> str:
+    """A spec that is changed later may name another source, so its generation goes with it."""
+    cost = status.decode_mpx_s
+    return "" if cost is None else f"{status.generation} {cost}"
+
+
+def _free_stream(
+    now_ms: int, stream: str, wanted: str, cost: str | None, since: str | None, move: str | None
+) -> FreeStream:
+    need = _wanted(wanted)
+    generation, _, mpx_s = (cost or "").partition(" ")
+    to, _, until_ms = (move or "").partition(" ")
+    return FreeStream(
+        stream=stream,
+        wanted=need,
+        decode_mpx_s=float(mpx_s) if generation == str(need.generation) else None,
+        free_s=max(0, now_ms - int(since or now_ms)) / 1e3,
+        reserved_for=to if int(until_ms or 0) > now_ms else "",
+    )
+
+
+_wanted = lru_cache(maxsize=32768)(Wanted.parse)
 
 
 @lru_cache(maxsize=16384)

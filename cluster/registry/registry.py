@@ -104,7 +104,7 @@ class Registry:
 
 
 class WakeUp:
-    """A subscription that tells when the desired state changed or a lease came free."""
+    """A subscription that tells what of the desired state changed, and which lease came free."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -112,18 +112,23 @@ class WakeUp:
         with store.guarded():
             self._messages.subscribe(store.key("wake"))
 
-    def wait(self, timeout_s: float) -> bool:
-        """Wait for a change; True where there was one since the last call.
+    def wait(self, timeout_s: float) -> frozenset[str]:
+        """Wait for a change.
+
+        Returns:
+            Names of streams and pipelines that changed or came free since the last call; empty
+            where nothing did.
 
         Raises:
             UnavailableError: The connection is lost; calling again connects anew.
         """
+        names = []
         with self._store.guarded():
-            if self._next(timeout_s) is None:
-                return False
-            while self._next(0.0) is not None:
-                pass
-            return True
+            message = self._next(timeout_s)
+            while message is not None:
+                names.append(str(message["data"]))
+                message = self._next(0.0)
+        return frozenset(names)
 
     def _next(self, timeout_s: float) -> Any:
         """The first answer to a subscription is its confirmation, which counts as nothing."""

@@ -1,130 +1,139 @@
-"""Lua scripts: each is one atomic step of the registry. They need Redis 6.2 or any Valkey.
+"""Lua scripts of the desired state: each is one atomic step. They need Redis 6.2 or any Valkey.
 
-All keys of a registry share its prefix; on a Redis Cluster choose a prefix with a hash tag, as in
-``{sightline}``, so that they lie on one node.
+Every script gets the registry's prefix as its one key and makes the other names from it. On a
+Redis Cluster choose a prefix with a hash tag, as in ``{sightline}``, so that all lie on one node.
+
+Beside the records the scripts keep an **index**, so that no slot has to read all streams:
+
+- ``wanted``, hash: id of each enabled stream to ``<generation> <rank> <need>``. The need is JSON
+  that only Python reads (``index.py``), the rank that of its class, 0 for the most important.
+- ``free``, sorted set by rank: those of them that have no lease. ``free_since``, hash: id to ms.
+- ``expiry``, sorted set: leased streams by the ms at which the lease ends.
+- ``index``: the revision that the index is of. Where it is not the current one, a version that
+  knows no index has written, and every script asks to build it anew (``STALEINDEX``).
 """
 
-# A record is put together as text, because cjson turns an empty list into an object.
-_RECORD = """
-local function record(spec, generation, created_at, now)
-  return '{"spec":' .. spec .. ',"generation":' .. generation
-      .. ',"created_at":' .. created_at .. ',"updated_at":' .. now .. '}'
+NAMES = """
+local prefix = KEYS[1]
+local function key(name, id)
+  return prefix .. ':' .. name .. (id and (':' .. id) or '')
 end
+local FREE, FREE_SINCE, MOVES = key('free'), key('free_since'), key('moves')
+local WANTED, EXPIRY = key('wanted'), key('expiry')
 local time = redis.call('TIME')
-local now = time[1] .. '.' .. string.format('%06d', time[2])
-local current = redis.call('HGET', KEYS[1], ARGV[1])
-local function announce()
-  redis.call('PUBLISH', KEYS[3], ARGV[1])
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local function not_free(id)
+  redis.call('ZREM', FREE, id)
+  redis.call('HDEL', FREE_SINCE, id)
+  redis.call('HDEL', MOVES, id)
 end
-local function next_generation()
-  return string.format('%.0f', redis.call('INCR', KEYS[2]))
+local function free_if_wanted(id)
+  local wanted = redis.call('HGET', WANTED, id)
+  if not wanted then return false end
+  redis.call('ZADD', FREE, string.match(wanted, '^%d+ (%d+)'), id)
+  redis.call('HSETNX', FREE_SINCE, id, now_ms)
+  return true
+end
+-- An empty need: nobody wants the stream to run.
+local function want(id, generation, need)
+  if need == '' then
+    redis.call('HDEL', WANTED, id)
+    return not_free(id)
+  end
+  redis.call('HSET', WANTED, id, generation .. ' ' .. need)
+  local left_ms = redis.call('PTTL', key('lease', id))
+  if left_ms < 0 then return free_if_wanted(id) end
+  redis.call('ZADD', EXPIRY, 'NX', now_ms + left_ms, id)
 end
 """
 
-# KEYS: table, revision, wake channel. ARGV: id, spec, largest number of entries.
-CREATE = (
-    _RECORD
+INDEXED = (
+    NAMES
     + """
-if current then return 'exists' end
-if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then return 'full' end
-local made = record(ARGV[2], next_generation(), now, now)
-redis.call('HSET', KEYS[1], ARGV[1], made)
-announce()
-return {made}
+local versions = redis.call('MGET', key('index'), key('revision'))
+if versions[1] ~= versions[2] then
+  return redis.error_reply('STALEINDEX the index is of another revision')
+end
 """
 )
 
-# KEYS as above. ARGV: id, spec, expected generation or ''.
+# A record is put together as text, because cjson turns an empty list into an object.
+_TABLE = (
+    INDEXED
+    + """
+local records, id, is_stream = key(ARGV[1]), ARGV[2], ARGV[1] == 'streams'
+local now = time[1] .. '.' .. string.format('%06d', time[2])
+local current = redis.call('HGET', records, id)
+local function next_generation()
+  local generation = string.format('%.0f', redis.call('INCR', key('revision')))
+  redis.call('SET', key('index'), generation)
+  redis.call('PUBLISH', key('wake'), id)
+  return generation
+end
+local function write(spec, created_at, need)
+  local generation = next_generation()
+  local made = '{"spec":' .. spec .. ',"generation":' .. generation
+      .. ',"created_at":' .. created_at .. ',"updated_at":' .. now .. '}'
+  redis.call('HSET', records, id, made)
+  if is_stream then want(id, generation, need) end
+  return {made}
+end
+"""
+)
+
+# ARGV: table, id, spec, need, largest number of entries.
+CREATE = (
+    _TABLE
+    + """
+if current then return 'exists' end
+if redis.call('HLEN', records) >= tonumber(ARGV[5]) then return 'full' end
+return write(ARGV[3], now, ARGV[4])
+"""
+)
+
+# ARGV: table, id, spec, need, expected generation or ''.
 REPLACE = (
-    _RECORD
+    _TABLE
     + """
 if not current then return 'missing' end
 local before = cjson.decode(current)
-if ARGV[3] ~= '' and string.format('%.0f', before.generation) ~= ARGV[3] then return 'stale' end
-local made = record(ARGV[2], next_generation(), string.format('%.6f', before.created_at), now)
-redis.call('HSET', KEYS[1], ARGV[1], made)
-announce()
-return {made}
+if ARGV[5] ~= '' and string.format('%.0f', before.generation) ~= ARGV[5] then return 'stale' end
+return write(ARGV[3], string.format('%.6f', before.created_at), ARGV[4])
 """
 )
 
-# KEYS as above, then keys that go with the entry. ARGV: id, expected generation or ''.
+# ARGV: table, id, expected generation or ''. What was seen of a stream goes with it.
 DELETE = (
-    _RECORD
+    _TABLE
     + """
 if not current then return 'missing' end
-if ARGV[2] ~= '' and string.format('%.0f', cjson.decode(current).generation) ~= ARGV[2] then
+if ARGV[3] ~= '' and string.format('%.0f', cjson.decode(current).generation) ~= ARGV[3] then
   return 'stale'
 end
-redis.call('HDEL', KEYS[1], ARGV[1])
-for i = 4, #KEYS do redis.call('DEL', KEYS[i]) end
+redis.call('HDEL', records, id)
+if is_stream then
+  want(id, '', '')
+  redis.call('DEL', key('status', id), key('state', id))
+  redis.call('HDEL', key('decode_costs'), id)
+end
 next_generation()
-announce()
 return {''}
 """
 )
 
-# KEYS: fence, then a lease each. ARGV: slot, time to live in ms. Returns a token each, 0 if taken.
-CLAIM = """
-local tokens = {}
-for i = 2, #KEYS do
-  local token = 0
-  if redis.call('EXISTS', KEYS[i]) == 0 then
-    token = redis.call('INCR', KEYS[1])
-    redis.call('HSET', KEYS[i], 'slot', ARGV[1], 'token', token)
-    redis.call('PEXPIRE', KEYS[i], ARGV[2])
-  end
-  tokens[i - 1] = token
-end
-return tokens
-"""
-
-_OWNS = """
-local function owns(lease, slot, token)
-  local held = redis.call('HMGET', lease, 'slot', 'token')
-  return held[1] == slot and held[2] == token
-end
-"""
-
-# KEYS: a lease each. ARGV: slot, time to live in ms, then a token each. Returns 1 or 0 each.
-RENEW = (
-    _OWNS
+# ARGV: revision, then id, generation and need of each stream. 0 where there is a newer revision.
+REINDEX = (
+    NAMES
     + """
-local kept = {}
-for i = 1, #KEYS do
-  kept[i] = 0
-  if owns(KEYS[i], ARGV[1], ARGV[i + 2]) then
-    redis.call('PEXPIRE', KEYS[i], ARGV[2])
-    kept[i] = 1
-  end
+local revision = redis.call('GET', key('revision'))
+if (revision or '') ~= ARGV[1] then return 0 end
+local since = redis.call('HGETALL', FREE_SINCE)
+redis.call('DEL', WANTED, FREE)
+for i = 2, #ARGV, 3 do want(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
+for i = 1, #since, 2 do
+  if not redis.call('ZSCORE', FREE, since[i]) then not_free(since[i]) end
 end
-return kept
+if revision then redis.call('SET', key('index'), revision) else redis.call('DEL', key('index')) end
+return 1
 """
 )
-
-# KEYS: wake channel, then a lease each. ARGV: slot, then a token each.
-RELEASE = (
-    _OWNS
-    + """
-local num_released = 0
-for i = 2, #KEYS do
-  if owns(KEYS[i], ARGV[1], ARGV[i]) then
-    redis.call('DEL', KEYS[i])
-    num_released = num_released + 1
-  end
-end
-if num_released > 0 then redis.call('PUBLISH', KEYS[1], 'release') end
-return num_released
-"""
-)
-
-# KEYS: a lease and a status in turn. ARGV: time to live in ms, then a token and a document in turn.
-PUBLISH_STATUS = """
-local accepted = {}
-for i = 1, #KEYS, 2 do
-  local current = redis.call('HGET', KEYS[i], 'token') == ARGV[i + 1]
-  if current then redis.call('SET', KEYS[i + 1], ARGV[i + 2], 'PX', ARGV[1]) end
-  accepted[#accepted + 1] = current and 1 or 0
-end
-return accepted
-"""

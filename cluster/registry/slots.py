@@ -5,7 +5,36 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from cluster.registry.records import SlotInfo
+from cluster.registry.scripts import NAMES
 from cluster.registry.store import Store
+
+# ARGV: slot, load, time to live in ms.
+_PUBLISH_LOAD = (
+    NAMES
+    + """
+local until_ms = string.format('%.0f', now_ms + ARGV[3])
+redis.call('HSET', key('loads'), ARGV[1], until_ms .. ' ' .. ARGV[2])
+return 1
+"""
+)
+
+# Returns slot and load in turn.
+_LOADS = (
+    NAMES
+    + """
+local pairs_, live = redis.call('HGETALL', key('loads')), {}
+for i = 1, #pairs_, 2 do
+  local until_ms, load = string.match(pairs_[i + 1], '^(%d+) (.*)$')
+  if tonumber(until_ms) > now_ms then
+    live[#live + 1] = pairs_[i]
+    live[#live + 1] = load
+  else
+    redis.call('HDEL', key('loads'), pairs_[i])
+  end
+end
+return live
+"""
+)
 
 
 class Slots:
@@ -24,9 +53,30 @@ class Slots:
             ]
         )
 
+    def publish_load(self, name: str, load: str, ttl_ms: int) -> None:
+        """Say what a slot can do and what it has, for the decisions of the others.
+
+        Args:
+            name: The slot's.
+            load: One line of text.
+            ttl_ms: How long it is true without being said again.
+        """
+        self._store.script(_PUBLISH_LOAD, [name, load, ttl_ms])
+
+    def loads(self) -> dict[str, str]:
+        """What each slot last said of its load; what is too old is forgotten."""
+        pairs = self._store.script(_LOADS, [])
+        return dict(zip(pairs[::2], pairs[1::2], strict=True))
+
     def remove(self, name: str) -> None:
         """Forget a slot that has ended."""
-        self._store.commands([("DEL", self._key(name)), ("SREM", self._index, name)])
+        self._store.commands(
+            [
+                ("DEL", self._key(name)),
+                ("SREM", self._index, name),
+                ("HDEL", self._store.key("loads"), name),
+            ]
+        )
 
     def all(self) -> dict[str, SlotInfo]:
         """The live slots by name, in order; dead ones are dropped from the index."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.client import NEVER_DECODE
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from cluster.errors import ConfigError, FieldFault, UnavailableError
@@ -42,13 +45,16 @@ def connect(url: str) -> redis.Redis:
         ) from None
 
 
+class StaleIndexError(Exception):
+    """Records were written by a version that keeps no index: it has to be built anew."""
+
+
 class Store:
     """Commands and scripts on one Redis, with all keys under one prefix."""
 
     def __init__(self, client: redis.Redis, prefix: str) -> None:
         self.client: Any = client  # redis-py types each answer as one that may be awaited
         self.prefix = prefix
-        self._scripts: dict[str, Any] = {}
 
     @property
     def address(self) -> str:
@@ -89,8 +95,43 @@ class Store:
                 pipeline.execute_command(*words)
             return list(pipeline.execute())
 
-    def script(self, source: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
-        """Run a Lua script atomically."""
-        script = self._scripts.setdefault(source, self.client.register_script(source))
+    def script(
+        self, source: str, args: Sequence[str | int | bytes], *, is_raw: bool = False
+    ) -> Any:
+        """Run a Lua script atomically, with the prefix as its key.
+
+        Args:
+            source: The script.
+            args: What it gets.
+            is_raw: Take strings of the answer as bytes.
+
+        Raises:
+            StaleIndexError: The script found that the index is not of the current revision.
+            UnavailableError: Redis does not answer, or refuses.
+        """
+        options = {NEVER_DECODE: True} if is_raw else {}
+        words = (1, self.prefix, *args)
         with self.guarded():
-            return script(keys=keys, args=args)
+            try:
+                return self.client.execute_command("EVALSHA", _sha1(source), *words, **options)
+            except NoScriptError:
+                return self._first_run(source, words, options)
+            except ResponseError as error:
+                raise _stale_or(error) from None
+
+    def _first_run(self, source: str, words: Sequence[Any], options: dict[str, Any]) -> Any:
+        """The server keeps the script from now on, until it is started again."""
+        try:
+            return self.client.execute_command("EVAL", source, *words, **options)
+        except ResponseError as error:
+            raise _stale_or(error) from None
+
+
+@lru_cache(maxsize=64)
+def _sha1(source: str) -> str:
+    """The name by which the server knows a script."""
+    return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+def _stale_or(error: ResponseError) -> Exception:
+    return StaleIndexError() if str(error).startswith("STALEINDEX") else error

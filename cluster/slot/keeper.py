@@ -63,7 +63,8 @@ class StreamKeeper:
 
     def renew(self) -> None:
         """Renew all leases; a stream whose lease is lost belongs to another slot and is ended."""
-        lost = self._registry.leases.renew(self._name, self._holdings.tokens(), self._ttl_ms)
+        held = self._holdings.tokens()
+        lost = self._registry.leases.renew(self._name, held, self._ttl_ms).lost
         for stream in lost:
             logger.warning("%s: the lease is lost", stream)
         self._close_all(lost)

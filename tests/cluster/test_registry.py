@@ -19,7 +19,7 @@ from cluster.errors import (
     StaleError,
     UnavailableError,
 )
-from cluster.registry import Lease, Registry, SlotState, WakeUp
+from cluster.registry import Lease, Registry, Renewal, SlotState, WakeUp
 from tests.cluster.builders import (
     eventually,
     fresh_prefix,
@@ -42,6 +42,11 @@ def registry(redis_url: str) -> Iterator[Registry]:
     registry = Registry.open(redis_url, fresh_prefix(), max_streams=3)
     yield registry
     registry.close()
+
+
+def wish(registry: Registry, *streams: str) -> None:
+    for stream in streams:
+        registry.streams.create(stream_spec(stream))
 
 
 def test_a_created_stream_is_read_back_as_it_was(registry: Registry) -> None:
@@ -152,11 +157,11 @@ def test_a_change_wakes_those_who_wait(registry: Registry) -> None:
     wake_up = registry.subscribe()
     assert not wake_up.wait(0.05)
     threading.Timer(0.05, lambda: registry.streams.create(stream_spec("gate"))).start()
-    assert eventually(lambda: wake_up.wait(0.5))
+    assert eventually(lambda: wake_up.wait(0.5)) == {"gate"}
     token = registry.leases.claim("a", ["gate"], TTL_MS)
     assert not wake_up.wait(0.05)
     registry.leases.release("a", token)
-    assert eventually(lambda: wake_up.wait(0.5))
+    assert eventually(lambda: wake_up.wait(0.5)) == {"gate"}
     wake_up.close()
 
 
@@ -195,6 +200,7 @@ def test_a_record_that_cannot_be_read_hides_no_other(registry: Registry, redis_u
 def test_a_stream_is_claimed_by_one_slot_only(redis_url: str) -> None:
     registry = Registry.open(redis_url, fresh_prefix())
     streams = [f"cam{number}" for number in range(40)]
+    wish(registry, *streams)
     with ThreadPoolExecutor(8) as pool:
         won = list(pool.map(lambda slot: registry.leases.claim(slot, streams, TTL_MS), "abcdefgh"))
     assert sorted(stream for tokens in won for stream in tokens) == sorted(streams)
@@ -211,32 +217,41 @@ def test_a_stream_is_claimed_by_one_slot_only(redis_url: str) -> None:
 def test_a_lease_that_is_not_renewed_goes_to_another_with_a_higher_token(
     registry: Registry,
 ) -> None:
+    wish(registry, "gate")
     first = registry.leases.claim("a", ["gate"], ttl_ms=30)
     second = eventually(lambda: registry.leases.claim("b", ["gate"], TTL_MS))
     assert second["gate"] > first["gate"]
-    assert registry.leases.renew("a", first, TTL_MS) == {"gate"}
+    assert registry.leases.renew("a", first, TTL_MS).lost == {"gate"}
     assert registry.leases.release("a", first) == 0
     assert registry.leases.lookup(["gate"]) == {"gate": Lease("b", second["gate"])}
 
 
-def test_renewing_keeps_a_lease_and_says_which_are_lost(registry: Registry) -> None:
-    held = registry.leases.claim("a", ["x", "y"], ttl_ms=200)
-    registry.leases.release("a", {"y": held["y"]})
-    assert registry.leases.renew("a", held, TTL_MS) == {"y"}
+def test_renewing_keeps_leases_and_says_of_which_generation_their_specs_are(
+    registry: Registry,
+) -> None:
+    x, y, z = (registry.streams.create(stream_spec(name)) for name in "xyz")
+    held = registry.leases.claim("a", ["x", "y", "z"], ttl_ms=200)
+    registry.streams.replace(stream_spec("y", enabled=False))
+    registry.streams.delete("z")
+    renewal = registry.leases.renew("a", held, TTL_MS)
+    assert renewal == Renewal({"x": x.generation, "y": 0, "z": 0}, frozenset(), frozenset())
     lease_ttl_ms = registry._store.command("PTTL", registry._store.key("lease", "x"))
     assert lease_ttl_ms > 1000
+    assert y.generation < z.generation
 
 
 def test_the_same_slot_name_with_another_token_owns_nothing(registry: Registry) -> None:
+    wish(registry, "x")
     held = registry.leases.claim("a", ["x"], TTL_MS)
     forged = {"x": held["x"] + 1}
-    assert registry.leases.renew("a", forged, TTL_MS) == {"x"}
+    assert registry.leases.renew("a", forged, TTL_MS).lost == {"x"}
     assert registry.leases.release("a", forged) == 0
     assert registry.leases.release("a", held) == 1
     assert registry.leases.lookup(["x"]) == {}
 
 
 def test_only_the_token_of_the_lease_may_write_a_status(registry: Registry) -> None:
+    wish(registry, "gate")
     old = registry.leases.claim("a", ["gate"], ttl_ms=30)["gate"]
     new = eventually(lambda: registry.leases.claim("b", ["gate"], TTL_MS))["gate"]
     current = stream_status("b", new, fps=25.0)
@@ -246,6 +261,7 @@ def test_only_the_token_of_the_lease_may_write_a_status(registry: Registry) -> N
 
 
 def test_statuses_are_written_in_one_batch_and_the_refused_are_named(registry: Registry) -> None:
+    wish(registry, "x", "y")
     held = registry.leases.claim("a", ["x", "y"], TTL_MS)
     batch = {stream: (token, stream_status("a", token)) for stream, token in held.items()}
     batch["z"] = (99, stream_status("a", 99))
@@ -291,6 +307,8 @@ def test_registries_with_other_prefixes_do_not_meet(redis_url: str) -> None:
     one, two = (Registry.open(redis_url, fresh_prefix()) for _ in range(2))
     one.streams.create(stream_spec("gate"))
     assert two.streams.all() == {}
+    assert two.leases.claim("a", ["gate"], TTL_MS) == {}
+    two.streams.create(stream_spec("gate"))
     assert two.leases.claim("a", ["gate"], TTL_MS)
     assert one.leases.lookup(["gate"]) == {}
     one.close()
