@@ -73,7 +73,7 @@ def test_the_rhythm_of_frames_is_no_silence() -> None:
 
 
 def kill(victim: str, **fields: Any) -> dict[str, Any]:
-    found = {"all_s": 3.0, "load_s": 1.5, "num_reopened": 0}
+    found = {"num_silent": 4, "all_s": 3.0, "load_s": 1.5, "num_reopened": 0}
     return {"victim": victim, **found, **fields}
 
 
@@ -85,6 +85,11 @@ def figures(**engine: Any) -> dict[str, Any]:
 def test_all_claims_hold_where_the_engine_is_back_in_time_and_nothing_is_lost_for_good() -> None:
     assert all_hold(claims_of(figures()))
     assert all_hold(claims_of(figures(all_s=3.5)))
+
+
+def test_a_kill_that_no_stream_noticed_is_as_good_as_it_gets() -> None:
+    assert all_hold(claims_of(figures(num_silent=0, all_s=None)))
+    assert not all_hold(claims_of(figures(all_s=None)))
 
 
 BROKEN = [
