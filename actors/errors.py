@@ -4,6 +4,7 @@ ActorError
 ├── SourceError            a camera or file could not be opened or read; says whether to try again
 ├── SinkError              a sink refused or lost its server
 ├── DecodeMeasurementError what a decoder does could not be measured
+├── StateError             what analytics are to go on from cannot be read
 └── StaleGenerationError   a caller speaks of a pool or session that has been replaced
 """
 
@@ -60,6 +61,10 @@ class DecodeMeasurementError(ActorError):
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the fields when the error crosses a process."""
         return DecodeMeasurementError, (self.decoder, self.reason)
+
+
+class StateError(ActorError):
+    """What a stream's analytics are to go on from is damaged, or of another version."""
 
 
 class StaleGenerationError(ActorError):

@@ -8,7 +8,7 @@ from actors.analytics.events import EventType
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene
 from actors.analytics.rules.spells import Spells
-from actors.analytics.rules.state import moment_of, moment_state
+from actors.analytics.rules.state import Moments
 from actors.rule_specs import CrowdRule
 
 
@@ -63,16 +63,15 @@ class Overcrowding(Presence):
         return []
 
     def state(self) -> Any:
-        """All that it knows, as JSON values."""
-        moments = [moment_state(self._since), moment_state(self._last_left)]
-        return [super().state(), self._spells.state(), *moments, self._most]
+        """All that it knows, as a tree."""
+        moments = Moments([self._since, self._last_left])
+        return [super().state(), self._spells.state(), moments, self._most]
 
     def restore(self, state: Any) -> None:
         """Go on from what ``state`` gave."""
-        visits, spells, since, last_left, self._most = state
+        visits, spells, (self._since, self._last_left), self._most = state
         super().restore(visits)
         self._spells.restore(spells)
-        self._since, self._last_left = moment_of(since), moment_of(last_left)
 
     def _end_of(self, reason: str, at: Moment, num: int) -> list[Occurrence]:
         self._since = self._last_left = None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from actors.analytics.events import EventType, Phase
 from actors.analytics.rules.conditions import Conditions
 from actors.analytics.rules.geometry import Line, Point, between
 from actors.analytics.rules.scene import Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
-from actors.analytics.rules.state import side_of, side_state
+from actors.analytics.rules.state import flags, sides_of, sides_state
 from actors.rule_specs import LineRule
 
 
@@ -65,17 +67,19 @@ class LineCrossing:
         return []
 
     def state(self) -> Any:
-        """All that it knows, as JSON values."""
-        paths = [[t, p.foot, side_state(p.side), p.met_segment] for t, p in self._paths.items()]
-        return [paths, self._counts]
+        """All that it knows, as a tree."""
+        paths = self._paths.values()
+        feet = np.array([path.foot for path in paths]).reshape(-1, 2)
+        met_segment = flags([path.met_segment for path in paths])
+        sides = sides_state([path.side for path in paths])
+        return [list(self._paths), feet, sides, met_segment, list(self._counts.values())]
 
     def restore(self, state: Any) -> None:
         """Go on from what ``state`` gave."""
-        paths, counts = state
-        self._counts = dict(counts)
-        self._paths = {
-            track: _Path((x, y), side_of(side), met) for track, (x, y), side, met in paths
-        }
+        tracks, feet, sides, met_segment, counts = state
+        self._counts = dict(zip(self._counts, counts, strict=True))
+        rows = zip(tracks, feet.tolist(), sides_of(sides), met_segment.tolist(), strict=True)
+        self._paths = {track: _Path((x, y), side, bool(met)) for track, (x, y), side, met in rows}
 
     def _begin(self, sighting: Sighting, line: Line) -> _Path:
         first = sighting.first or sighting

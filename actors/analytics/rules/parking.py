@@ -8,7 +8,7 @@ from actors.analytics.events import EventType
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene
 from actors.analytics.rules.spells import Spells
-from actors.analytics.rules.stillness import Stillness
+from actors.analytics.rules.stillness import Stillness, restore_stillnesses, stillness_state
 from actors.rule_specs import ParkingRule
 
 
@@ -47,18 +47,17 @@ class IllegalParking(Presence):
         self._still.pop(track, None)
 
     def state(self) -> Any:
-        """All that it knows, as JSON values."""
-        still = [[track, still.state()] for track, still in self._still.items()]
-        return [super().state(), self._spells.state(), still]
+        """All that it knows, as a tree."""
+        still = stillness_state(list(self._still.values()))
+        return [super().state(), self._spells.state(), list(self._still), still]
 
     def restore(self, state: Any) -> None:
         """Go on from what ``state`` gave."""
-        visits, spells, still = state
+        visits, spells, tracks, still = state
         super().restore(visits)
         self._spells.restore(spells)
-        self._still = {track: self._stillness() for track, _ in still}
-        for track, values in still:
-            self._still[track].restore(values)
+        self._still = {track: self._stillness() for track in tracks}
+        restore_stillnesses(list(self._still.values()), still)
 
     def _stillness(self) -> Stillness:
         return Stillness.within(self._tolerance_sizes, self._min_s)

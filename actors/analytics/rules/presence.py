@@ -11,14 +11,7 @@ from actors.analytics.rules.conditions import Conditions
 from actors.analytics.rules.geometry import Point, Polygon
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
-from actors.analytics.rules.state import (
-    moment_of,
-    moment_state,
-    side_of,
-    side_state,
-    sighting_of,
-    sighting_state,
-)
+from actors.analytics.rules.state import Moments, Sightings, sides_of, sides_state
 from actors.rule_specs import ZoneSpec
 
 # So far around the picture that every foot is far inside.
@@ -32,9 +25,9 @@ class Visit:
     Attributes:
         side: Where it is; True inside.
         entered: When it came in, while it is certainly inside.
-        scene: In which it was last seen; None right after ``of``.
+        scene: In which it was last seen; None where that was in another process.
         number: Which of the scene's objects it was.
-        restored: How it was last seen, where there is no scene.
+        restored: How it was last seen, where there is no scene and it was inside.
     """
 
     side: Side = field(default_factory=Side)
@@ -50,18 +43,6 @@ class Visit:
             return self.scene.sighting(self.number)
         assert self.restored is not None  # noqa: S101
         return self.restored
-
-    def state(self) -> list[Any]:
-        """As JSON values; how it was seen is of no more use for one that is outside."""
-        seen = sighting_state(self.sighting) if self.side.settled else None
-        return [side_state(self.side), moment_state(self.entered), seen]
-
-    @classmethod
-    def of(cls, values: list[Any]) -> Visit:
-        """What ``state`` gave."""
-        side, entered, seen = values
-        restored = None if seen is None else sighting_of(seen)
-        return cls(side_of(side), moment_of(entered), restored=restored)
 
 
 class Presence(ABC):
@@ -106,12 +87,22 @@ class Presence(ABC):
         return [end for track in list(self._visits) for end in self._end(track, reason)]
 
     def state(self) -> Any:
-        """All that it knows, as JSON values."""
-        return [[track, *visit.state()] for track, visit in self._visits.items()]
+        """All that it knows, as a tree."""
+        visits = self._visits.values()
+        return [
+            list(self._visits),
+            sides_state([visit.side for visit in visits]),
+            Moments([visit.entered for visit in visits]),
+            Sightings([visit.sighting if visit.side.settled else None for visit in visits]),
+        ]
 
     def restore(self, state: Any) -> None:
         """Go on from what ``state`` gave."""
-        self._visits = {track: Visit.of(values) for track, *values in state}
+        tracks, sides, entered, seen = state
+        rows = zip(tracks, sides_of(sides), entered, seen, strict=True)
+        self._visits = {
+            track: Visit(side, since, restored=sighting) for track, side, since, sighting in rows
+        }
 
     def inside(self) -> Iterator[tuple[int, Visit, Moment]]:
         """Who is certainly inside, and since when."""

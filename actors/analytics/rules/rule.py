@@ -26,7 +26,7 @@ class Rule(Protocol):
         """End what is open, with ``reason`` in its data, and forget all objects."""
 
     def state(self) -> Any:
-        """All that it knows of the objects, as JSON values: small, and of this version only."""
+        """All that it knows of the objects, as a tree (see ``state.py``) of this version."""
 
     def restore(self, state: Any) -> None:
         """Go on from what ``state`` gave of a rule with the same spec."""

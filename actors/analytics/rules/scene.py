@@ -101,6 +101,7 @@ class Scene:
     tracks: list[int] = field(init=False)
     feet: list[Point] = field(init=False)
     _distances: dict[Border, list[float]] = field(init=False, default_factory=dict)
+    _sightings: dict[int, Sighting] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         boxes = self.tracked.xyxy.tolist()
@@ -140,7 +141,12 @@ class Scene:
         return compress(rows, conditions.met_by(self.tracked, self.labels, self.source_size))
 
     def sighting(self, number: int) -> Sighting:
-        """One of the objects by its number, from 0."""
+        """One of the objects by its number, from 0; the same one for all that ask."""
+        if number not in self._sightings:
+            self._sightings[number] = self._see(number)
+        return self._sightings[number]
+
+    def _see(self, number: int) -> Sighting:
         tracked, track = self.tracked, self.tracks[number]
         name, birth = self._name(int(tracked.class_id[number])), self.births.get(track)
         first = None

@@ -42,7 +42,7 @@ class Scheduled:
         return self._rule.close(reason)
 
     def state(self) -> Any:
-        """What the rule knows, as JSON values."""
+        """All that it and the rule know, as a tree."""
         return [self._minute, self._is_on, self._rule.state()]
 
     def restore(self, state: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import islice
 from statistics import median
 from typing import Any
 
@@ -13,6 +14,7 @@ from actors.analytics.events import EventType
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.spells import Spells
+from actors.analytics.rules.state import flags, floats
 from actors.ground_plane import facing, homography, to_ground
 from actors.rule_specs import SpeedRule
 
@@ -95,21 +97,30 @@ class Speed(Presence):
         self._drives.pop(track, None)
 
     def state(self) -> Any:
-        """All that it knows, as JSON values."""
-        drives = [
-            [track, d.places, d.is_whole, d.kmh, d.extreme_kmh, d.limit_kmh]
-            for track, d in self._drives.items()
+        """All that it knows, as a tree."""
+        drives = list(self._drives.values())
+        places = floats([value for drive in drives for place in drive.places for value in place])
+        speeds = [(d.kmh, d.extreme_kmh, d.limit_kmh) for d in drives]
+        return [
+            super().state(),
+            self._spells.state(),
+            list(self._drives),
+            [len(drive.places) for drive in drives],
+            places.reshape(-1, 3),
+            flags([drive.is_whole for drive in drives]),
+            floats([speed for some in speeds for speed in some]).reshape(-1, 3),
         ]
-        return [super().state(), self._spells.state(), drives]
 
     def restore(self, state: Any) -> None:
         """Go on from what ``state`` gave."""
-        visits, spells, drives = state
+        visits, spells, tracks, lengths, places, is_whole, speeds = state
         super().restore(visits)
         self._spells.restore(spells)
+        left = iter([(t_s, x_m, y_m) for t_s, x_m, y_m in places.tolist()])
+        rows = zip(tracks, lengths, is_whole.tolist(), speeds.tolist(), strict=True)
         self._drives = {
-            track: _Drive([(t, x, y) for t, x, y in places], *values)
-            for track, places, *values in drives
+            track: _Drive(list(islice(left, length)), bool(whole), *_speeds(values))
+            for track, length, whole, values in rows
         }
 
     def _place(self, scene: Scene, number: int) -> bool:
@@ -160,6 +171,11 @@ class Speed(Presence):
     ) -> list[Occurrence]:
         extreme = {"extreme_kmh": round(drive.extreme_kmh, 1), "reason": reason}
         return self._spells.end(sighting, at, {**_data(drive), **extreme})
+
+
+def _speeds(values: list[float]) -> tuple[float | None, float, float]:
+    kmh, extreme_kmh, limit_kmh = values
+    return None if math.isnan(kmh) else kmh, extreme_kmh, limit_kmh
 
 
 def _data(drive: _Drive) -> dict[str, Any]:

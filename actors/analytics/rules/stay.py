@@ -41,7 +41,7 @@ class Stay(Presence):
         return self._spells.end(visit.sighting, at, {**_dwell(entered, at), "reason": reason})
 
     def state(self) -> Any:
-        """All that it knows, as JSON values."""
+        """All that it knows, as a tree."""
         return [super().state(), self._spells.state()]
 
     def restore(self, state: Any) -> None:

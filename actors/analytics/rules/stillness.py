@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from actors.analytics.events import Box
 from actors.analytics.rules.scene import Moment
-from actors.analytics.rules.state import moment_of, moment_state
+from actors.analytics.rules.state import Moments, floats
 
 _SAMPLE_S = 0.08
 _SETTLE_S = 4.0  # so long it must stand until it rests
@@ -138,19 +141,6 @@ class Stillness:
             return False
         return at.t_s - self._away[0].t_s < _LEAVES_S
 
-    def state(self) -> list[Any]:
-        """What it knows, as JSON values."""
-        samples = [[moment_state(at), box] for at, box in self._samples]
-        moved, away = _pair_state(self._moved), _pair_state(self._away)
-        return [moment_state(self.since), samples, self._place, self._noise_px, moved, away]
-
-    def restore(self, state: list[Any]) -> None:
-        """Go on from what ``state`` gave."""
-        since, samples, place, self._noise_px, moved, away = state
-        self.since, self._place = moment_of(since), tuple(place)
-        self._samples = [(Moment(*at), tuple(box)) for at, box in samples]
-        self._moved, self._away = _pair_of(moved), _pair_of(away)
-
 
 def _middle(boxes: Sequence[Box]) -> Box:
     left, top, right, bottom = (median(side) for side in zip(*boxes, strict=True))
@@ -166,9 +156,52 @@ def _first_still(place: Box, boxes: Sequence[Box], num_late: int) -> int:
     return moving[-1] + 1 if moving else 0
 
 
-def _pair_state(pair: tuple[Moment, float] | None) -> list[Any] | None:
-    return None if pair is None else [moment_state(pair[0]), pair[1]]
+def stillness_state(objects: Sequence[Stillness]) -> list[Any]:
+    """What is known of some objects, as a tree."""
+    return [
+        Moments([each.since for each in objects]),
+        floats([side for each in objects for side in (*each._place, each._noise_px)]),
+        _pairs_state([each._moved for each in objects]),
+        _pairs_state([each._away for each in objects]),
+        _samples_state([each._samples for each in objects]),
+    ]
 
 
-def _pair_of(values: list[Any] | None) -> tuple[Moment, float] | None:
-    return None if values is None else (Moment(*values[0]), values[1])
+def restore_stillnesses(objects: Sequence[Stillness], state: list[Any]) -> None:
+    """Let as many objects go on from what ``stillness_state`` gave."""
+    since, places, moved, away, samples = state
+    rows = zip(objects, since, places.reshape(-1, 5).tolist(), strict=True)
+    for each, at, (*place, noise_px) in rows:
+        each.since, each._place, each._noise_px = at, _box(place), noise_px
+    rests = zip(objects, _pairs_of(moved), _pairs_of(away), _samples_of(samples), strict=True)
+    for each, each_moved, each_away, each_samples in rests:
+        each._moved, each._away, each._samples = each_moved, each_away, each_samples
+
+
+def _pairs_state(pairs: Sequence[tuple[Moment, float] | None]) -> list[Any]:
+    moments = Moments([pair and pair[0] for pair in pairs])
+    return [moments, floats([pair and pair[1] for pair in pairs])]
+
+
+def _pairs_of(state: list[Any]) -> list[tuple[Moment, float] | None]:
+    rows = zip(*state, strict=True)
+    return [None if moment is None else (moment, float(far)) for moment, far in rows]
+
+
+def _samples_state(samples: Sequence[list[tuple[Moment, Box]]]) -> list[Any]:
+    """Boxes as steps of hundredths of a pixel: an object that stands has the same over and over."""
+    hundredths = np.array([box for some in samples for _, box in some]).reshape(-1, 4) * 100
+    steps = np.diff(np.rint(hundredths), axis=0, prepend=np.zeros((1, 4))).astype(np.int32)
+    return [[len(some) for some in samples], Moments([at for s in samples for at, _ in s]), steps]
+
+
+def _samples_of(state: list[Any]) -> list[list[tuple[Moment, Box]]]:
+    lengths, moments, steps = state
+    boxes = map(_box, (steps.cumsum(axis=0) / 100).tolist())
+    rows = iter(list(zip(moments, boxes, strict=True)))
+    return [list(islice(rows, length)) for length in lengths]
+
+
+def _box(sides: list[float]) -> Box:
+    left, top, right, bottom = sides
+    return left, top, right, bottom

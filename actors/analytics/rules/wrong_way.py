@@ -11,7 +11,7 @@ from actors.analytics.rules.geometry import Point
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.spells import Spells
-from actors.analytics.rules.state import moment_state
+from actors.analytics.rules.state import Moments, floats
 from actors.rule_specs import WrongWayRule
 
 _STANDS_SIZES = 0.05  # who has gone less far against the way has not set out yet
@@ -72,16 +72,16 @@ class WrongWay(Presence):
         self._runs.pop(track, None)
 
     def state(self) -> Any:
-        """All that it knows, as JSON values."""
-        runs = [[track, _run_state(run)] for track, run in self._runs.items()]
-        return [super().state(), self._spells.state(), runs]
+        """All that it knows, as a tree."""
+        runs = _runs_state(list(self._runs.values()))
+        return [super().state(), self._spells.state(), list(self._runs), runs]
 
     def restore(self, state: Any) -> None:
         """Go on from what ``state`` gave."""
-        visits, spells, runs = state
+        visits, spells, tracks, runs = state
         super().restore(visits)
         self._spells.restore(spells)
-        self._runs = {track: _run_of(values) for track, values in runs}
+        self._runs = dict(zip(tracks, _runs_of(runs), strict=True))
 
     def _place(self, scene: Scene, number: int) -> Point:
         """Where an object is along the lawful way and across it, in pixels."""
@@ -133,11 +133,16 @@ def _far(run: _Run, sighting: Sighting) -> dict[str, Any]:
     return {"sizes": round(sizes, 2)}
 
 
-def _run_state(run: _Run) -> list[Any]:
-    began, turned = moment_state(run.began), moment_state(run.turned)
-    return [run.along_px, run.across_px, began, run.least_px, turned]
+def _runs_state(runs: list[_Run]) -> list[Any]:
+    places = floats([v for run in runs for v in (run.along_px, run.across_px, run.least_px)])
+    began, turned = Moments([run.began for run in runs]), Moments([run.turned for run in runs])
+    return [places.reshape(-1, 3), began, turned]
 
 
-def _run_of(values: list[Any]) -> _Run:
-    along_px, across_px, began, least_px, turned = values
-    return _Run(along_px, across_px, Moment(*began), least_px, Moment(*turned))
+def _runs_of(state: list[Any]) -> list[_Run]:
+    places, began, turned = state
+    rows = zip(places.tolist(), began, turned, strict=True)
+    return [
+        _Run(along_px, across_px, since, least_px, until)
+        for (along_px, across_px, least_px), since, until in rows
+    ]
