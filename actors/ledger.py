@@ -10,19 +10,19 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import zlib
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actors.latency import NUM_BUCKETS, bucket_of, middle_ms, percentiles_ms
 from actors.messages import DropReason
 from engines.frames import shared_memory_dir
 
 _REASONS = tuple(DropReason)
-_NUM_COUNTERS = 16
-_NUM_COLUMNS = _NUM_COUNTERS + NUM_BUCKETS
 
 
 class _Column(IntEnum):
@@ -34,10 +34,13 @@ class _Column(IntEnum):
     DECODE_ERRORS = 5
     ON_TIME = 6
     SKIPPED = 7
+    WHOSE = 8
 
 
-_FIRST_REASON = 8
+_FIRST_REASON = 9
 _DROP_COLUMN = {reason: _FIRST_REASON + i for i, reason in enumerate(_REASONS)}
+_NUM_COUNTERS = _FIRST_REASON + len(_REASONS)
+_NUM_COLUMNS = _NUM_COUNTERS + NUM_BUCKETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,10 @@ class LedgerRow:
 
     def __init__(self, cells: memoryview) -> None:
         self._cells = cells
+
+    def begin(self, stream: str) -> None:
+        """Say whose row this is, before anybody counts in it."""
+        self._cells[_Column.WHOSE] = stream_key(stream)
 
     def count_decoded(self) -> None:
         """A picture came out of the decoder."""
@@ -188,6 +195,16 @@ class Ledger:
         """How many streams the table can hold."""
         return len(self._cells) // _NUM_COLUMNS
 
+    def progress(self) -> NDArray[np.int64]:
+        """Of each row ``stream_key`` (0: it is free), analysed frames and events, (rows, 3)."""
+        table = np.frombuffer(self._cells, np.int64).reshape(self.num_rows, _NUM_COLUMNS)
+        return table[:, (_Column.WHOSE, _Column.ANALYSED, _Column.EVENTS)]
+
     def unlink(self) -> None:
         """Remove the file."""
         Path(self.path).unlink(missing_ok=True)
+
+
+def stream_key(stream: str) -> int:
+    """By which a row names its stream; 1 or more."""
+    return zlib.crc32(stream.encode()) + 1

@@ -14,7 +14,7 @@ from ray.serve import Application
 from cluster.api.app import create_app
 from cluster.config import SightlineConfig
 from cluster.config.load import config_of
-from cluster.devices import is_on_gpu, with_device_of_cluster
+from cluster.devices import is_on_gpu, reserves_gpu, with_device_of_cluster
 from cluster.machine import num_cores
 from cluster.security.provisioning import with_tokens
 from cluster.seeding import seed
@@ -78,9 +78,9 @@ def _slot_deployment(config: SightlineConfig) -> Any:
 def _bundle(config: SightlineConfig) -> dict[str, float]:
     """What a slot reserves."""
     slots = config.slots
-    if is_on_gpu(config):
-        return {**slots.resources, "CPU": slots.num_cpus or 1, "GPU": 1}
-    return {**slots.resources, "CPU": slots.num_cpus or num_cores()}
+    num_cpus = slots.num_cpus or (1 if is_on_gpu(config) else num_cores())
+    gpus = {"GPU": 1.0} if reserves_gpu(config) else {}
+    return {**slots.resources, "CPU": num_cpus, **gpus}
 
 
 def _api_deployment(args: dict[str, Any]) -> Any:

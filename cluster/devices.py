@@ -75,6 +75,11 @@ def is_on_gpu(config: SightlineConfig) -> bool:
     return config.slots.device == "cuda"
 
 
+def reserves_gpu(config: SightlineConfig) -> bool:
+    """Whether a slot has a GPU of its own in Ray's books, once ``slots.device`` is decided."""
+    return is_on_gpu(config) or config.slots.reserve_gpu
+
+
 def num_gpus_of_ray() -> float:
     """GPUs of the Ray cluster that this process belongs to; 0 where it belongs to none."""
     import ray

@@ -93,6 +93,11 @@ class SlotsConfig(Section):
         gt=0,
         description="CPUs that a slot reserves in Ray; null takes all of the machine, on a GPU 1.",
     )
+    reserve_gpu: bool = Field(
+        False,
+        description="Reserve a GPU in Ray where device is cpu, too: its actors see it, and use it "
+        "for nothing.",
+    )
     resources: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {},
         description="What a slot reserves in Ray besides, as {nvdec: 1}: it runs where nodes offer "

@@ -155,6 +155,7 @@ class Crew:
 
     def open(self, holding: Holding) -> None:
         """Begin a stream: its rules first, then its camera."""
+        self._ledger.row(holding.assignment.ledger_row).begin(holding.assignment.spec.id)
         _tell(self._shard(holding), "open_stream", holding.assignment)
         _tell(self.ingests[holding.ingest], "open_stream", holding.assignment)
 

@@ -7,7 +7,7 @@ import math
 from actors.ingest.config import IngestConfig
 from actors.sinks.specs import RedisSinkSpec, default_spool_dir
 from cluster.config import SightlineConfig
-from cluster.devices import is_on_gpu
+from cluster.devices import is_on_gpu, reserves_gpu
 from cluster.machine import num_cores
 from cluster.slot.crew import NO_GPU, CrewConfig, GpuShares
 from cluster.slot.pool import pool_config
@@ -33,7 +33,7 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
         num_shards=slots.num_analytics or (4 if on_gpu else 1),
         max_streams=slots.max_streams or (256 if on_gpu else 64),
         spares=spares,
-        gpu_shares=gpu_shares(num_ingests, spares) if on_gpu else NO_GPU,
+        gpu_shares=gpu_shares(num_ingests, spares) if reserves_gpu(config) else NO_GPU,
         pool=pool_config(config, num_ingests, f"{name}-pool"),
         ingest=IngestConfig(
             open_timeout_s=config.cameras.open_timeout_s,

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.ledger import Ledger, LedgerRow
+from actors.ledger import Ledger, LedgerRow, stream_key
 from actors.messages import DropReason
 
 WRITER = """
@@ -206,3 +206,18 @@ def test_what_was_decoded_is_what_ended_and_what_is_in_flight(
     assert entry.inferred == outcomes.count("inferred")
     lost = outcomes.count(DropReason.LOST) + (waiting if num_settled else 0)
     assert entry.dropped[DropReason.LOST] == lost
+
+
+def test_a_row_says_whose_it_is_and_how_far_its_stream_has_come() -> None:
+    ledger = Ledger.create(2)
+    row = ledger.row(1)
+    row.begin("cam1")
+    row.count_analysed()
+    row.count_events(3)
+    progress = ledger.progress().tolist()
+    row.clear()
+    cleared = ledger.progress().tolist()
+    ledger.unlink()
+    assert progress == [[0, 0, 0], [stream_key("cam1"), 1, 3]]
+    assert cleared == [[0, 0, 0], [0, 0, 0]]
+    assert stream_key("cam1") != stream_key("cam2")

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+from typing import Any
 
 import pytest
 
 from cluster.config import PipelineSpec, SightlineConfig
-from cluster.devices import choose_device, gpu_fault, is_on_gpu, with_device
+from cluster.devices import choose_device, gpu_fault, is_on_gpu, reserves_gpu, with_device
 from cluster.errors import UnavailableError
 from cluster.models import engine_options, resolve_model
 from cluster.slot import plan as slot_plan
@@ -117,3 +118,12 @@ def test_the_engine_is_told_device_and_precision():
     options = engine_options(PipelineSpec(precision="fp32"), "cuda")
     assert (options.device, options.precision) == ("cuda", Precision.FP32)
     assert engine_options(PipelineSpec()).device == "cpu"
+
+
+def test_a_slot_has_a_gpu_in_rays_books_if_it_runs_on_one_or_is_to_reserve_one() -> None:
+    def reserves(**slots: Any) -> bool:
+        return reserves_gpu(SightlineConfig.model_validate({"slots": slots}))
+
+    assert reserves(device="cuda")
+    assert reserves(device="cpu", reserve_gpu=True)
+    assert not reserves(device="cpu")
