@@ -150,9 +150,12 @@ class LocalCluster:
         self._config = self._config.model_copy(update={"redis": found})
 
 
-@contextlib.contextmanager
-def _serving(config: SightlineConfig, *, alone: bool) -> Iterator[None]:
-    """Run the application; where others may use this Serve, it alone is ended."""
+def run_application(config: SightlineConfig) -> None:
+    """Start Serve where it does not run, and the application, on the Ray that was joined.
+
+    Args:
+        config: With ``redis.url`` filled in and ``slots.device`` decided.
+    """
     from ray import serve
 
     from cluster.app import LOGGING, NAME, PROXY_LOCATION, application
@@ -162,8 +165,18 @@ def _serving(config: SightlineConfig, *, alone: bool) -> Iterator[None]:
         http_options={"host": config.api.host, "port": config.api.port},
         logging_config=LOGGING,
     )
+    serve.run(application(config), name=NAME, route_prefix="/")
+
+
+@contextlib.contextmanager
+def _serving(config: SightlineConfig, *, alone: bool) -> Iterator[None]:
+    """Run the application; where others may use this Serve, it alone is ended."""
+    from ray import serve
+
+    from cluster.app import NAME
+
     try:
-        serve.run(application(config), name=NAME, route_prefix="/")
+        run_application(config)
         yield
     finally:
         with quiet():

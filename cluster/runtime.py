@@ -38,6 +38,18 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
 }
 
+RECOVERY_ENVIRONMENT = {
+    # A machine that does not answer 4 times, 2 s each and 1 s apart, is dead: 12 s. One whose
+    # processes are gone is noticed at once.
+    "RAY_health_check_initial_delay_ms": "5000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_failure_threshold": "4",
+    # A machine waits so long for a head that is away; streams run on meanwhile.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
+}
+"""What Ray's processes of a cluster find, as the files in ``configs/clusters`` say it."""
+
 
 @contextlib.contextmanager
 def local_ray(preload: Sequence[str] = ()) -> Iterator[None]:

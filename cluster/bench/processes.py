@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -17,4 +18,22 @@ def pids_of(actor_class: str, proc: Path = PROC) -> frozenset[int]:
                 found.add(int(path.parent.name))
         except OSError:  # it has ended meanwhile
             continue
+    return frozenset(found)
+
+
+def descendants(pid: int, proc: Path = PROC) -> frozenset[int]:
+    """Processes that a process has started, and those that these have started, and so on."""
+    children: dict[int, list[int]] = defaultdict(list)
+    for path in proc.glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):  # it has ended meanwhile
+            continue
+        children[parent].append(int(path.parent.name))
+    found: set[int] = set()
+    waiting = [pid]
+    while waiting:
+        new = children[waiting.pop()]
+        found.update(new)
+        waiting += new
     return frozenset(found)

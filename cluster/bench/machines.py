@@ -1,0 +1,181 @@
+"""Several machines of a Ray cluster on this one: a head without slots, and others with a GPU each.
+
+The GPUs exist in Ray's books only. Everything listens on loopback, lies in a folder of its own, and
+ends with this process, also where that is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from cluster.bench.processes import descendants
+from cluster.embedded import EmbeddedRedis, free_port
+from cluster.errors import UnavailableError
+from cluster.runtime import OBJECT_STORE_BYTES, RECOVERY_ENVIRONMENT, prepare_environment, quiet
+
+_CPUS_A_MACHINE = 8
+"""Counted, not measured: there are as many real ones as this machine has."""
+
+
+class Machines:
+    """Starts at ``with``. Its main thread must be the one that starts it, as for EmbeddedRedis.
+
+    What the head knows is kept in a Redis of its own, so that another head goes on with it.
+
+    Args:
+        num: Machines besides the head.
+        resources: What each offers besides its GPU.
+
+    Raises:
+        UnavailableError: Ray has been imported already, with other settings.
+    """
+
+    def __init__(self, num: int, resources: dict[str, float] | None = None) -> None:
+        self._num = num
+        self._resources = dict(resources or {})
+        self._port = free_port()
+        self._machines: dict[str, Any] = {}
+        self._num_started = 0
+        self._cluster: Any = None
+        self._stack = contextlib.ExitStack()
+
+    @property
+    def address(self) -> str:
+        """Of the head, also of the next one."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def names(self) -> list[str]:
+        """Machines that run, the head left out; the label ``machine`` of each."""
+        return list(self._machines)
+
+    def __enter__(self) -> Machines:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_environment())
+            stack.callback(self._end)
+            self._start_all()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def add(self, *, wait: bool = True) -> str:
+        """Start one more machine; its name."""
+        self._num_started += 1
+        name = f"machine-{self._num_started}"
+        self._machines[name] = self._cluster.add_node(
+            wait=wait,
+            num_cpus=_CPUS_A_MACHINE,
+            num_gpus=1,
+            resources=self._resources,
+            labels={"machine": name},
+            **_common(),
+        )
+        return name
+
+    def machine_of(self, pid: int) -> str:
+        """The machine that a process runs on.
+
+        Raises:
+            UnavailableError: It runs on none.
+        """
+        for name, machine in self._machines.items():
+            if pid in descendants(_raylet(machine)):
+                return name
+        raise UnavailableError(f"process {pid} runs on none of {', '.join(self.names)}")
+
+    def kill(self, name: str) -> None:
+        """Pull a machine's plug: all its processes get SIGKILL at once."""
+        machine = self._machines.pop(name)
+        _kill_processes(machine)
+        self._cluster.worker_nodes.discard(machine)
+
+    def kill_head(self) -> None:
+        """The same to the head: GCS, Serve's controller and its HTTP port are gone."""
+        _kill_processes(self._cluster.head_node)
+        self._cluster.head_node = None
+
+    def start_head(self) -> None:
+        """Start a head at the same address; it goes on with what its predecessor knew."""
+        self._cluster.add_node(num_cpus=0, num_gpus=0, gcs_server_port=self._port, **_common())
+
+    def _start_all(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self._cluster = Cluster()
+        self.start_head()
+        for _ in range(self._num):
+            self.add(wait=False)
+        self._cluster.wait_for_nodes(timeout=120)
+
+    def _end(self) -> None:
+        """What processes have started ends with them; that of killed machines is gone already."""
+        if self._cluster is None:
+            return
+        with quiet():
+            for machine in self._machines.values():
+                _kill_processes(machine)
+            if self._cluster.head_node is not None:
+                _kill_processes(self._cluster.head_node)
+
+
+def _common() -> dict[str, Any]:
+    return {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    """What Ray's processes find, and a folder that they leave nothing outside of."""
+    prepare_environment()
+    folder = Path(tempfile.mkdtemp(prefix="sightline-ray-"))
+    (folder / "ray").mkdir()
+    with EmbeddedRedis() as redis, contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        found = {
+            **RECOVERY_ENVIRONMENT,
+            "RAY_TMPDIR": str(folder),
+            "RAY_REDIS_ADDRESS": f"127.0.0.1:{redis.port}",
+            "RAY_external_storage_namespace": "sightline",
+        }
+        before = {key: os.environ.get(key) for key in found}
+        os.environ.update(found)
+        stack.callback(_restore, before)
+        yield
+
+
+def _restore(variables: dict[str, str | None]) -> None:
+    for key, value in variables.items():
+        if value is None:
+            os.environ.pop(key, None)
+        else:
+            os.environ[key] = value
+
+
+def _raylet(machine: Any) -> int:
+    return int(machine.all_processes["raylet"][0].process.pid)
+
+
+def _kill_processes(machine: Any) -> None:
+    """All at once, so that none has time to put anything in order; then take their exit status."""
+    started = [info.process for infos in machine.all_processes.values() for info in infos]
+    pids = {process.pid for process in started if process.poll() is None}
+    for pid in pids.union(*map(descendants, pids)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for process in started:
+        process.wait()
+    machine.all_processes.clear()
