@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
-from typing import Any
+from uuid import uuid4
 
 from actors.analytics.events import Event
-from actors.errors import SinkError
+from actors.sinks.formats import schema_of, to_text
+from actors.sinks.mqtt_connection import Message, MqttConnection
 from actors.sinks.specs import MqttSinkSpec
 
 
-def to_message(event: Event, topic_prefix: str) -> tuple[str, bytes]:
-    """Topic and payload of an event."""
-    return f"{topic_prefix}/{event.stream}/{event.type.value}", event.to_json().encode()
+def to_message(event: Event, spec: MqttSinkSpec) -> Message:
+    """An event as it is published."""
+    return Message(
+        topic=f"{spec.topic_prefix}/{event.stream}/{event.type.value}",
+        payload=to_text(event, spec.format).encode(),
+        properties=(("schema", schema_of(spec.format)), ("id", event.id)),
+        expiry_s=spec.expiry_s,
+    )
 
 
 class MqttTransport:
     """Publishes and waits for the broker's acknowledgements, a batch at a time.
+
+    The connection is kept over batches. A batch that fails is sent again as a whole over another
+    one, so messages may come twice, with the same ``id`` and in order.
 
     Raises:
         SinkError: if paho-mqtt is not installed.
@@ -25,51 +35,25 @@ class MqttTransport:
     kind = "mqtt"
 
     def __init__(self, spec: MqttSinkSpec) -> None:
-        self._paho = _import_paho()
         self._spec = spec
-        self._client: Any = None
+        # The same in all connections: the broker ends the one before when the next one comes.
+        self._client_id = f"sightline-{socket.gethostname()[:32]}-{uuid4().hex[:8]}"
+        self._connection: MqttConnection | None = MqttConnection(spec, self._client_id)
 
     def send(self, events: Sequence[Event]) -> int:
-        """Publish all events; see ``Transport``."""
+        """Publish all events; see ``Transport``. A broker refuses nobody's for being late."""
+        connection = self._connection or MqttConnection(self._spec, self._client_id)
+        self._connection = None  # a broken one would send what it still has late, out of order
         try:
-            client = self._client or self._connect()
-            messages = [to_message(event, self._spec.topic_prefix) for event in events]
-            sent = [client.publish(topic, payload, qos=1) for topic, payload in messages]
-            for info in sent:
-                info.wait_for_publish(self._spec.timeout_s)
-                if not info.is_published():
-                    raise SinkError(f"no answer within {self._spec.timeout_s} s")
-        except (OSError, ValueError, RuntimeError, SinkError) as error:
-            self.close()  # or its own queue would send late, and out of order
-            raise SinkError(f"the MQTT broker took not all of {len(events)}: {error}") from error
+            connection.publish([to_message(event, self._spec) for event in events])
+        except BaseException:
+            connection.abandon()
+            raise
+        self._connection = connection
         return 0
 
     def close(self) -> None:
-        """Disconnect."""
-        if self._client is not None:
-            self._client.disconnect()
-            self._client.loop_stop()
-            self._client = None
-
-    def _connect(self) -> Any:
-        spec, paho = self._spec, self._paho
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
-        if spec.username:
-            client.username_pw_set(spec.username, spec.password)
-        if spec.tls:
-            client.tls_set()
-        client.connect_timeout = spec.timeout_s
-        client.connect(spec.host, spec.port)
-        client.loop_start()
-        self._client = client
-        return client
-
-
-def _import_paho() -> Any:
-    try:
-        import paho.mqtt.client
-    except ImportError as error:
-        raise SinkError(
-            "sinks: the mqtt sink needs paho-mqtt: pip install 'sightline[mqtt]'"
-        ) from error
-    return paho.mqtt.client
+        """Say goodbye."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

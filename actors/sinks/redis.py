@@ -19,6 +19,7 @@ from redis.typing import EncodableT, FieldT
 
 from actors.analytics.events import Event
 from actors.errors import SinkError
+from actors.sinks.formats import to_entry
 from actors.sinks.specs import RedisSinkSpec
 
 # KEYS: event stream, owners. ARGV: token, slot, ts of the event, MAXLEN, then fields and values.
@@ -50,6 +51,7 @@ class RedisTransport:
         self._stream = spec.stream
         self._max_len = spec.max_len
         self._fence = spec.fence
+        self._format = spec.format
         self._client = redis.Redis.from_url(
             spec.url,
             socket_connect_timeout=spec.timeout_s,
@@ -76,11 +78,11 @@ class RedisTransport:
         self._client.close()
 
     def _append(self, pipeline: redis.client.Pipeline, event: Event) -> None:
-        fields: dict[FieldT, EncodableT] = {k: v for k, v in event.to_fields().items()}
+        fields: dict[FieldT, EncodableT] = {k: v for k, v in to_entry(event, self._format).items()}
         pipeline.xadd(self._stream, fields, maxlen=self._max_len, approximate=True)
 
     def _append_fenced(self, pipeline: redis.client.Pipeline, event: Event) -> None:
         owners = f"{self._fence}:owners:{event.stream}"
-        words = [word for field in event.to_fields().items() for word in field]
+        words = [word for field in to_entry(event, self._format).items() for word in field]
         asked = [str(event.token), event.slot, str(event.ts), str(self._max_len)]
         pipeline.evalsha(_SHA, 2, self._stream, owners, *asked, *words)

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Format = Literal["sightline", "deepstream_minimal"]
+
 
 def default_spool_dir() -> Path:
     """Where undelivered events wait where the configuration does not say."""
@@ -17,6 +19,11 @@ def default_spool_dir() -> Path:
 
 class _SinkSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Format = Field(
+        "sightline",
+        description="What is written: our own fields, or the minimal message of DeepStream.",
+    )
 
 
 class _SpooledSpec(_SinkSpec):
@@ -68,6 +75,9 @@ class MqttSinkSpec(_SpooledSpec):
     password: str = Field("", repr=False)
     topic_prefix: str = Field(
         "sightline", pattern=r"^[^+#]+$", description="First levels of the topic."
+    )
+    expiry_s: int | None = Field(
+        None, ge=1, lt=2**32, description="The broker forgets a message then; null for never."
     )
     timeout_s: float = Field(5.0, gt=0, le=60, description="To connect, and for an answer.")
 

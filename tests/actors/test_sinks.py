@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import threading
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from actors.analytics.events import Event
 from actors.errors import SinkError
 from actors.sinks import FileSinkSpec, MqttSinkSpec, RedisSinkSpec, Sink, SinkSpec, open_sink
 from actors.sinks.delivery import DeliveringSink
-from actors.sinks.mqtt import to_message
 from actors.sinks.spool import Spool
 from tests.actors.builders import Valkey, event, eventually
 
@@ -286,18 +284,6 @@ def test_a_file_gets_one_object_a_line(tmp_path):
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(SinkError, match=r"sinks.file.path: cannot write '/proc/none/events'"):
         open_sink(FileSinkSpec(path=Path("/proc/none/events")))
-
-
-def test_an_mqtt_message_has_a_topic_of_stream_and_type_and_a_json_payload():
-    topic, payload = to_message(event(4), "sightline")
-    assert topic == "sightline/gate/line_cross"
-    assert Event.from_dict(json.loads(payload)) == event(4)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("paho") is not None, reason="paho-mqtt is installed")
-def test_mqtt_without_its_library_says_what_to_install(tmp_path):
-    with pytest.raises(SinkError, match=r"pip install 'sightline\[mqtt\]'"):
-        open_sink(MqttSinkSpec(host="127.0.0.1", spool_dir=tmp_path))
 
 
 def test_sinks_are_told_apart_by_kind_and_unknown_keys_are_refused():
