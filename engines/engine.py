@@ -1,12 +1,14 @@
-"""Engine: the one protocol that every backend keeps."""
+"""Engine and ReadingEngine: what every backend keeps, for detectors and for models of crops."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
+from engines.crops import View
 from engines.detections import Detections
 from engines.frames import Frame
+from engines.readings import Readings
 from engines.spec import ModelSpec
 
 
@@ -46,3 +48,36 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back all memory of the device; may be called twice."""
+
+
+class ReadingEngine(Protocol):
+    """A model that reads attributes, text or an embedding of crops; lives as an ``Engine`` does.
+
+    Attributes:
+        spec: What the model is.
+        batch_sizes: Batch sizes that it was built for, ascending.
+        max_in_flight: How many threads may be in ``infer`` at once.
+    """
+
+    spec: ModelSpec
+    batch_sizes: tuple[int, ...]
+    max_in_flight: int
+
+    def load(self) -> None:
+        """See ``Engine.load``."""
+
+    def infer(self, views: Sequence[View]) -> Readings:
+        """Read each view, a crop or a whole frame; crops of different frames may be mixed.
+
+        Args:
+            views: At least one, at most ``batch_sizes[-1]``.
+
+        Returns:
+            One reading a view, in order; nothing of them refers to the frames.
+
+        Raises:
+            EngineFailedError: if the device failed.
+        """
+
+    def close(self) -> None:
+        """See ``Engine.close``."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from engines.engine import Engine
+from engines.engine import Engine, ReadingEngine
 from engines.spec import ModelSpec, Precision
 
 if TYPE_CHECKING:
@@ -63,6 +63,21 @@ def create_engine(
                 device=device,
                 report=report,
             )
+
+
+def create_reader(
+    spec: ModelSpec, *, num_threads: int = 1, max_batch_size: int = 8
+) -> ReadingEngine:
+    """An engine for a model that reads crops, not yet loaded. So far these run on the CPU.
+
+    Args:
+        spec: The model.
+        num_threads: CPU threads.
+        max_batch_size: Most crops of one ``infer``.
+    """
+    from engines.onnxruntime import OnnxRuntimeReader
+
+    return OnnxRuntimeReader(spec, num_threads=num_threads, max_batch_size=max_batch_size)
 
 
 def batch_sizes_up_to(largest: int | None) -> tuple[int, ...]:

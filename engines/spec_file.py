@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -28,7 +28,7 @@ def read_spec(path: Path) -> ModelSpec:
     if not isinstance(given, dict):
         raise ModelError(
             f"{path} holds no mapping",
-            remedy="Write name, path, family, input and labels, a line each.",
+            remedy="Write name, path, family, input and what the family needs, a line each.",
         )
     try:
         spec = ModelSpec.model_validate(given)
@@ -102,6 +102,8 @@ def _complaint(detail: ErrorDetails) -> str:
             return "there is no such field"
         case "missing":
             return "is missing"
+        case "not_of_family":
+            return detail["msg"]
     return f"{detail['msg']}, given {detail['input']!r}"
 
 
@@ -112,20 +114,22 @@ def _remedy(detail: ErrorDetails) -> str:
         close = difflib.get_close_matches(str(location[-1]), names, n=1)
         known = f"Known fields: {', '.join(names)}."
         return f"Did you mean {close[0]}? {known}" if close else known
+    if detail["type"] == "not_of_family":
+        return "Leave it out, or give another family."
     field = _field(location)
     description = (field.description if field else None) or ""
     return f"Add it. {description}".strip() if detail["type"] == "missing" else description
 
 
 def _fields_around(location: Location) -> dict[str, FieldInfo]:
-    model: Any = ModelSpec
+    around: Any = ModelSpec
     for step in location[:-1]:
-        field = model.model_fields.get(step)
-        if field is None or not _is_model(field.annotation):
-            return {}
-        model = field.annotation
-    fields: dict[str, FieldInfo] = model.model_fields
-    return fields
+        if _is_model(around):
+            field = around.model_fields.get(step)
+            around = None if field is None else field.annotation
+        else:  # a mapping by names of the user's own
+            around = next(iter(get_args(around)[1:]), None)
+    return dict(around.model_fields) if _is_model(around) else {}
 
 
 def _field(location: Location) -> FieldInfo | None:

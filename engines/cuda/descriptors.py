@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.families.color import color_map
-from engines.families.letterbox import MAX_LAYOUTS, place
+from engines.families.placement import MAX_LAYOUTS, place
 from engines.frames import Chroma, DeviceFrame, Picture
 from engines.spec import ColorOrder, InputSpec
 

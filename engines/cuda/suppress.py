@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engines.cuda.context import open_device
 from engines.cuda.nvrtc import cubin
-from engines.families.yolox import MAX_CANDIDATES
+from engines.families.detector import MAX_CANDIDATES
 
 NUM_COLUMNS = 6
 """left, top, right, bottom, score, class."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.detections import Detections
-from engines.frames import Frame
+from engines.crops import View
 from engines.signature import Signature
 
+Result_co = TypeVar("Result_co", covariant=True)
 
-class FamilyAdapter(Protocol):
-    """Knows how a family's input is prepared and its output read; for one thread."""
+
+class FamilyAdapter(Protocol[Result_co]):
+    """Knows how a family's input is prepared and its output read; for one thread.
+
+    ``check_signature`` comes first: where outputs are told apart by name or shape, that is when.
+    """
 
     def check_signature(self, signature: Signature) -> None:
         """Compare the tensors of the model file with the spec.
@@ -30,10 +34,8 @@ class FamilyAdapter(Protocol):
             ModelError: if the values cannot be those of the family.
         """
 
-    def prepare(self, frame: Frame, out: NDArray[np.float32]) -> None:
+    def prepare(self, view: View, out: NDArray[np.float32]) -> None:
         """Fill one picture of the input, float32 [3, height, width]."""
 
-    def read(
-        self, outputs: Sequence[NDArray[np.float32]], frames: Sequence[Frame]
-    ) -> list[Detections]:
-        """Turn the outputs of a batch into detections in source pixels, best first."""
+    def read(self, outputs: Sequence[NDArray[np.float32]], views: Sequence[View]) -> Result_co:
+        """Turn the outputs of a batch into what was found or read, in the order of the views."""

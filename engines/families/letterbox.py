@@ -1,15 +1,16 @@
-"""Letterbox: a decoded picture, resized with its aspect ratio kept, in the input of a model.
+"""Letterbox: a decoded picture, or a part of it, brought to the input of a model.
 
-The picture lies at the top left, the rest is padded. For the output pixel (x, y) of a picture of
-W x H luma samples that is placed as w x h pixels::
+What is looked at is a window of W x H luma samples whose upper left corner is (left, top), all of
+the picture or a crop; ``placement`` says where it lies in the input, as w x h pixels; the rest is
+padded. For the output pixel (x, y), counted from the window's corner in the input::
 
-    sx = (x + 0.5) * W / w - 0.5          sy = (y + 0.5) * H / h - 0.5         half-pixel centres
+    sx = left + (x + 0.5) * W / w - 0.5   sy = top + (y + 0.5) * H / h - 0.5   half-pixel centres
     Y  = bilinear(luma, sx, sy)
     C  = bilinear(chroma, sx / 2, (sy + 0.5) / 2 - 0.5)                        Cb and Cr alike
     value[c]  = clamp(R, G or B of (Y, Cb, Cr), 0, 255)                        see color.py
     output[c] = (value[c] - mean[c]) / std[c]
 
-``bilinear`` clamps its position to the first and last sample of each axis, as OpenCV's
+``bilinear`` clamps its position to the first and last sample of the picture's axis, as OpenCV's
 INTER_LINEAR does. Chroma is left-sited, between two rows (ITU-T H.264 Annex E, chroma type 0, the
 default of H.264, H.265 and MPEG-4). All arithmetic is float32 or exact, without intermediate
 rounding, tap positions are float64; a padded pixel holds (pad_value - mean[c]) / std[c].
@@ -23,67 +24,82 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.crops import Crop, View
 from engines.families.bilinear import Resampling, Scratch, taps
 from engines.families.color import GREY, ColorMap, color_map
+from engines.families.placement import (
+    MAX_LAYOUTS,
+    Placement,
+    Window,
+    place,
+    shown,
+    whole,
+    window_of,
+)
 from engines.frames import Frame, Picture, Plane
 from engines.spec import ColorOrder, InputSpec
 
-MAX_LAYOUTS = 64
-"""Picture layouts whose taps are remembered; a camera has one."""
+Positions = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Size in pixels that a picture has within the model's input, from its top left corner."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reading:
+    """Which part of a plane is read, and how."""
 
-    width: int
-    height: int
-
-
-def place(width: int, height: int, input_spec: InputSpec) -> Placement:
-    """The largest placement of a width x height picture that keeps its aspect ratio."""
-    ratio = min(input_spec.width / width, input_spec.height / height)
-    return Placement(
-        min(input_spec.width, max(1, round(width * ratio))),
-        min(input_spec.height, max(1, round(height * ratio))),
-    )
+    rows: slice
+    columns: slice
+    resampling: Resampling
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
-    """All that depends on the layout of the picture alone."""
+    """All that depends on the layout of the picture and on the window alone."""
 
     placement: Placement
-    luma: Resampling
-    chroma: Resampling
+    luma: _Reading
+    chroma: _Reading
     color: ColorMap
 
 
-def _plan(input_spec: InputSpec, picture: Picture) -> _Plan:
-    placement = place(picture.width, picture.height, input_spec)
-    x = _positions(picture.width, placement.width)
-    y = _positions(picture.height, placement.height)
-    chroma_rows, chroma_columns = (picture.height + 1) // 2, (picture.width + 1) // 2
-    chroma_y = (y + 0.5) / 2 - 0.5
+def _plan(input_spec: InputSpec, picture: Picture, window: Window | None = None) -> _Plan:
+    seen = shown(window or whole(picture), input_spec)
+    placement = place(seen.width, seen.height, input_spec)
+    x = _positions(seen.left, seen.width, placement.width)
+    y = _positions(seen.top, seen.height, placement.height)
+    rows, columns = picture.plane_shapes[1]
     return _Plan(
         placement,
-        luma=Resampling(taps(y, picture.height), taps(x, picture.width)),
+        luma=_reading(y, x, picture.height, picture.width),
         # Left-sited chroma ends before the picture does: the last column is repeated.
-        chroma=Resampling(taps(chroma_y, chroma_rows), taps(x / 2, chroma_columns + 1)),
+        chroma=_reading((y + 0.5) / 2 - 0.5, x / 2, rows, columns + 1),
         color=color_map(picture),
     )
 
 
-def _positions(num_inputs: int, num_outputs: int) -> NDArray[np.float64]:
+def _positions(first: float, num_inputs: float, num_outputs: int) -> Positions:
     outputs = np.arange(num_outputs, dtype=np.float64)
-    return (outputs + 0.5) * (num_inputs / num_outputs) - 0.5
+    return (outputs + 0.5) * (num_inputs / num_outputs) + (first - 0.5)
+
+
+def _reading(y: Positions, x: Positions, num_rows: int, num_columns: int) -> _Reading:
+    """Only what is between the first and the last position is read; a crop is a small part."""
+    rows, columns = _span(y, num_rows), _span(x, num_columns)
+    vertical = taps(np.clip(y, 0, num_rows - 1) - rows.start, rows.stop - rows.start)
+    horizontal = taps(np.clip(x, 0, num_columns - 1) - columns.start, columns.stop - columns.start)
+    return _Reading(rows, columns, Resampling(vertical, horizontal))
+
+
+def _span(positions: Positions, num_inputs: int) -> slice:
+    first, last = np.clip(positions[[0, -1]], 0, num_inputs - 1)
+    return slice(int(first), min(int(last) + 2, num_inputs))
 
 
 class Letterbox:
-    """Fills the input of a model from decoded planes; for one thread."""
+    """Fills the input of a model from decoded planes, by its ``resize``; for one thread."""
 
     def __init__(self, input_spec: InputSpec) -> None:
-        self._plan_of = lru_cache(MAX_LAYOUTS)(partial(_plan, input_spec))
+        self._plan = partial(_plan, input_spec)
+        self._plan_of = lru_cache(MAX_LAYOUTS)(self._plan)
         self._scratch = Scratch()
         self._is_bgr = input_spec.color is ColorOrder.BGR
         self._mean = np.array(input_spec.mean, np.float32)[:, None, None]
@@ -91,22 +107,31 @@ class Letterbox:
         self._normalizes = any(input_spec.mean) or set(input_spec.std) != {1.0}
         self._pad = (np.float32(input_spec.pad_value) - self._mean) * self._scale
 
-    def write(self, frame: Frame, out: NDArray[np.float32]) -> None:
-        """Write one picture into ``out``, float32 [3, input height, input width]."""
-        plan = self._plan_of(frame.picture)
-        width, height = plan.placement.width, plan.placement.height
-        out[:, height:] = self._pad
-        out[:, :height, width:] = self._pad
-        placed = out[:, :height, :width]
+    def write(self, view: View, out: NDArray[np.float32]) -> None:
+        """Write what is to be seen into ``out``, float32 [3, input height, input width]."""
+        if isinstance(view, Crop):
+            frame, plan = view.frame, self._plan(view.frame.picture, window_of(view))
+        else:
+            frame, plan = view, self._plan_of(view.picture)
+        placed = self._padded(plan.placement, out)
         # Numpy is slow on rows that do not follow each other: of narrow pictures only the last
         # step is done in place.
-        is_wide = width == out.shape[2]
+        is_wide = placed.shape[2] == out.shape[2]
         colors = placed if is_wide else self._scratch.array("colors", placed.shape)
         self._write_colors(frame, plan, colors[::-1] if self._is_bgr else colors)
         np.clip(colors, 0, 255, out=placed)
         if self._normalizes:
             placed -= self._mean
             placed *= self._scale
+
+    def _padded(self, at: Placement, out: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Pad what is around the placement; returns what is to be filled."""
+        right, bottom = at.left + at.width, at.top + at.height
+        out[:, : at.top] = self._pad
+        out[:, bottom:] = self._pad
+        out[:, at.top : bottom, : at.left] = self._pad
+        out[:, at.top : bottom, right:] = self._pad
+        return out[:, at.top : bottom, at.left : right]
 
     def _write_colors(self, frame: Frame, plan: _Plan, rgb: NDArray[np.float32]) -> None:
         red, green, blue = rgb
@@ -121,13 +146,14 @@ class Letterbox:
     def _read(
         self,
         plane: Plane,
-        resampling: Resampling,
+        reading: _Reading,
         centre: int,
         factor: float,
         out: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         """``out`` = factor * (resampled plane - centre)."""
-        sums = resampling.sums(plane, self._scratch)
+        resampling = reading.resampling
+        sums = resampling.sums(plane[reading.rows, reading.columns], self._scratch)
         np.subtract(sums, centre * resampling.gain, out=out, dtype=np.float32)
         out *= factor / resampling.gain
         return out

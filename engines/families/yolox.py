@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.detections import Detections
 from engines.errors import ModelError
-from engines.families.letterbox import MAX_LAYOUTS, Letterbox, place
-from engines.families.suppression import suppress
-from engines.frames import Frame, Picture
-from engines.signature import Signature, TensorInfo
-from engines.spec import InputSpec, ModelSpec
+from engines.families.detector import Candidates, Detector, best_first
+from engines.families.tensors import check_count, check_image, check_multiple, fits
+from engines.signature import Signature
+from engines.spec import ModelSpec
 
 STRIDES = (8, 16, 32)
 NUM_BOX_COLUMNS = 5
 """cx, cy, w, h and objectness come before the classes."""
-MAX_CANDIDATES = 512
-"""Only so many of the best boxes enter suppression, which bounds its time on noise."""
 
 Array = NDArray[np.float32]
 
@@ -34,8 +29,8 @@ def anchor_grid(width: int, height: int) -> Array:
     return np.concatenate(cells, axis=1).astype(np.float32)
 
 
-class Yolox:
-    """Family adapter for models whose output is float32 [N, A, 5 + classes].
+class Yolox(Detector):
+    """Models whose output is float32 [N, A, 5 + classes].
 
     A row holds cx, cy, w, h as the head gives them, then objectness and class probabilities after
     their sigmoid. Centre = (raw + cell) * stride, size = exp(raw) * stride, in input pixels; score
@@ -44,15 +39,13 @@ class Yolox:
     """
 
     def __init__(self, spec: ModelSpec) -> None:
-        self._spec = spec
-        self._letterbox = Letterbox(spec.input)
-        self._to_source = lru_cache(MAX_LAYOUTS)(partial(to_source, spec.input))
+        super().__init__(spec)
         self._grid = anchor_grid(spec.input.width, spec.input.height)
 
     def check_signature(self, signature: Signature) -> None:
         """See ``FamilyAdapter.check_signature``."""
-        _check_multiple(self._spec.input)
-        _check_input(signature, self._spec.input)
+        check_multiple(self._spec.input, max(STRIDES))
+        check_image(signature, self._spec.input, "YOLOX")
         _check_output(signature, self._grid.shape[1], len(self._spec.labels))
 
     def check_outputs(self, outputs: Sequence[Array]) -> None:
@@ -75,24 +68,10 @@ class Yolox:
                 remedy="Export the model with decode_in_inference=False.",
             )
 
-    def prepare(self, frame: Frame, out: Array) -> None:
-        """See ``FamilyAdapter.prepare``."""
-        self._letterbox.write(frame, out)
-
-    def read(self, outputs: Sequence[Array], frames: Sequence[Frame]) -> list[Detections]:
-        """See ``FamilyAdapter.read``."""
-        return [self._read_one(rows, frame) for rows, frame in zip(outputs[0], frames, strict=True)]
-
-    def _read_one(self, rows: Array, frame: Frame) -> Detections:
-        spec = self._spec
-        anchors, raw, score, class_id = candidates(rows, spec.confidence)
-        if not len(anchors):
-            return Detections.empty()
-        sides = decode_boxes(raw, self._grid.take(anchors, axis=1))
-        best = suppress(sides, class_id, spec.iou, spec.max_detections)
-        scale, limit = self._to_source(frame.picture, frame.source_width, frame.source_height)
-        xyxy = sides.take(best, axis=1).T * scale
-        return Detections.of(np.clip(xyxy, 0, limit), score.take(best), class_id.take(best))
+    def candidates(self, outputs: Sequence[Array]) -> Candidates:
+        """See ``Detector.candidates``."""
+        anchors, raw, score, class_id = candidates(outputs[0], self._spec.confidence)
+        return Candidates(decode_boxes(raw, self._grid.take(anchors, axis=1)), score, class_id)
 
 
 def candidates(
@@ -108,8 +87,7 @@ def candidates(
     columns = rows.take(anchors, axis=0).T.copy()
     classes = columns[NUM_BOX_COLUMNS:]
     score = columns[4] * classes.max(axis=0)
-    num = min(MAX_CANDIDATES, int(np.count_nonzero(score >= confidence)))
-    order = np.argsort(-score, kind="stable")[:num]
+    order = best_first(score, confidence)
     raw, class_id = columns[:4].take(order, axis=1), classes.argmax(axis=0).take(order)
     return anchors.take(order), raw, score.take(order), class_id
 
@@ -125,64 +103,12 @@ def decode_boxes(raw: Array, grid: Array) -> Array:
     return sides
 
 
-def to_source(
-    input_spec: InputSpec, picture: Picture, source_width: int, source_height: int
-) -> tuple[Array, Array]:
-    """Factors [4] from left, top, right, bottom in input pixels to source pixels; limits [4]."""
-    placement = place(picture.width, picture.height, input_spec)
-    size: Array = np.array([source_width, source_height] * 2, np.float32)
-    placed: Array = np.array([placement.width, placement.height] * 2, np.float32)
-    return np.divide(size, placed, dtype=np.float32), size
-
-
-def _check_multiple(input_spec: InputSpec) -> None:
-    for name, size in (("width", input_spec.width), ("height", input_spec.height)):
-        if size % max(STRIDES):
-            raise ModelError(
-                f"{size} is not a multiple of {max(STRIDES)}",
-                field=f"input.{name}",
-                remedy=f"Use {max(STRIDES) * max(1, round(size / max(STRIDES)))}.",
-            )
-
-
-def _check_input(signature: Signature, input_spec: InputSpec) -> None:
-    image = signature.inputs[0] if len(signature.inputs) == 1 else None
-    if image is None or image.dtype != "float32" or not _fits(image, (None, 3, None, None)):
-        raise ModelError(
-            f"YOLOX takes one image, float32 [N, 3, height, width]; found {signature}",
-            field="family",
-            remedy="Export the model with its image as the only input.",
-        )
-    for name, size, given in zip(
-        ("height", "width"), image.shape[2:], (input_spec.height, input_spec.width), strict=True
-    ):
-        if size not in (None, given):
-            raise ModelError(
-                f"the spec says {given}, the model takes {image}",
-                field=f"input.{name}",
-                remedy=f"Write {size}.",
-            )
-
-
 def _check_output(signature: Signature, num_anchors: int, num_labels: int) -> None:
     expected = (None, num_anchors, NUM_BOX_COLUMNS + num_labels)
     rows = signature.outputs[0] if len(signature.outputs) == 1 else None
-    if rows is None or not _fits(rows, (None, num_anchors, None)):
+    if rows is None or not fits(rows, (None, num_anchors, None)):
         raise _wrong_output(f"found {signature}", expected)
-    if not _fits(rows, expected):
-        num_classes = (rows.shape[2] or 0) - NUM_BOX_COLUMNS
-        raise ModelError(
-            f"{num_labels} labels for {num_classes} classes; found {signature}",
-            field="labels",
-            remedy=f"Give {num_classes} labels, in class order.",
-        )
-
-
-def _fits(tensor: TensorInfo, expected: tuple[int | None, ...]) -> bool:
-    """Whether the rank agrees and so does each dimension that both sides know."""
-    return len(tensor.shape) == len(expected) and all(
-        a is None or b is None or a == b for a, b in zip(tensor.shape, expected, strict=True)
-    )
+    check_count(rows, 2, num_labels, NUM_BOX_COLUMNS, "labels")
 
 
 def _wrong_output(found: str, expected: tuple[int | None, ...]) -> ModelError:
@@ -191,5 +117,5 @@ def _wrong_output(found: str, expected: tuple[int | None, ...]) -> ModelError:
         f"YOLOX gives one output, float32 [N, {num_anchors}, {num_columns}] at this input size; "
         f"{found}",
         field="family",
-        remedy="Other families are not known: export a YOLOX model of strides 8, 16 and 32.",
+        remedy="Give another family, or export a YOLOX model of strides 8, 16 and 32.",
     )

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from engines.errors import ModelError
-from engines.families.yolox import MAX_CANDIDATES, NUM_BOX_COLUMNS, anchor_grid
+from engines.families.detector import MAX_CANDIDATES
+from engines.families.yolox import NUM_BOX_COLUMNS, anchor_grid
 from engines.graph.batch_axis import BATCH
-from engines.spec import ModelSpec
+from engines.spec import Family, ModelSpec, Resize
 
 BOXES, SCORES, CLASSES = OUTPUTS = ("boxes", "scores", "classes")
 PREFIX = "best_candidates/"
@@ -33,7 +34,12 @@ FIRST_OPSET_WITH_AXES_INPUT = 18
 
 
 def num_candidates(spec: ModelSpec, max_candidates: int = MAX_CANDIDATES) -> int:
-    """How many candidates a picture gives: all anchors, where there are fewer than asked for."""
+    """How many candidates a picture gives: all anchors, where there are fewer than asked for.
+
+    Raises:
+        ModelError: if the model is of a family, or wants a ``resize``, that GPUs do not know.
+    """
+    _check_is_known(spec)
     return min(max_candidates, len(anchor_grid(spec.input.width, spec.input.height)[0]))
 
 
@@ -54,6 +60,7 @@ def best_candidates(
     Raises:
         ModelError: if the opset is too old, or the output is not that of YOLOX.
     """
+    _check_is_known(spec)
     opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
     if opset < MIN_OPSET:
         raise ModelError(
@@ -68,6 +75,22 @@ def best_candidates(
     rows = copy.graph.output[0].name
     tail.cut(rows, spec, num_candidates(spec, max_candidates))
     return copy
+
+
+def _check_is_known(spec: ModelSpec) -> None:
+    remedy = "Run it on the CPU (slots.device: cpu)."
+    if spec.family is not Family.YOLOX:
+        raise ModelError(
+            f"{spec.family.value} does not run on a GPU yet, yolox does",
+            field="family",
+            remedy=remedy,
+        )
+    if spec.input.resize is not Resize.LETTERBOX:
+        raise ModelError(
+            f"the GPU places pictures by letterbox only, not by {spec.input.resize.value}",
+            field="input.resize",
+            remedy=f"Write letterbox, if the model was trained so. {remedy}",
+        )
 
 
 class _Tail:

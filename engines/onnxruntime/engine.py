@@ -1,139 +1,36 @@
-"""OnnxRuntimeEngine: detection models on the CPU."""
+"""OnnxRuntimeEngine and OnnxRuntimeReader: detectors, and models for crops, on the CPU."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from queue import LifoQueue
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from engines.crops import View
 from engines.detections import Detections
-from engines.errors import EngineFailedError, ModelError
-from engines.families import adapter_for
+from engines.families import adapter_for, reader_for
 from engines.families.adapter import FamilyAdapter
-from engines.frames import Frame
-from engines.onnxruntime.session import SESSION_ERRORS, open_session, signature_of
-from engines.signature import Signature
-from engines.spec import ModelSpec
-
-Array = NDArray[np.float32]
-
-MAX_IN_FLIGHT = 2
+from engines.onnxruntime.model import OnnxRuntimeModel
+from engines.readings import Readings
 
 
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    """What one ``infer`` needs to itself."""
+class OnnxRuntimeEngine(OnnxRuntimeModel[list[Detections]]):
+    """An ``Engine`` on ONNX Runtime's CPU provider; up to ``max_in_flight`` threads at once."""
 
-    family: FamilyAdapter
-    input: Array
+    def infer(self, frames: Sequence[View]) -> list[Detections]:
+        """See ``Engine.infer``; of a crop, too, boxes come in pixels of the camera's picture."""
+        return self._infer(frames) if frames else []
 
-
-class OnnxRuntimeEngine:
-    """An ``Engine`` on ONNX Runtime's CPU provider; up to ``max_in_flight`` threads at once.
-
-    Two batches of one thread each do more than one batch of two threads: preparing the input and
-    reading the output are as long as a small model, and a network this small divides badly.
-
-    A CPU gains nothing from a batch, so every size up to the limit is offered and the caller need
-    not wait to fill one. A model whose batch axis is fixed at 1 has ``batch_sizes`` (1,).
-
-    Args:
-        spec: The model.
-        num_threads: Threads that compute a batch; cores divided by the batches in flight.
-        max_batch_size: Most frames of one ``infer``.
-    """
-
-    def __init__(self, spec: ModelSpec, *, num_threads: int = 1, max_batch_size: int = 4) -> None:
-        self.spec = spec
-        self.batch_sizes = tuple(range(1, max_batch_size + 1))
-        self.max_in_flight = MAX_IN_FLIGHT
-        self._num_threads = num_threads
-        self._session: Any = None
-        self._input_name = ""
-        self._lanes: LifoQueue[_Lane] = LifoQueue()
-
-    def load(self) -> None:
-        """See ``Engine.load``; the model's file, tensors and values are compared with the spec."""
-        session = open_session(self.spec.path, num_threads=self._num_threads)
-        signature = signature_of(session)
-        families = [adapter_for(self.spec) for _ in range(self.max_in_flight)]
-        families[0].check_signature(signature)
-        self.batch_sizes = _batch_sizes(signature, self.batch_sizes)
-        self._input_name = signature.inputs[0].name
-        self._session = session
-        image = self.spec.input
-        shape = (self.batch_sizes[-1], 3, image.height, image.width)
-        lanes = [_Lane(family, np.full(shape, image.pad_value, np.float32)) for family in families]
-        self._warm_up(lanes[0])
-        self._lanes = LifoQueue()
-        for lane in lanes:
-            self._lanes.put(lane)
-
-    def infer(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See ``Engine.infer``."""
-        if len(frames) > self.batch_sizes[-1]:
-            raise ValueError(f"{len(frames)} frames in a batch, at most {self.batch_sizes[-1]}")
-        if not frames:
-            return []
-        if self._session is None:
-            raise EngineFailedError(f"{self.spec.name} is not loaded: call load() first")
-        lanes = self._lanes
-        lane = lanes.get()
-        try:
-            for frame, out in zip(frames, lane.input, strict=False):
-                lane.family.prepare(frame, out)
-            return lane.family.read(self._run(lane.input[: len(frames)]), frames)
-        except SESSION_ERRORS as error:
-            raise EngineFailedError(f"{self.spec.name} failed on the CPU: {error}") from error
-        finally:
-            lanes.put(lane)
-
-    def close(self) -> None:
-        """See ``Engine.close``."""
-        self._session = None
-        self._lanes = LifoQueue()
-
-    def _warm_up(self, lane: _Lane) -> None:
-        """Run the smallest batch, which is looked at, and the largest, which reserves memory."""
-        largest = self.batch_sizes[-1]
-        try:
-            lane.family.check_outputs(self._run(lane.input[:1]))
-            num_results = len(self._run(lane.input)[0])
-        except SESSION_ERRORS as error:
-            self.close()
-            raise self._does_not_run(str(error)) from error
-        except ModelError:
-            self.close()
-            raise
-        # A Reshape that fixes the batch at 1 puts the other pictures into another axis.
-        if num_results != largest:
-            self.close()
-            raise self._does_not_run(f"{largest} pictures give {num_results} results")
-
-    def _does_not_run(self, reason: str) -> ModelError:
-        image = self.spec.input
-        return ModelError(
-            f"{self.spec.path} does not run at {image.width}x{image.height}, batch 1 to "
-            f"{self.batch_sizes[-1]} ({reason})",
-            remedy="Export it with a free batch axis, or at the input size of the spec.",
-        )
-
-    def _run(self, batch: Array) -> list[Array]:
-        outputs: list[Array] = self._session.run(None, {self._input_name: batch})
-        return outputs
+    def _adapter(self) -> FamilyAdapter[list[Detections]]:
+        return adapter_for(self.spec)
 
 
-def _batch_sizes(signature: Signature, wanted: tuple[int, ...]) -> tuple[int, ...]:
-    fixed = signature.inputs[0].shape[0]
-    if fixed is None:
-        return wanted
-    if fixed != 1:
-        raise ModelError(
-            f"the batch axis is fixed at {fixed}",
-            remedy="Free it with engines.graph.free_batch_axis, or export with a dynamic batch.",
-        )
-    return (1,)
+class OnnxRuntimeReader(OnnxRuntimeModel[Readings]):
+    """A ``ReadingEngine`` on ONNX Runtime's CPU provider."""
+
+    def infer(self, views: Sequence[View]) -> Readings:
+        """See ``ReadingEngine.infer``."""
+        if not views:
+            raise ValueError("no views in a batch, at least 1")
+        return self._infer(views)
+
+    def _adapter(self) -> FamilyAdapter[Readings]:
+        return reader_for(self.spec)

@@ -14,7 +14,7 @@ import onnx
 
 from engines.errors import ModelError, PlanError
 from engines.families import adapter_for
-from engines.families.yolox import MAX_CANDIDATES
+from engines.families.detector import MAX_CANDIDATES
 from engines.graph.batch_axis import free_batch_axis
 from engines.graph.best_candidates import PREFIX, best_candidates, num_candidates
 from engines.graph.precision import is_quantized, to_fp16, to_signed_int8

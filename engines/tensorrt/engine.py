@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from queue import LifoQueue
-
-import numpy as np
 
 from engines.cuda.suppress import read_record
 from engines.detections import Detections
 from engines.errors import DeviceError, EngineFailedError, ModelError
-from engines.families.letterbox import MAX_LAYOUTS
-from engines.families.yolox import to_source
+from engines.families.placement import SourceMaps
 from engines.frames import DeviceFrame, Frame
 from engines.spec import ModelSpec, Precision
 from engines.tensorrt.builder import DEFAULT_BATCH_SIZES, build_plan, request_for
@@ -67,7 +64,7 @@ class TensorRtEngine:
             device=device,
             report=report,
         )
-        self._to_source = lru_cache(MAX_LAYOUTS)(partial(to_source, spec.input))
+        self._sources = SourceMaps(spec.input)
         self._runtime: Runtime | None = None
         self._lanes: LifoQueue[Lane] = LifoQueue()
 
@@ -116,8 +113,8 @@ class TensorRtEngine:
     def _read(self, record: Records, frame: Frame | DeviceFrame) -> Detections:
         """Detections of one picture; copied, for the record's memory is used again."""
         kept = read_record(record).copy()
-        scale, limit = self._to_source(frame.picture, frame.source_width, frame.source_height)
-        return Detections.of(np.clip(kept[:, :4] * scale, 0, limit), kept[:, 4], kept[:, 5])
+        xyxy = self._sources.of(frame).apply(kept[:, :4])
+        return Detections.of(xyxy, kept[:, 4], kept[:, 5])
 
 
 def _open_tensorrt(

@@ -25,7 +25,7 @@ from engines.cuda.preprocess import Preprocessor
 from engines.cuda.stand_in import HostMemory
 from engines.cuda.suppress import NUM_COLUMNS, Suppressor, read_record
 from engines.errors import DeviceError
-from engines.families.yolox import MAX_CANDIDATES
+from engines.families.detector import MAX_CANDIDATES
 from engines.frames import DeviceFrame, Picture, Plane, PoolLayout
 from engines.spec import InputSpec
 

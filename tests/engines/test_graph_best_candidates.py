@@ -10,7 +10,8 @@ import pytest
 from onnx import helper, numpy_helper, version_converter
 
 from engines.errors import ModelError
-from engines.families.yolox import MAX_CANDIDATES, anchor_grid, candidates, decode_boxes
+from engines.families.detector import MAX_CANDIDATES
+from engines.families.yolox import anchor_grid, candidates, decode_boxes
 from engines.graph.best_candidates import OUTPUTS, PREFIX, best_candidates, num_candidates
 from engines.inspection import load_spec
 from engines.onnxruntime.session import open_session

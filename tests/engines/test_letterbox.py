@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engines.families.bilinear import EvenTaps, taps
-from engines.families.letterbox import Letterbox, place
+from engines.families.letterbox import Letterbox
+from engines.families.placement import place
 from engines.frames import ColorMatrix, Frame, Picture
 from engines.spec import ColorOrder, InputSpec
 from tests.engines.builders import grey_frame, random_frame

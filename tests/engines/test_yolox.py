@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from engines.errors import ModelError
-from engines.families.yolox import MAX_CANDIDATES, Yolox, anchor_grid
+from engines.families.detector import MAX_CANDIDATES
+from engines.families.yolox import Yolox, anchor_grid
 from engines.frames import Frame
 from engines.signature import Signature, TensorInfo
 from engines.spec import ModelSpec
