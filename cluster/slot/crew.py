@@ -153,7 +153,7 @@ class Crew:
             if shard.ready:
                 _tell(shard, "set_labels", model.labels)
 
-    def open(self, holding: Holding) -> None:
+    def open(self, holding: Holding, state: bytes = b"") -> None:
         """Begin a stream: its rules first, then its camera."""
         self._ledger.row(holding.assignment.ledger_row).begin(holding.assignment.spec.id)
         _tell(self._shard(holding), "open_stream", holding.assignment)
@@ -171,6 +171,14 @@ class Crew:
     def close_rules(self, stream: str, holding: Holding) -> None:
         """End a stream's tracks and rules, once its frames have ended."""
         _tell(self._shard(holding), "close_stream", stream)
+
+    def export_rules(self, stream: str, holding: Holding) -> Any:
+        """Begin to end a stream's tracks and rules; returns a reference for ``exported``."""
+        return self._shard(holding).handle.close_stream.remote(stream)
+
+    def exported(self, reference: Any) -> bytes:
+        """What another slot needs to go on; empty where there is nothing."""
+        return b""
 
     def report_states(self, changes: Sequence[StateChange]) -> list[StateChange]:
         """Hand changes to the shards of their streams, without waiting for the events.

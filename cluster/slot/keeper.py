@@ -1,21 +1,25 @@
-"""Keeps a slot's streams as the registry wants them: claims, renews, changes, ends, publishes."""
+"""Keeps a slot's streams as the registry wants them: claims, renews, changes, ends, publishes.
+
+What a slot asks of the registry depends on its own streams, never on how many there are in all:
+specs are read when a lease's renewal or a wake-up call says that they have changed.
+"""
 
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-import ray
 
 from actors.ledger import Ledger
-from cluster.registry import Lease, Registry, StreamRecord, StreamStatus, plan_claims
-from cluster.registry.admission import NOTHING, Axes
+from cluster.placement import NOTHING, Axes, Decision, Need, SlotLoad, decide, need_of, slot_load
+from cluster.registry import Registry, StreamRecord, StreamStatus
 from cluster.slot.changes import StateWatch
 from cluster.slot.crew import Crew
+from cluster.slot.departures import Departed, Departures
 from cluster.slot.holdings import Holdings
 from cluster.slot.statuses import Statuses
+from cluster.slot.surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +27,9 @@ PIPELINE = "default"
 
 # The last counts of a stream that was disabled stay readable for a while.
 _STATUS_TTL_MS = 600_000
+_MIN_LOAD_TTL_MS = 3_000
+_MAX_LEAVING = 8
+_NO_LABELS: Mapping[str, str] = {}
 
 
 class StreamKeeper:
@@ -36,6 +43,7 @@ class StreamKeeper:
         holdings: The streams that it holds, shared with the crew.
         max_streams: How many it may hold.
         ttl_ms: Life of a lease.
+        labels: By which streams choose the slot.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class StreamKeeper:
         *,
         max_streams: int,
         ttl_ms: int,
+        labels: Mapping[str, str] = _NO_LABELS,
     ) -> None:
         self._name = name
         self._registry = registry
@@ -56,51 +65,74 @@ class StreamKeeper:
         self._holdings = holdings
         self._max_streams = max_streams
         self._ttl_ms = ttl_ms
-        self._closing: dict[str, Any] = {}
+        self._labels = labels
         self._deleted: set[str] = set()
+        self._departures = Departures(crew, holdings)
+        self._surroundings = Surroundings(registry, name, (PIPELINE,))
         self._statuses = Statuses(name, crew, ledger, holdings)
         self._watch = StateWatch()
 
     def renew(self) -> None:
-        """Renew all leases; a stream whose lease is lost belongs to another slot and is ended."""
+        """Renew all leases; a stream that somebody else has claimed meanwhile is ended."""
         held = self._holdings.tokens()
-        lost = self._registry.leases.renew(self._name, held, self._ttl_ms).lost
-        for stream in lost:
+        renewal = self._registry.leases.renew(self._name, held, self._ttl_ms)
+        if renewal.regained:
+            logger.info("leases taken back that nobody had claimed: %d", len(renewal.regained))
+        for stream in renewal.lost:
             logger.warning("%s: the lease is lost", stream)
-        self._close_all(lost)
+        self._close_all(renewal.lost)
+        self.refresh(
+            stream
+            for stream, generation in renewal.generations.items()
+            if generation != self._holdings[stream].assignment.generation
+        )
 
-    def sync(self, capacity: Axes = NOTHING) -> None:
-        """Compare what is desired with what is held, and do what is to be done.
+    def refresh(self, streams: Iterable[str]) -> None:
+        """Follow what has changed of some streams; those that are not held change nothing."""
+        held = [stream for stream in streams if stream in self._holdings]
+        records = self._registry.streams.some(held)
+        self._deleted.update(stream for stream in held if stream not in records)
+        self._close_all(stream for stream in held if not _is_ours(records.get(stream)))
+        for stream in held:
+            holding = self._holdings[stream]
+            if holding.closing or records[stream].generation == holding.assignment.generation:
+                continue
+            self._crew.update(self._holdings.update(records[stream]))
+
+    def place(self, capacity: Axes = NOTHING) -> bool:
+        """Decide with the other slots what is taken, given up and moved; True if any was taken.
 
         Args:
             capacity: What the slot has on each axis; 0 while that is unknown.
         """
-        desired = self._registry.streams.all()
-        leases = self._registry.leases.lookup(desired)
-        claims = plan_claims(
-            desired,
-            leases,
-            self._name,
-            self._max_streams,
-            (PIPELINE,),
-            capacity,
-            self._decode_costs(desired, leases) if capacity.decode_mpx_s > 0 else {},
-        )
-        gone = {stream for stream, _ in self._holdings.items() if stream not in desired}
-        self._deleted |= gone
-        self._close_all(gone.union(claims.release))
-        self._claim(claims.claim, desired)
-        self._apply_changes(desired)
+        decision = self._decide(self._load(capacity))
+        self._close_all(decision.release)
+        self._hand_over(decision.move)
+        num_won = self._claim(decision.claim)
+        self._tell(self._load(capacity))
+        return num_won > 0
+
+    def stand_by(self) -> None:
+        """Say that nothing can be placed here for now."""
+        self._tell(self._load(NOTHING, is_ready=False))
+
+    def drain(self, capacity: Axes = NOTHING) -> bool:
+        """Hand streams to slots that have room for them, few at a time.
+
+        Returns:
+            True where none is on its way, and what is left has no place elsewhere.
+        """
+        load = self._load(capacity, is_ready=False, is_draining=True)
+        self._tell(load)
+        moves = self._decide(load).move
+        self._hand_over(moves)
+        return not moves and not self._departures
 
     def finish_closing(self) -> bool:
         """Let go of streams whose frames have all ended; True where none is left to end."""
-        if not self._closing:
-            return True
-        done, _ = ray.wait(list(self._closing.values()), num_returns=len(self._closing), timeout=0)
-        for stream in [s for s, ref in self._closing.items() if ref in done]:
-            self._let_go(stream)
-            del self._closing[stream]
-        return not self._closing
+        for departed in self._departures.finished():
+            self._let_go(departed)
+        return not self._departures
 
     def publish(self, now: float) -> None:
         """Tell of changes, and write the status of all streams; ``now`` never goes back."""
@@ -121,59 +153,88 @@ class StreamKeeper:
         """Give up the leases of what could not be ended in time."""
         self._registry.leases.release(self._name, self._holdings.tokens())
 
-    def _decode_costs(
-        self, desired: Mapping[str, StreamRecord], leases: Mapping[str, Lease]
-    ) -> dict[str, float]:
-        """What decoding takes, Mpx/s: of free streams as the last slot that had them found it.
+    def _decide(self, own: SlotLoad) -> Decision:
+        free = [
+            each for each in self._surroundings.free() if each.need.stream not in self._holdings
+        ]
+        return decide(own, self._needs(), self._surroundings.others(), free)
 
-        A spec that has changed since may name another source.
-        """
-        last = self._registry.leases.statuses([s for s in desired if s not in leases])
-        known = {
-            stream: status.decode_mpx_s
-            for stream, status in last.items()
-            if status.decode_mpx_s is not None and status.generation == desired[stream].generation
-        }
-        return known | self._statuses.decode_costs
+    def _needs(self) -> list[Need]:
+        """Of the streams that stay; what is being closed counts as gone."""
+        costs = self._statuses.decode_costs
+        return [
+            need_of(holding.assignment.spec, costs.get(stream))
+            for stream, holding in self._holdings.items()
+            if not holding.closing
+        ]
 
-    def _claim(self, streams: Iterable[str], desired: Mapping[str, StreamRecord]) -> None:
+    def _load(
+        self, capacity: Axes, *, is_ready: bool = True, is_draining: bool = False
+    ) -> SlotLoad:
+        return slot_load(
+            self._name,
+            self._needs(),
+            max_streams=self._max_streams,
+            capacity=capacity,
+            node=socket.gethostname(),
+            labels=self._labels,
+            is_ready=is_ready,
+            is_draining=is_draining,
+        )
+
+    def _tell(self, load: SlotLoad) -> None:
+        self._surroundings.tell(load, max(self._ttl_ms, _MIN_LOAD_TTL_MS))
+
+    def _claim(self, streams: Iterable[str]) -> int:
         """Claim what there is room for: a stream that is closing keeps its place until it ends."""
-        new = [s for s in streams if s not in self._holdings][: self._holdings.room]
-        last = self._registry.leases.statuses(new)
-        won = self._registry.leases.claim(self._name, new, self._ttl_ms)
-        self._watch.begin(won, last)
+        leases = self._registry.leases
+        won = leases.claim(self._name, list(streams)[: self._holdings.room], self._ttl_ms)
+        records = self._registry.streams.some(won)
+        self._watch.begin(won, leases.statuses(won))
+        states = leases.take_states(won)
         for stream, token in won.items():
-            self._crew.open(self._holdings.add(desired[stream], token))
+            if _is_ours(records.get(stream)):
+                holding = self._holdings.add(records[stream], token)
+                self._crew.open(holding, states.get(stream, b""))
+            else:
+                leases.release(self._name, {stream: token})
+        return len(won)
 
-    def _apply_changes(self, desired: Mapping[str, StreamRecord]) -> None:
-        for stream, holding in self._holdings.items():
-            record = desired.get(stream)
-            if record is None or holding.closing:
-                continue
-            if record.generation != holding.assignment.generation:
-                self._crew.update(self._holdings.update(record))
+    def _hand_over(self, moves: Mapping[str, str]) -> None:
+        for stream, to in moves.items():
+            if len(self._departures) < _MAX_LEAVING and not self._holdings[stream].closing:
+                self._departures.begin(stream, to)
 
     def _close_all(self, streams: Iterable[str]) -> None:
         """A lease whose claim was never answered is ours but holds no stream: it runs out."""
         for stream in [stream for stream in streams if stream in self._holdings]:
-            holding = self._holdings[stream]
-            if not holding.closing:
-                self._closing[stream] = self._crew.close_camera(stream, holding)
-                self._holdings.close(stream)
+            if self._holdings[stream].closing:
+                self._departures.end_here(stream)
+            else:
+                self._departures.begin(stream)
 
-    def _let_go(self, stream: str) -> None:
+    def _let_go(self, departed: Departed) -> None:
         """Publish the last counts, then give up the lease."""
-        holding = self._holdings[stream]
+        stream, holding = departed.stream, self._holdings[departed.stream]
         row = self._ledger.row(holding.assignment.ledger_row)
         row.settle()
-        self._crew.close_rules(stream, holding)
+        if departed.to is None:
+            self._crew.close_rules(stream, holding)
         self._publish(self._statuses.of([stream], time.monotonic()))
-        self._registry.leases.release(self._name, {stream: holding.token})
+        self._give_up(departed, holding.token)
         row.clear()
+        self._departures.forget(stream)
         self._holdings.drop(stream)
         self._deleted.discard(stream)
         self._statuses.forget(stream)
         self._watch.end(stream)
+
+    def _give_up(self, departed: Departed, token: int) -> None:
+        leases, stream = self._registry.leases, departed.stream
+        if departed.to is None:
+            leases.release(self._name, {stream: token})
+        else:
+            leases.hand_over(self._name, stream, token, departed.state, departed.to)
 
     def _publish(self, statuses: Mapping[str, StreamStatus]) -> None:
         """Not of deleted streams: the status would be that of a new one with the same id."""
@@ -189,3 +250,8 @@ class StreamKeeper:
         running = {s: status for s, status in statuses.items() if not self._holdings[s].closing}
         for change in self._crew.report_states(self._watch.changes(running, now)):
             self._watch.told(change.stream, statuses[change.stream], now)
+
+
+def _is_ours(record: StreamRecord | None) -> bool:
+    """Whether a stream is to run here: it is there, enabled, and of the pipeline served."""
+    return record is not None and record.spec.enabled and record.spec.pipeline == PIPELINE

@@ -13,8 +13,8 @@ from cluster.devices import is_on_gpu
 from cluster.errors import UnavailableError
 from cluster.models import engine_options, resolve_model
 from cluster.nvml import GpuWatch
-from cluster.registry import Registry, WakeUp
-from cluster.registry.admission import Axes
+from cluster.placement import Axes
+from cluster.registry import Registry, SlotState, WakeUp
 from cluster.slot.capacity import Capacity
 from cluster.slot.crew import Crew
 from cluster.slot.decode_axis import DecodeAxis
@@ -28,8 +28,11 @@ logger = logging.getLogger(__name__)
 
 _TICK_S = 0.1
 _PUBLISH_EVERY_S = 0.5
-_SYNC_EVERY_S = 1.0
-_LEAVE_TIMEOUT_S = 6.0
+_PLACE_EVERY_S = 1.0
+_PLACE_AT_MOST_EVERY_S = 0.05  # however many streams are added at once
+_DRAIN_TIMEOUT_S = 7.0
+_LEAVE_TIMEOUT_S = 5.0
+_DRAIN_TICK_S = 0.02
 
 
 class SlotWorker:
@@ -67,6 +70,7 @@ class SlotWorker:
         self._gpu = GpuWatch()
         self._pipeline_generation = 0
         self._model_error = ""
+        self._is_ready = False
         self._due: dict[str, float] = {}
         self._wake: WakeUp | None = None
         self._started_at = time.time()
@@ -88,6 +92,7 @@ class SlotWorker:
         try:
             while not self._stopping.is_set():
                 self._turn()
+            self._drain()
             self._leave()
         except Exception as error:
             logger.exception("slot %s failed", self.name)
@@ -106,26 +111,53 @@ class SlotWorker:
     def _follow_registry(self, now: float) -> None:
         if self._is_due("renew", now, self._ttl_ms / 3e3):
             self._keeper.renew()
-        if self._is_due("sync", now, _SYNC_EVERY_S):
+        if self._is_due("pipeline", now, _PLACE_EVERY_S):
             self._follow_pipeline()
-            if self._crew.ready:
-                self._keeper.sync(self._admitted())
-        self._keeper.finish_closing()
+        if self._crew.ready != self._is_ready or self._is_due("place", now, _PLACE_EVERY_S):
+            self._place(now)
+        self._finish_closing(now)
         if self._is_due("publish", now, _PUBLISH_EVERY_S):
             self._capacity.observe(self._crew.engine_status, now)
             self._decoding.follow(self._crew.ingests, now)
             self._publish()
             self._keeper.publish(now)
 
+    def _place(self, now: float) -> None:
+        """Take streams, give some up; where some were taken, there may be more at once."""
+        self._is_ready = self._crew.ready
+        self._due["place"] = now + _PLACE_EVERY_S
+        if not self._is_ready:
+            self._keeper.stand_by()
+        elif self._keeper.place(self._admitted()):
+            self._place_soon(now)
+
+    def _place_soon(self, now: float) -> None:
+        due = self._due.get("place", 0.0)
+        self._due["place"] = min(due, max(now, due - _PLACE_EVERY_S + _PLACE_AT_MOST_EVERY_S))
+
+    def _finish_closing(self, now: float) -> None:
+        """What has ended makes room for others."""
+        num_held = len(self._holdings)
+        self._keeper.finish_closing()
+        if len(self._holdings) < num_held:
+            self._place_soon(now)
+
     def _admitted(self) -> Axes:
         """Up to what streams are taken, on each axis."""
         return Axes(self._capacity.admission_fps, self._decoding.limit_mpx_s)
 
     def _wait(self) -> None:
+        """Until something is due, or somebody has changed something."""
         if self._wake is None:
             self._wake = self._registry.subscribe()
-        if self._wake.wait(_TICK_S) or not self._crew.ready:
-            self._due["sync"] = 0.0
+        due_s = self._due["place"] - time.monotonic()
+        changed = self._wake.wait(min(_TICK_S, max(0.0, due_s)))
+        if not changed:
+            return
+        self._keeper.refresh(changed)
+        if PIPELINE in changed:
+            self._due["pipeline"] = 0.0
+        self._place_soon(time.monotonic())
 
     def _is_due(self, what: str, now: float, every_s: float) -> bool:
         if now < self._due.get(what, 0.0):
@@ -134,7 +166,7 @@ class SlotWorker:
         return True
 
     def _follow_pipeline(self) -> None:
-        record = self._registry.pipelines.all().get(PIPELINE)
+        record = self._registry.pipelines.some([PIPELINE]).get(PIPELINE)
         if record is None or record.generation == self._pipeline_generation:
             return
         self._pipeline_generation = record.generation
@@ -161,14 +193,43 @@ class SlotWorker:
             gpu=self._gpu.newest,
             decoding=decode_fields(self._decoding, self._keeper.decode_load_mpx_s),
         )
+        if self._stopping.is_set():
+            info = info.model_copy(update={"state": SlotState.DRAINING})
         self._registry.slots.publish(info, self._ttl_ms)
 
+    def _drain(self) -> None:
+        """Hand streams to other slots while they run on, as long as there is time."""
+        deadline = time.monotonic() + _DRAIN_TIMEOUT_S
+        self._due.update(publish=0.0, drain=0.0)
+        is_done = False
+        while not is_done and time.monotonic() < deadline:
+            try:
+                is_done = self._drain_turn(time.monotonic())
+            except UnavailableError as error:
+                logger.warning("the streams stay: %s", error)
+                return
+            time.sleep(_DRAIN_TICK_S)
+
+    def _drain_turn(self, now: float) -> bool:
+        self._crew.poll(now)
+        if self._is_due("renew", now, self._ttl_ms / 3e3):
+            self._keeper.renew()
+        is_done = self._is_due("drain", now, _PLACE_AT_MOST_EVERY_S) and self._keeper.drain(
+            self._admitted()
+        )
+        self._keeper.finish_closing()
+        if self._is_due("publish", now, _PUBLISH_EVERY_S):
+            self._publish()
+            self._keeper.publish(now)
+        return is_done
+
     def _leave(self) -> None:
+        """End what is left, and give up its leases."""
         deadline = time.monotonic() + _LEAVE_TIMEOUT_S
         try:
             self._keeper.close_all()
             while not self._keeper.finish_closing() and time.monotonic() < deadline:
-                time.sleep(0.02)
+                time.sleep(_DRAIN_TICK_S)
             self._keeper.abandon()
             self._registry.slots.remove(self.name)
         except UnavailableError as error:

@@ -16,12 +16,13 @@ from actors.ingest.status import StreamStatus as CameraStatus
 from actors.ledger import Ledger
 from actors.messages import StreamState
 from cluster.embedded import EmbeddedRedis
+from cluster.placement import NOTHING, Axes
 from cluster.registry import Registry
-from cluster.registry.admission import Axes
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.keeper import StreamKeeper
+from cluster.slot.role import Role
 from tests.cluster.builders import fresh_prefix, stream_spec
 
 MAX_STREAMS = 2
@@ -32,18 +33,24 @@ class Actors(Crew):
     """A crew without processes: remembers what it was told."""
 
     def __init__(self) -> None:
-        self.ingests = []
-        self.shards = []
-        self.engine = Child("engine", None, lambda _: None)
+        self._ingests = Role([])
+        self._shards = Role([])
+        self._engines = Role([Child("engine", None, lambda _: None)])
         self.opened: list[str] = []
+        self.adopted: dict[str, bytes] = {}
+        self.ended: list[str] = []
+        self.updated: list[int] = []
         self.told: list[StateChange] = []
         self.hears = True
 
-    def open(self, holding: Holding) -> None:
-        self.opened.append(holding.assignment.spec.id)
+    def open(self, holding: Holding, state: bytes = b"") -> None:
+        stream = holding.assignment.spec.id
+        self.opened.append(stream)
+        if state:
+            self.adopted[stream] = state
 
     def update(self, holding: Holding) -> None:
-        pass
+        self.updated.append(holding.assignment.generation)
 
     def report_states(self, changes: Sequence[StateChange]) -> list[StateChange]:
         self.told += changes if self.hears else []
@@ -53,26 +60,38 @@ class Actors(Crew):
         return stream
 
     def close_rules(self, stream: str, holding: Holding) -> None:
-        pass
+        self.ended.append(stream)
+
+    def export_rules(self, stream: str, holding: Holding) -> Any:
+        return f"state of {stream}"
+
+    def exported(self, reference: Any) -> bytes:
+        return str(reference).encode()
 
 
 class Slot:
     """A keeper with all that it works on."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, name: str = "slot-a", ttl_ms: int = 60_000) -> None:
+        self.name = name
         self.registry = registry
         self.crew = Actors()
         self.holdings = Holdings(MAX_STREAMS, 1)
-        self.ledger = Ledger.create(MAX_STREAMS, name="sightline-test-keeper")
+        self.ledger = Ledger.create(MAX_STREAMS, name=f"sightline-test-keeper-{name}")
         self.keeper = StreamKeeper(
-            "slot-a",
+            name,
             registry,
             self.crew,
             self.ledger,
             self.holdings,
             max_streams=MAX_STREAMS,
-            ttl_ms=60_000,
+            ttl_ms=ttl_ms,
         )
+
+    def turn(self, capacity: Axes = NOTHING) -> None:
+        """What the slot's loop does again and again."""
+        self.keeper.renew()
+        self.keeper.place(capacity)
 
     @property
     def held(self) -> set[str]:
@@ -89,7 +108,7 @@ class Slot:
         seen = CameraStatus(stream, state, "", "", since, source, 25.0, 1, 1)
         ingest = Child("ingest-0", None, lambda _: None)
         ingest.status = IngestStatus("ingest-0", "a", True, 8, (seen,))
-        self.crew.ingests = [ingest]
+        self.crew._ingests = Role([ingest])
 
     @property
     def told(self) -> list[tuple[str | None, str]]:
@@ -121,27 +140,27 @@ def add(slot: Slot, *streams: str, **fields: Any) -> None:
 
 def test_a_full_slot_takes_another_stream_only_when_one_has_ended(slot: Slot) -> None:
     add(slot, "a", "b")
-    slot.keeper.sync()
+    slot.turn()
     slot.registry.streams.delete("a")
     add(slot, "c")
-    slot.keeper.sync()
-    slot.keeper.sync()
+    slot.turn()
+    slot.turn()
     assert slot.held == {"b"}
     assert "c" not in slot.registry.leases.lookup(["c"])
     assert slot.keeper.finish_closing()
-    slot.keeper.sync()
+    slot.turn()
     assert slot.held == {"b", "c"}
     assert slot.crew.opened == ["a", "b", "c"]
 
 
 def test_a_disabled_stream_makes_room_only_when_it_has_ended(slot: Slot) -> None:
     add(slot, "a", "b", "c")
-    slot.keeper.sync()
+    slot.turn()
     add(slot, "a", enabled=False)
-    slot.keeper.sync()
+    slot.turn()
     assert slot.held == {"b"}
     slot.keeper.finish_closing()
-    slot.keeper.sync()
+    slot.turn()
     assert slot.held == {"b", "c"}
 
 
@@ -149,7 +168,7 @@ def test_a_lease_whose_claim_was_never_answered_is_left_to_run_out(slot: Slot) -
     add(slot, "a")
     slot.registry.leases.claim("slot-a", ["a"], 60_000)
     add(slot, "a", enabled=False)
-    slot.keeper.sync()
+    slot.turn()
     assert slot.held == set()
 
 
@@ -157,7 +176,7 @@ def test_a_stream_that_could_not_be_let_go_is_let_go_later(
     slot: Slot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(slot, "a")
-    slot.keeper.sync()
+    slot.turn()
     slot.keeper.close_all()
     with monkeypatch.context() as patched:
         patched.setattr(slot.registry.leases, "release", failing)
@@ -174,25 +193,25 @@ def failing(*_: object) -> None:
 
 def test_a_deleted_stream_leaves_no_status_for_one_that_is_added_under_its_id(slot: Slot) -> None:
     add(slot, "a", "b")
-    slot.keeper.sync()
+    slot.turn()
     slot.keeper.publish(0.0)
     assert set(slot.registry.leases.statuses("ab")) == {"a", "b"}
     slot.registry.streams.delete("a")
-    slot.keeper.sync()
+    slot.turn()
     add(slot, "a")
     slot.keeper.publish(0.0)
     slot.keeper.finish_closing()
     assert set(slot.registry.leases.statuses("ab")) == {"b"}
-    slot.keeper.sync()
+    slot.turn()
     slot.keeper.publish(0.0)
     assert set(slot.registry.leases.statuses("ab")) == {"a", "b"}
 
 
 def test_a_disabled_stream_keeps_its_last_status(slot: Slot) -> None:
     add(slot, "a")
-    slot.keeper.sync()
+    slot.turn()
     add(slot, "a", enabled=False)
-    slot.keeper.sync()
+    slot.turn()
     slot.keeper.finish_closing()
     assert set(slot.registry.leases.statuses("a")) == {"a"}
 
@@ -202,22 +221,22 @@ def test_streams_whose_floors_do_not_fit_are_left_and_given_up_when_the_capacity
 ) -> None:
     add(slot, "a", qos={"class": "high", "min_fps": 4})
     add(slot, "b", qos={"class": "low", "min_fps": 8})
-    slot.keeper.sync(Axes(10))
+    slot.turn(Axes(10))
     assert slot.held == {"a"}
-    slot.keeper.sync(Axes(20))
+    slot.turn(Axes(20))
     assert slot.held == {"a", "b"}
-    slot.keeper.sync(Axes(11))
+    slot.turn(Axes(11))
     assert slot.held == {"a", "b"}
-    slot.keeper.sync(Axes(10))
+    slot.turn(Axes(10))
     assert slot.held == {"a"}
     slot.keeper.finish_closing()
-    slot.keeper.sync(Axes(12))
+    slot.turn(Axes(12))
     assert slot.held == {"a"}
 
 
 def let_go(slot: Slot, stream: str, source: SourceProperties) -> None:
     """The slot has had a stream with such a source, and has it no more."""
-    slot.keeper.sync()
+    slot.turn()
     slot.see(stream, StreamState.RUNNING, source=source)
     slot.keeper.publish(0.0)
     slot.keeper.close_all()
@@ -228,16 +247,16 @@ def test_the_decoding_of_held_streams_leaves_no_room_for_others_and_is_remembere
     slot: Slot,
 ) -> None:
     add(slot, "a")
-    slot.keeper.sync()
+    slot.turn()
     slot.see("a", StreamState.RUNNING, source=FULL_HD)
     slot.keeper.publish(0.0)
     assert slot.keeper.decode_load_mpx_s == pytest.approx(57.6)
     add(slot, "b")
-    slot.keeper.sync(Axes(0, 115))
+    slot.turn(Axes(0, 115))
     assert slot.held == {"a"}
-    slot.keeper.sync(Axes(0, 20))
+    slot.turn(Axes(0, 20))
     assert slot.held == {"a"}
-    slot.keeper.sync(Axes(0, 116))
+    slot.turn(Axes(0, 116))
     assert slot.held == {"a", "b"}
 
 
@@ -245,25 +264,25 @@ def test_what_decoding_a_stream_took_is_known_when_it_is_free_again(slot: Slot) 
     add(slot, "a")
     let_go(slot, "a", replace(FULL_HD, width=640, height=360))
     assert slot.keeper.decode_load_mpx_s == 0.0
-    slot.keeper.sync(Axes(0, 11))
+    slot.turn(Axes(0, 11))
     assert slot.held == set()
-    slot.keeper.sync(Axes(0, 12))
+    slot.turn(Axes(0, 12))
     assert slot.held == {"a"}
 
 
 def test_a_changed_spec_may_name_another_source_whose_cost_is_not_known(slot: Slot) -> None:
     add(slot, "a")
     let_go(slot, "a", replace(FULL_HD, width=3840, height=2160))
-    slot.keeper.sync(Axes(0, 60))
+    slot.turn(Axes(0, 60))
     assert slot.held == set()
     add(slot, "a", url="rtsp://127.0.0.1:8554/sub")
-    slot.keeper.sync(Axes(0, 60))
+    slot.turn(Axes(0, 60))
     assert slot.held == {"a"}
 
 
 def test_changes_of_state_are_handed_on_once_each(slot: Slot) -> None:
     add(slot, "a")
-    slot.keeper.sync()
+    slot.turn()
     slot.keeper.publish(0.0)
     for now, state in enumerate(["running", "running", "reconnecting", "running"], start=1):
         slot.see("a", StreamState(state))
@@ -278,7 +297,7 @@ def test_changes_of_state_are_handed_on_once_each(slot: Slot) -> None:
 
 def test_a_change_that_no_shard_could_take_is_handed_on_later(slot: Slot) -> None:
     add(slot, "a")
-    slot.keeper.sync()
+    slot.turn()
     slot.see("a", StreamState.RUNNING)
     slot.crew.hears = False
     slot.keeper.publish(0.0)
@@ -289,12 +308,12 @@ def test_a_change_that_no_shard_could_take_is_handed_on_later(slot: Slot) -> Non
 
 def test_a_slot_that_takes_over_goes_on_from_the_state_that_was_told(slot: Slot) -> None:
     add(slot, "a")
-    slot.keeper.sync()
+    slot.turn()
     slot.see("a", StreamState.RUNNING)
     slot.keeper.publish(0.0)
     slot.registry.leases.release("slot-a", slot.holdings.tokens())
     successor = Slot(slot.registry)
-    successor.keeper.sync()
+    successor.turn()
     successor.see("a", StreamState.RUNNING, since=50.0)
     successor.keeper.publish(0.0)
     successor.see("a", StreamState.FAILED, since=60.0)
@@ -305,7 +324,7 @@ def test_a_slot_that_takes_over_goes_on_from_the_state_that_was_told(slot: Slot)
 
 def test_what_a_stream_does_while_it_is_ended_is_no_news(slot: Slot) -> None:
     add(slot, "a")
-    slot.keeper.sync()
+    slot.turn()
     slot.see("a", StreamState.RUNNING)
     slot.keeper.publish(0.0)
     slot.keeper.close_all()

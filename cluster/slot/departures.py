@@ -1,0 +1,89 @@
+"""Streams on their way out of a slot: their cameras close, and what is known of them goes along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from cluster.slot.crew import Crew
+from cluster.slot.holdings import Holdings
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """A stream whose frames have all ended.
+
+    Attributes:
+        stream: Its id.
+        to: The slot that shall have it; empty for anybody; None where it is not handed over.
+        state: What its tracker and rules remember; empty where nobody goes on from it.
+    """
+
+    stream: str
+    to: str | None
+    state: bytes = b""
+
+
+@dataclass(slots=True)
+class _Departure:
+    to: str | None
+    reference: Any
+    is_exporting: bool = False
+    departed: Departed | None = None
+
+
+class Departures:
+    """Ends streams without waiting for them.
+
+    Args:
+        crew: The slot's actors.
+        holdings: The streams that it holds.
+    """
+
+    def __init__(self, crew: Crew, holdings: Holdings) -> None:
+        self._crew = crew
+        self._holdings = holdings
+        self._leaving: dict[str, _Departure] = {}
+
+    def __len__(self) -> int:
+        return len(self._leaving)
+
+    def begin(self, stream: str, to: str | None = None) -> None:
+        """Close a stream's camera; with ``to``, what is open in its rules does not end."""
+        closing = self._crew.close_camera(stream, self._holdings[stream])
+        self._leaving[stream] = _Departure(to, closing)
+        self._holdings.close(stream)
+
+    def end_here(self, stream: str) -> None:
+        """Hand a stream over to nobody after all, unless its state has been taken already."""
+        departure = self._leaving.get(stream)
+        if departure is not None and not departure.is_exporting:
+            departure.to = None
+
+    def finished(self) -> list[Departed]:
+        """Those whose frames have all ended; they are found again until they are ``forgotten``."""
+        pending = {s: each for s, each in self._leaving.items() if each.departed is None}
+        references = [each.reference for each in pending.values()]
+        if references:
+            done, _ = ray.wait(references, num_returns=len(references), timeout=0)
+            for stream, each in pending.items():
+                if each.reference in done:
+                    self._go_on(stream, each)
+        return [each.departed for each in self._leaving.values() if each.departed is not None]
+
+    def forget(self, stream: str) -> None:
+        """The stream was let go."""
+        del self._leaving[stream]
+
+    def _go_on(self, stream: str, departure: _Departure) -> None:
+        """After the camera come tracker and rules, if somebody goes on from them."""
+        if departure.is_exporting:
+            state = self._crew.exported(departure.reference)
+            departure.departed = Departed(stream, departure.to, state)
+        elif departure.to is None:
+            departure.departed = Departed(stream, None)
+        else:
+            departure.reference = self._crew.export_rules(stream, self._holdings[stream])
+            departure.is_exporting = True
