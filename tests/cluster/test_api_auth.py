@@ -102,6 +102,7 @@ def test_health_and_description_need_no_token(url: str, path: str) -> None:
         f"Bearer {digest(TOKENS[Role.ADMIN])}",
         f"Bearer sha256:{digest(TOKENS[Role.ADMIN])}",
     ],
+    ids=["nonsense", "cut short", "too long", "its hash", "its hash as configured"],
 )
 def test_a_token_that_is_not_known_is_called_invalid_and_not_shown(url: str, header: str) -> None:
     answer = httpx.get(f"{url}/v1/streams", headers={"Authorization": header}, trust_env=False)
@@ -111,7 +112,9 @@ def test_a_token_that_is_not_known_is_called_invalid_and_not_shown(url: str, hea
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", f"Basic {TOKENS[Role.ADMIN]}", TOKENS[Role.ADMIN]]
+    "header",
+    ["", "Bearer", f"Basic {TOKENS[Role.ADMIN]}", TOKENS[Role.ADMIN]],
+    ids=["nothing", "no token", "another scheme", "no scheme"],
 )
 def test_what_is_no_bearer_token_is_none(url: str, header: str) -> None:
     answer = httpx.get(f"{url}/v1/streams", headers={"Authorization": header}, trust_env=False)
