@@ -49,13 +49,17 @@ class AnalyticsActor:
         """Answers once the actor is up, with its incarnation."""
         return self._shard.incarnation
 
-    def open_stream(self, assignment: Assignment) -> None:
-        """Take a stream, or a newer spec of one."""
-        self._shard.open_stream(assignment)
+    def open_stream(self, assignment: Assignment, state: bytes | None = None) -> None:
+        """Take a stream, with what ``export_stream`` of another slot gave, or a newer spec."""
+        self._shard.open_stream(assignment, state)
 
     def close_stream(self, stream: str) -> None:
         """Give a stream up."""
         self._shard.close_stream(stream)
+
+    def export_stream(self, stream: str) -> bytes:
+        """Give a stream up to another slot: without its ends, for ``open_stream`` there."""
+        return self._shard.export(stream)
 
     def set_labels(self, labels: tuple[str, ...]) -> None:
         """Take the class names of another model."""

@@ -29,6 +29,7 @@ class EventContext:
     slot: str
     model: str
     labels: Mapping[str, str]
+    token: int = 0
 
 
 class EventLifeCycle:
@@ -109,6 +110,7 @@ class EventLifeCycle:
             slot=context.slot,
             labels=context.labels,
             data=data,
+            token=context.token,
         )
 
     def _next_id(self, occurrence: Occurrence, stream: str) -> str:

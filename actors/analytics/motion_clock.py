@@ -18,6 +18,18 @@ class MotionClock:
         self._arrival = 0.0
         self._t_s: float | None = None
 
+    @classmethod
+    def of(cls, t_s: float, pts_s: float, arrival: float) -> MotionClock:
+        """A clock that has come to ``t_s`` with a frame of these times."""
+        clock = cls()
+        clock._t_s, clock._pts_s, clock._arrival = t_s, pts_s, arrival
+        return clock
+
+    @property
+    def t_s(self) -> float:
+        """Time of the last frame in seconds; 0 before the first."""
+        return self._t_s or 0.0
+
     def advance(self, pts_s: float, arrival: float) -> float:
         """Time of the next frame in seconds; 0 for the first one, then always later.
 

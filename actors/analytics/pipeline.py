@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from actors.analytics.events import Event
 from actors.analytics.life_cycle import EventContext, EventLifeCycle
-from actors.analytics.motion_clock import MotionClock
+from actors.analytics.memory import Memory, remembered
 from actors.analytics.rules import Border, Moment, Occurrence, Rule, Scene, make_rule
+from actors.analytics.session import Session
 from actors.analytics.tracking import Tracker
+from actors.errors import StateError
 from actors.messages import FrameResult
 from actors.specs import StreamSpec
 from engines.detections import Detections
 
-
-@dataclass(slots=True)
-class _Session:
-    """What lives as long as one source session."""
-
-    life_cycle: EventLifeCycle
-    last: FrameResult
-    t_s: float = 0.0  # motion time of the last frame
-    tracker: Tracker = field(default_factory=Tracker)
-    clock: MotionClock = field(default_factory=MotionClock)
+logger = logging.getLogger(__name__)
 
 
 class StreamPipeline:
@@ -33,21 +26,27 @@ class StreamPipeline:
         spec: The stream job.
         labels: Class names of the model, in class order.
         slot: Name of the slot, for events.
+        token: Fencing token of the slot's lease, for events.
 
     Attributes:
         spec: The stream job as it is now.
+        token: The fencing token as it is now.
         tracked: Detections of the last frame that belong to tracks.
         num_late: Frames that were refused because they came out of order or twice.
     """
 
-    def __init__(self, spec: StreamSpec, labels: Sequence[str] = (), slot: str = "") -> None:
+    def __init__(
+        self, spec: StreamSpec, labels: Sequence[str] = (), slot: str = "", token: int = 0
+    ) -> None:
         self.spec = spec
+        self.token = token
         self.tracked = Detections.empty()
         self.num_late = 0
         self._labels = tuple(labels)
         self._slot = slot
         self._rules: list[Rule] = [make_rule(rule) for rule in spec.rules]
-        self._session: _Session | None = None
+        self._session: Session | None = None
+        self._memory: Memory | None = None  # from another slot, until the first frame here
 
     def process(self, result: FrameResult) -> list[Event] | None:
         """Track one frame and apply the rules; see ``process_all``."""
@@ -72,7 +71,9 @@ class StreamPipeline:
         ]
         if admitted:
             sessions = [session for _, session, _ in admitted]
-            found = Tracker.update_all([(s.tracker, s.last.detections, s.t_s) for s in sessions])
+            found = Tracker.update_all(
+                [(s.tracker, s.last.detections, s.clock.t_s) for s in sessions]
+            )
             scenes = [
                 pipeline._scene(session, tracked)
                 for (pipeline, session, _), tracked in zip(admitted, found, strict=True)
@@ -109,7 +110,47 @@ class StreamPipeline:
 
     def close(self) -> list[Event]:
         """Ends of all that is open; the pipeline starts afresh if it is used again."""
-        return self._end_session("stream_closed")
+        return self._go_on(None) + self._end_session("stream_closed")
+
+    def state(self) -> bytes:
+        """All that another process needs to go on with the stream; empty before the first frame."""
+        if self._memory is not None:
+            return self._memory.data
+        return remembered(self._session, self._rules, self._labels) if self._session else b""
+
+    def restore(self, state: bytes) -> None:
+        """Go on from what ``state`` gave in another process; call it before the first frame.
+
+        What cannot be read is dropped, with a line in the log. What does not fit the first frame
+        ends with it: another size of the picture, other labels, or a gap above ``MAX_GAP_S``.
+        """
+        try:
+            self._memory = Memory(state) if state else None
+        except StateError as error:
+            self._start_afresh(error)
+
+    def _start_afresh(self, error: StateError) -> None:
+        logger.warning("stream %s starts afresh after its move: %s", self.spec.id, error)
+
+    def _go_on(self, first: FrameResult | None) -> list[Event]:
+        """Take up what came from another slot, at the first frame here or, with None, to end it.
+
+        Returns:
+            Ends of what does not go on.
+        """
+        memory, self._memory = self._memory, None
+        if memory is None:
+            return []
+        fits = first is None or memory.fits(first, self._labels)
+        source = first if fits else None
+        try:
+            recalled = memory.recall(self.spec.id, source, self.spec.rules)
+        except StateError as error:
+            self._start_afresh(error)
+            return []
+        self._session, self._rules = recalled
+        ended = [] if fits else self._end_session("session_ended")
+        return ended + self.replace_spec(self.spec)
 
     def _admit(self, result: FrameResult) -> list[Event] | None:
         """Make a frame the last one of its session.
@@ -121,7 +162,8 @@ class StreamPipeline:
         Returns:
             Ends of what was open in another session; None where the frame is late.
         """
-        session, ended = self._session, []
+        ended = self._go_on(result)
+        session = self._session
         if session is not None:
             last = session.last
             is_same = result.session == last.session
@@ -129,13 +171,14 @@ class StreamPipeline:
                 self.num_late += 1
                 return None
             if not is_same or result.source_size != last.source_size:
-                ended, session = self._end_session("session_ended"), None
+                ended += self._end_session("session_ended")
+                session = None
         if session is None:
             # The first frame's time is part of the name: a clock set back could repeat a number.
             name = f"{result.session}@{round(result.ts * 1000)}"
-            self._session = session = _Session(EventLifeCycle(name), result)
+            self._session = session = Session(EventLifeCycle(name), result)
         session.last = result
-        session.t_s = session.clock.advance(result.pts_s, result.arrival)
+        session.clock.advance(result.pts_s, result.arrival)
         return ended
 
     def _end_session(self, reason: str) -> list[Event]:
@@ -148,23 +191,24 @@ class StreamPipeline:
         occurrences = [o for rule in rules for o in rule.close(reason)]
         return self._record(self._session, occurrences) if self._session else []
 
-    def _scene(self, session: _Session, tracked: Detections) -> Scene:
+    def _scene(self, session: Session, tracked: Detections) -> Scene:
         self.tracked, last, tracker = tracked, session.last, session.tracker
-        at = Moment(session.t_s, last.ts, last.pts_s)
+        at = Moment(session.clock.t_s, last.ts, last.pts_s)
         size = last.source_size
         return Scene(tracked, self._labels, size, at, tracker.births, tracker.ended)
 
     def _borders(self, size: tuple[int, int]) -> list[Border]:
         return [rule.border(size) for rule in self._rules]
 
-    def _apply_rules(self, session: _Session, scene: Scene) -> list[Event]:
+    def _apply_rules(self, session: Session, scene: Scene) -> list[Event]:
         occurrences = [o for rule in self._rules for o in rule.update(scene)]
         events = self._record(session, occurrences)
         session.life_cycle.forget(scene.ended)
         return events
 
-    def _record(self, session: _Session, occurrences: Sequence[Occurrence]) -> list[Event]:
+    def _record(self, session: Session, occurrences: Sequence[Occurrence]) -> list[Event]:
         if not occurrences:
             return []
-        context = EventContext(self.spec.id, self._slot, session.last.model, self.spec.labels)
+        model, labels = session.last.model, self.spec.labels
+        context = EventContext(self.spec.id, self._slot, model, labels, self.token)
         return [session.life_cycle.record(o, context) for o in occurrences]

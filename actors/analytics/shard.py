@@ -65,15 +65,19 @@ class AnalyticsShard:
         self._stages = StageClocks(Stage.ANALYTICS)
         self._lock = threading.Lock()
 
-    def open_stream(self, assignment: Assignment) -> None:
+    def open_stream(self, assignment: Assignment, state: bytes | None = None) -> None:
         """Take a stream, or a newer spec of one; an older one than is known changes nothing.
 
         A newer spec keeps the tracks and the state of the rules that stay.
+
+        Args:
+            assignment: The stream.
+            state: What ``export`` of another shard gave; a new stream goes on from there.
         """
         with self._lock:
             stream = self._streams.get(assignment.spec.id)
             if stream is None:
-                self._streams[assignment.spec.id] = self._open(assignment)
+                self._streams[assignment.spec.id] = self._open(assignment, state or b"")
             elif assignment.generation >= stream.generation:
                 self._replace(stream, assignment)
 
@@ -83,6 +87,16 @@ class AnalyticsShard:
             stream = self._streams.pop(stream_id, None)
             if stream is not None:
                 self._emit(stream, stream.pipeline.close())
+
+    def export(self, stream_id: str) -> bytes:
+        """Give a stream up to another shard: nothing ends, what is open ends there.
+
+        Returns:
+            What that shard must be told; empty if there is nothing to tell.
+        """
+        with self._lock:
+            stream = self._streams.pop(stream_id, None)
+            return stream.pipeline.state() if stream is not None else b""
 
     def set_labels(self, labels: Sequence[str]) -> None:
         """Take the class names of another model."""
@@ -129,18 +143,22 @@ class AnalyticsShard:
         for sink in self._sinks:
             sink.close()
 
-    def _open(self, assignment: Assignment) -> _Stream:
+    def _open(self, assignment: Assignment, state: bytes) -> _Stream:
+        spec = assignment.spec
+        pipeline = StreamPipeline(spec, self._labels, self._slot, assignment.token)
+        pipeline.restore(state)
         return _Stream(
             assignment.generation,
             self._ledger.row(assignment.ledger_row),
-            StreamPipeline(assignment.spec, self._labels, self._slot),
-            self._stages.of(assignment.spec.qos.class_name),
+            pipeline,
+            self._stages.of(spec.qos.class_name),
         )
 
     def _replace(self, stream: _Stream, assignment: Assignment) -> None:
         stream.generation = assignment.generation
         stream.counts = self._ledger.row(assignment.ledger_row)
         stream.latencies = self._stages.of(assignment.spec.qos.class_name)
+        stream.pipeline.token = assignment.token
         if assignment.spec != stream.pipeline.spec:
             self._emit(stream, stream.pipeline.replace_spec(assignment.spec))
 
@@ -157,8 +175,9 @@ class AnalyticsShard:
 
     def _state_event(self, stream: _Stream, change: StateChange) -> Event:
         frame = stream.last_frame
-        labels = stream.pipeline.spec.labels
-        context = EventContext(change.stream, self._slot, frame.model if frame else "", labels)
+        labels, token = stream.pipeline.spec.labels, stream.pipeline.token
+        model = frame.model if frame else ""
+        context = EventContext(change.stream, self._slot, model, labels, token)
         return state_event(change, context, frame.pts_s if frame else 0.0)
 
     def _emit(self, stream: _Stream, events: Sequence[Event]) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -28,36 +29,54 @@ _HEADER = b"SLM" + bytes([VERSION])
 _MAX_BYTES = 8_000_000
 _KINDS_OF_ARRAYS = "biuf"
 
-_Leaf = Callable[[NDArray[Any]], Any]
 
-
-def to_bytes(tree: Any) -> bytes:
-    """Write a tree down; what is a tuple in it comes back as a list."""
+def to_bytes(head: Any, tree: Any) -> bytes:
+    """Write a tree down, and a head of JSON values; a tuple comes back as a list."""
     book = _Book()
     body = _section(tree, book)
-    return _HEADER + zlib.compress(_section(book.tables(), book) + body, 1)
+    return _HEADER + zlib.compress(_section(head, book) + _section(book.tables(), book) + body, 1)
 
 
-def of_bytes(data: bytes, pts_shift_s: float = 0.0) -> Any:
-    """Read what ``to_bytes`` gave.
-
-    Args:
-        data: The bytes.
-        pts_shift_s: Added to the source's clock of each moment, seconds.
+class StateBytes:
+    """Reads what ``to_bytes`` gave: the head at once, the tree when asked.
 
     Raises:
-        StateError: if they are damaged, or of another version.
+        StateError: if the bytes are damaged, or of another version.
+
+    Attributes:
+        data: The bytes.
+        head: The head.
     """
-    if data[: len(_HEADER)] != _HEADER:
-        raise StateError(f"state begins with {data[:4]!r}: this version reads {_HEADER!r}")
-    unpacked = _unpacked(data[len(_HEADER) :])
+
+    def __init__(self, data: bytes) -> None:
+        if data[: len(_HEADER)] != _HEADER:
+            raise StateError(f"state begins with {data[:4]!r}: this version reads {_HEADER!r}")
+        self.data = data
+        self._unpacked = _unpacked(data[len(_HEADER) :])
+        with reading():
+            self.head, self._begin = _read(self._unpacked, 0, {})
+
+    def tree(self, pts_shift_s: float = 0.0) -> Any:
+        """The tree, with so many seconds added to the source's clock of each moment.
+
+        Raises:
+            StateError: if it cannot be read.
+        """
+        with reading():
+            tables, end = _read(self._unpacked, self._begin, {})
+            moments, sightings = _tables_of(tables, pts_shift_s)
+            return _read(self._unpacked, end, {"$moments": moments, "$sightings": sightings})[0]
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """What is wrong with values that somebody else wrote becomes a StateError."""
     try:
-        tables, end = _read(unpacked, 0, {})
-        moments, sightings = _tables_of(tables, pts_shift_s)
-        tree, _ = _read(unpacked, end, {"$moments": moments, "$sightings": sightings})
-    except (LookupError, RecursionError, TypeError, ValueError) as error:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise StateError(f"state cannot be read: {error!r}") from error
-    return tree
+    except RecursionError as error:
+        raise StateError("state cannot be read: it is nested too deeply") from error
 
 
 class _Numbers:

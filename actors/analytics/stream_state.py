@@ -60,4 +60,5 @@ def state_event(change: StateChange, context: EventContext, pts_s: float = 0.0) 
             "previous": change.previous and change.previous.value,
             "previous_step": change.previous_step and change.previous_step.value,
         },
+        token=context.token,
     )

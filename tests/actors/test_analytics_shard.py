@@ -165,7 +165,7 @@ def test_a_change_of_state_is_an_event_of_its_own(actor, ledger, tmp_path):
     }
     assert Event.from_fields(event.to_fields()) == event
     assert ledger.row(2).read().events == 1
-    assert actor.status().streams["gate"].last_event == event
+    assert actor.status().streams["gate"].last_event == replace(event, token=1)
 
 
 def test_a_change_has_the_time_and_model_of_the_last_frame_and_one_id_however_often_told(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actors.analytics.events import Event
 from actors.analytics.life_cycle import EventContext, EventLifeCycle
 from actors.analytics.rules import Rule, Scene, make_rule
-from actors.analytics.state_bytes import of_bytes, to_bytes
+from actors.analytics.state_bytes import StateBytes, to_bytes
 from actors.rule_specs import (
     AnyRule,
     CrowdRule,
@@ -79,7 +79,7 @@ def test_going_on_from_a_state_gives_the_events_of_going_through(spec, seed, cut
 
     rule, life = make_rule(spec), EventLifeCycle("1@0")
     parts = events(rule, life, scenes[:cut])
-    state = of_bytes(to_bytes([rule.state(), life.state()]))
+    state = StateBytes(to_bytes(None, [rule.state(), life.state()])).tree()
     rule, life = make_rule(spec), EventLifeCycle.of(state[1])
     rule.restore(state[0])
     parts += events(rule, life, scenes[cut:])
@@ -100,4 +100,4 @@ def test_the_state_of_twenty_objects_is_small(spec):
     for n in range(40):
         seen = [sighting(310.3 + 9.7 * i + n, 200, n / 10, track=i) for i in range(20)]
         rule.update(scene(*seen, t_s=n / 10))
-    assert len(to_bytes(rule.state())) < 10_000
+    assert len(to_bytes(None, rule.state())) < 10_000

@@ -1,0 +1,27 @@
+"""What the analytics of a stream keep for as long as one source session lasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from actors.analytics.life_cycle import EventLifeCycle
+from actors.analytics.motion_clock import MotionClock
+from actors.analytics.tracking import Tracker
+from actors.messages import FrameResult
+
+
+@dataclass(slots=True)
+class Session:
+    """One source session; after a move it goes on with the first one of the other slot.
+
+    Attributes:
+        life_cycle: Gives events their ids.
+        last: The last frame.
+        tracker: Follows the objects.
+        clock: Gives frames their motion time.
+    """
+
+    life_cycle: EventLifeCycle
+    last: FrameResult
+    tracker: Tracker = field(default_factory=Tracker)
+    clock: MotionClock = field(default_factory=MotionClock)
