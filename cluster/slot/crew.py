@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import ray
+from ray.exceptions import RayError
+
 from actors.analytics.actor import AnalyticsActor
 from actors.analytics.stream_state import StateChange
 from actors.channel import ChannelAddress
@@ -154,9 +157,9 @@ class Crew:
                 _tell(shard, "set_labels", model.labels)
 
     def open(self, holding: Holding, state: bytes = b"") -> None:
-        """Begin a stream: its rules first, then its camera."""
+        """Begin a stream: its rules first, which go on from ``state``, then its camera."""
         self._ledger.row(holding.assignment.ledger_row).begin(holding.assignment.spec.id)
-        _tell(self._shard(holding), "open_stream", holding.assignment)
+        _tell(self._shard(holding), "open_stream", holding.assignment, state)
         _tell(self.ingests[holding.ingest], "open_stream", holding.assignment)
 
     def update(self, holding: Holding) -> None:
@@ -173,12 +176,20 @@ class Crew:
         _tell(self._shard(holding), "close_stream", stream)
 
     def export_rules(self, stream: str, holding: Holding) -> Any:
-        """Begin to end a stream's tracks and rules; returns a reference for ``exported``."""
-        return self._shard(holding).handle.close_stream.remote(stream)
+        """Begin to give up a stream's tracks and rules, once its frames have ended.
+
+        Nothing of what is open ends. Returns a reference for ``exported``.
+        """
+        return self._shard(holding).handle.export_stream.remote(stream)
 
     def exported(self, reference: Any) -> bytes:
-        """What another slot needs to go on; empty where there is nothing."""
-        return b""
+        """What another slot needs to go on; empty where there is nothing, or the shard died."""
+        try:
+            state: bytes = ray.get(reference)
+        except RayError as error:
+            logger.warning("a stream moves without what was known of it: %s", error)
+            return b""
+        return state
 
     def report_states(self, changes: Sequence[StateChange]) -> list[StateChange]:
         """Hand changes to the shards of their streams, without waiting for the events.

@@ -5,6 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+import ray
+from ray.exceptions import RayActorError
+
 from actors.analytics.status import AnalyticsStatus
 from actors.analytics.stream_state import StateChange
 from actors.inference.actor import shard_of
@@ -49,3 +53,20 @@ def test_what_a_shard_that_is_away_should_hear_is_not_taken_as_told() -> None:
     assert crew.report_states(changes) == heard[0]
     assert heard[1] == []
     assert len(heard[0]) < len(changes)
+
+
+def test_a_stream_whose_shard_died_moves_without_what_was_known(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: list[bytes] = [b"state"]
+
+    def get(_: object) -> bytes:
+        if not answers:
+            raise RayActorError
+        return answers.pop()
+
+    monkeypatch.setattr(ray, "get", get)
+    crew = Crew.__new__(Crew)
+    assert crew.exported("reference") == b"state"
+    assert crew.exported("reference") == b""
+    assert "moves without" in caplog.text
