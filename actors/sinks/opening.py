@@ -23,7 +23,7 @@ def open_sink(spec: SinkSpec) -> Sink:
         return _delivering(spec, RedisTransport(spec), f"{spec.url} {spec.stream}")
     if isinstance(spec, MqttSinkSpec):
         return _delivering(spec, MqttTransport(spec), f"{spec.host}:{spec.port}")
-    return FileSink(spec.path)
+    return FileSink(spec)
 
 
 def _delivering(

@@ -83,10 +83,17 @@ class MqttSinkSpec(_SpooledSpec):
 
 
 class FileSinkSpec(_SinkSpec):
-    """Append events to a file, one JSON object a line."""
+    """Append events to a file, one JSON object a line; several processes may write it."""
 
     kind: Literal["file"] = "file"
     path: Path = Field(description="The file; its folder is made if need be.")
+    max_bytes: int = Field(
+        100 * 2**20, ge=2**10, description="A fuller one is renamed <path>.<number> and begun anew."
+    )
+    max_files: int = Field(
+        10, ge=1, le=100_000, description="Files that are kept, this one included; the oldest go."
+    )
+    compress: bool = Field(False, description="Compress the renamed ones with gzip.")
 
 
 SinkSpec = Annotated[RedisSinkSpec | MqttSinkSpec | FileSinkSpec, Field(discriminator="kind")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from actors.analytics.events import Event
-from actors.errors import SinkError
-from actors.sinks import FileSinkSpec, MqttSinkSpec, RedisSinkSpec, Sink, SinkSpec, open_sink
+from actors.sinks import MqttSinkSpec, RedisSinkSpec, Sink, SinkSpec, open_sink
 from actors.sinks.delivery import DeliveringSink
 from actors.sinks.spool import Spool
 from tests.actors.builders import Valkey, event, eventually
@@ -269,21 +267,6 @@ def test_damaged_lines_of_the_spool_are_counted_and_the_rest_is_delivered(tmp_pa
     assert numbers(gate.sent) == [1, 2]
     assert sink.status().num_dropped == 2
     sink.close()
-
-
-def test_a_file_gets_one_object_a_line(tmp_path):
-    sink = open_sink(FileSinkSpec(path=tmp_path / "new" / "events.jsonl"))
-    sink.write([event(1), event(2)])
-    sink.write([event(3)])
-    assert sink.status().num_written == 3
-    sink.close()
-    lines = (tmp_path / "new" / "events.jsonl").read_text().splitlines()
-    assert [Event.from_dict(json.loads(line)) for line in lines] == [event(1), event(2), event(3)]
-
-
-def test_a_file_that_cannot_be_written_is_named(tmp_path):
-    with pytest.raises(SinkError, match=r"sinks.file.path: cannot write '/proc/none/events'"):
-        open_sink(FileSinkSpec(path=Path("/proc/none/events")))
 
 
 def test_sinks_are_told_apart_by_kind_and_unknown_keys_are_refused():
