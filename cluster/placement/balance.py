@@ -7,9 +7,11 @@ First it takes apart what should be kept apart (``spread``), then it evens out h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 
-from cluster.placement.places import Places, Room
+import numpy as np
+
+from cluster.placement.places import Places
 from cluster.placement.values import Need
 
 MAX_MOVES = 2
@@ -24,110 +26,80 @@ def evacuation(held: Iterable[Need], places: Places) -> dict[str, str]:
     """Where the streams of a slot that drains shall go; those that fit nowhere are left out."""
     moves = {}
     for need in sorted(held, key=lambda need: (need.rank, need.stream)):
-        found = min(places.fitting(need), default=None)
-        if found is not None:
-            moves[need.stream] = found[-1]
-            places.change(need, places.rooms[found[-1]])
+        target = places.best(need)
+        if target is not None:
+            moves[need.stream] = places.names[target]
+            places.change(need, target)
     return moves
 
 
-def rebalancing(own: Room, held: Iterable[Need], places: Places) -> dict[str, str]:
-    """Streams to hand over, and to which slot; empty where nothing is clearly better."""
+def rebalancing(
+    own: int, labels: Mapping[str, str], held: Iterable[Need], places: Places
+) -> dict[str, str]:
+    """Streams to hand over, and to which slot; empty where nothing is clearly better.
+
+    Args:
+        own: The slot that asks.
+        labels: Its labels.
+        held: Its streams.
+        places: All slots, as they will be when what is on its way has come.
+    """
     moves: dict[str, str] = {}
-    left = sorted(held, key=lambda need: (-need.rank, -_weight(own, need), need.stream))
+    # The least important first, and of these the heaviest: fewer have to go.
+    left = sorted(held, key=lambda need: (-need.rank, -_weight(own, need, places), need.stream))
     while len(moves) < MAX_MOVES:
-        found = _parting(own, left, places) or _levelling(own, left, places)
+        found = _parting(own, left, places) or _levelling(own, labels, left, places)
         if found is None:
             break
         need, target = found
         places.change(need, own, -1)
         places.change(need, target)
         left.remove(need)
-        moves[need.stream] = target.name
+        moves[need.stream] = places.names[target]
     return moves
 
 
-def _weight(own: Room, need: Need) -> float:
-    return own.fullness - own.fullness_with(need, -1)
+def _weight(own: int, need: Need, places: Places) -> float:
+    """How much less full the slot is without a stream."""
+    return round(float(places.fullness()[own] - places.fullness(need, -1)[own]), 6)
 
 
-def _parting(own: Room, held: Iterable[Need], places: Places) -> tuple[Need, Room] | None:
-    """A stream whose group is two ahead here of what it is elsewhere; the most crowded slot parts.
-
-    Two ahead, since with one nothing would be better afterwards.
-    """
+def _parting(own: int, held: Iterable[Need], places: Places) -> tuple[Need, int] | None:
+    """A stream whose group is less crowded elsewhere, even with it; the most crowded slot parts."""
     for need in held:
-        if not need.spread or not _is_most_crowded(own, need, places):
+        if not need.spread or places.most_crowded(need) != own:
+            continue  # slots take turns, so that not all of them move to the same place
+        target = places.best(need)
+        if target is None or target == own:
             continue
-        found = min(places.fitting(need), default=None)
-        if found is None or found[-1] == own.name:
-            continue
-        target = places.rooms[found[-1]]
-        if _is_apart(places.crowd(need, own), places.crowd(need, target), own, target):
+        if places.crowd_if_moved(need, own)[target] < places.crowd(need)[own]:
             return need, target
     return None
 
 
-def _is_apart(here: tuple[int, int], there: tuple[int, int], own: Room, target: Room) -> bool:
-    if own.node == target.node:
-        return here[1] - there[1] >= 2
-    return here[0] - there[0] >= 2
-
-
-def _is_most_crowded(own: Room, need: Need, places: Places) -> bool:
-    """Slots of a group take turns, so that not all of them move to the same place."""
-    here = places.crowd(need, own)
-    return all(
-        (places.crowd(need, room), own.name) <= (here, room.name)
-        for room in places.rooms.values()
-        if room is not own and room.groups[need.spread]
-    )
-
-
-def _levelling(own: Room, held: Iterable[Need], places: Places) -> tuple[Need, Room] | None:
-    """A stream that is better off at the emptiest slot that can have it."""
-    if own.fullness < _FULL_ENOUGH:
+def _levelling(
+    own: int, labels: Mapping[str, str], held: Iterable[Need], places: Places
+) -> tuple[Need, int] | None:
+    """A stream that is clearly better off at another slot."""
+    full = places.fullness()
+    alike = places.alike(labels)
+    turn = int(((full > full[own]) & alike).sum() + ((full == full[own]) & alike)[:own].sum())
+    if full[own] < _FULL_ENOUGH or turn >= _MAX_GIVERS or full.min() > full[own] - _CLEARLY_LESS:
         return None
-    turn = _turn(own, places)
-    if turn >= _MAX_GIVERS:
-        return None
-    needs = list(held)
-    for target in _emptier(own, places):
-        for need in needs:
-            if _is_clear(own, target, need, turn, places):
-                return need, target
+    for need in held:
+        target = _clearly_better(own, need, turn, places)
+        if target is not None and _weight(own, need, places) > _AT_ALL:
+            return need, target
     return None
 
 
-def _turn(own: Room, places: Places) -> int:
-    """How many slots of the same labels are fuller; those may give at the same time."""
-    mine = (-own.fullness, own.name)
-    alike = (room for room in places.rooms.values() if room.load.labels == own.load.labels)
-    return sum((-room.fullness, room.name) < mine for room in alike)
-
-
-def _emptier(own: Room, places: Places) -> Iterator[Room]:
-    limit = own.fullness - _CLEARLY_LESS
-    rooms = sorted((room.fullness, room.name) for room in places.rooms.values())
-    return (places.rooms[name] for fullness, name in rooms if fullness < limit)
-
-
-def _is_clear(own: Room, target: Room, need: Need, turn: int, places: Places) -> bool:
-    """Whether it is still clear after what others may give to the same slot meanwhile."""
-    after = target.fullness_with(need)
-    others = turn * MAX_MOVES * (after - target.fullness)
-    return (
-        after + others <= own.fullness - _CLEARLY_LESS
-        and _weight(own, need) > _AT_ALL
-        and target.fits(need)
-        and _keeps_apart(own, target, need, places)
-    )
-
-
-def _keeps_apart(own: Room, target: Room, need: Need, places: Places) -> bool:
-    """Whether the stream's group is no more crowded there than it is here."""
-    if not need.spread:
-        return True
-    on_node, on_slot = places.crowd(need, target)
-    other = own.node != target.node
-    return (on_node + other, on_slot + 1) <= places.crowd(need, own)
+def _clearly_better(own: int, need: Need, turn: int, places: Places) -> int | None:
+    """A slot where a stream leaves room even after what others may give to it meanwhile."""
+    before, after = places.fullness(), places.fullness(need)
+    expected = after + turn * MAX_MOVES * (after - before)
+    scores = places.scores(need)
+    able = (scores < np.inf) & (expected <= before[own] - _CLEARLY_LESS)
+    if need.spread:
+        able &= places.crowd_if_moved(need, own) <= places.crowd(need)[own]
+    able[own] = False
+    return int(np.where(able, scores, np.inf).argmin()) if able.any() else None

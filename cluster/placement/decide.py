@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from cluster.placement.axes import NOTHING, Axes, fitting, is_overcommitted, room, total
 from cluster.placement.balance import evacuation, rebalancing
 from cluster.placement.displacement import displacement_order, victims
-from cluster.placement.places import Places, Room
+from cluster.placement.places import Places
 from cluster.placement.values import Decision, Free, Need, SlotLoad
 
 STEP_S = 2.0
@@ -46,7 +46,7 @@ def decide(
     if own.is_draining:
         _plan(None, places, free)
         return Decision(move=evacuation(held, places))
-    mine = places.rooms.get(own.name)
+    mine = places.index.get(own.name)
     if mine is None:
         return Decision(release=tuple(need.stream for need in released))
     for need in released:
@@ -57,7 +57,7 @@ def decide(
     return Decision(
         claim=tuple(claim),
         release=tuple(need.stream for need in (*released, *displaced)),
-        move=rebalancing(mine, kept, places) if is_calm else {},
+        move=rebalancing(mine, own.labels, kept, places) if is_calm else {},
     )
 
 
@@ -76,7 +76,7 @@ def _kept(own: SlotLoad, held: Sequence[Need]) -> tuple[list[Need], list[Need]]:
 
 
 def _plan(
-    mine: Room | None, places: Places, free: Iterable[Free]
+    mine: int | None, places: Places, free: Iterable[Free]
 ) -> tuple[list[str], list[Free], bool]:
     """Place all free streams, the most important first.
 
@@ -85,58 +85,52 @@ def _plan(
     """
     claim, unplaced, is_moving = [], list[Free](), False
     for each in sorted(free, key=lambda each: (each.need.rank, each.need.stream)):
-        if each.reserved_for in places.rooms:
-            target: Room | None = places.rooms[each.reserved_for]
-            is_moving = True
-            if target is not None and not target.fits(each.need):
-                continue
-        else:
-            target = _target(each, mine, places)
+        target = _target(each, mine, places)
         if target is None:
             unplaced.append(each)
             continue
         is_moving = True
+        if each.reserved_for == places.names[target] and not places.fits(each.need, target):
+            continue  # it has come too late, and is anybody's soon
         places.change(each.need, target)
-        if target is mine:
+        if target == mine:
             claim.append(each.need.stream)
     return claim, unplaced, is_moving
 
 
-def _target(free: Free, mine: Room | None, places: Places) -> Room | None:
-    """The best slot for a stream; this one as soon as it has its turn."""
-    orders = places.fitting(free.need)
-    if not orders:
-        return None
-    if mine is not None and mine.fits(free.need):
-        own = places.order(free.need, mine)
-        if sum(order < own for order in orders) <= free.free_s / STEP_S:
-            return mine
-    return places.rooms[min(orders)[-1]]
+def _target(free: Free, mine: int | None, places: Places) -> int | None:
+    """The slot that shall have a stream; this one as soon as it has its turn."""
+    reserved = places.index.get(free.reserved_for)
+    if reserved is not None:
+        return reserved
+    num_better = None if mine is None else places.num_better(free.need, mine)
+    if num_better is not None and num_better <= free.free_s / STEP_S:
+        return mine
+    return places.best(free.need)
 
 
 def _displaced(
-    mine: Room, held: Sequence[Need], places: Places, unplaced: Iterable[Free]
+    mine: int, held: Sequence[Need], places: Places, unplaced: Iterable[Free]
 ) -> list[Need]:
     """Streams that make room for higher classes, which are claimed once they are gone."""
-    gone: list[Need] = []
-    taken: set[str] = set()
+    left, gone = list(held), list[Need]()
+    planned: set[int] = set()
     num = 0
     for each in unplaced:
         turn = int(each.free_s / STEP_S)
-        order = [name for name in displacement_order(each.need, places) if name not in taken]
-        if turn == 0 or not order:
+        if turn == 0 or num == MAX_DISPLACED_FOR:
             continue
-        if mine.name not in order[:turn]:
-            taken.add(order[0])
+        order = [at for at in displacement_order(each.need, places) if at not in planned]
+        if mine not in order[:turn]:
+            planned.update(order[:1])
             continue
-        going = victims(each.need, mine, [need for need in held if need not in gone])
-        if not going and not mine.fits(each.need):
+        going = victims(each.need, mine, places, left)
+        if not going and not places.fits(each.need, mine):
             continue
         for need in going:
             places.change(need, mine, -1)
+            left.remove(need)
         places.change(each.need, mine)
         gone += going
         num += 1
-        if num == MAX_DISPLACED_FOR:
-            break
     return gone

@@ -8,38 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cluster.placement.places import Places, Room, lower_load
-from cluster.placement.values import NUM_RANKS, Need
+import numpy as np
 
-Shortfall = tuple[float, float, int]
+from cluster.placement.places import Floats, Places
+from cluster.placement.values import NUM_RANKS, Need
 
 _ROUNDING = 1e-6
 
 
-def displacement_order(need: Need, places: Places) -> list[str]:
+def displacement_order(need: Need, places: Places) -> list[int]:
     """Slots that could hold a stream without lower classes, the best first.
 
     Best is where only the lowest classes give way, then where the least is missing.
     """
-    costs = []
-    for room in places.rooms.values():
-        if not room.suits(need):
-            continue
-        reach = _reach(room, need)
-        if reach is not None:
-            costs.append((-reach, _share_missing(room, need), room.name))
-    return [name for _, _, name in sorted(costs)]
+    short = places.shortfall(need)
+    reach = np.zeros(len(places.names), np.intp)
+    for rank in range(need.rank, NUM_RANKS - 1):  # the lowest class that suffices comes last
+        suffices = (places.lower_load(rank) + _ROUNDING >= short).all(axis=1)
+        reach[suffices] = rank + 1
+    able = np.flatnonzero(places.suitable(need) & (reach > 0))
+    full = places.fullness(need).round(6)
+    order = np.lexsort((able, full[able], -reach[able]))
+    return [int(at) for at in able[order]]
 
 
-def victims(need: Need, room: Room, held: Iterable[Need]) -> tuple[Need, ...]:
+def victims(need: Need, at: int, places: Places, held: Iterable[Need]) -> tuple[Need, ...]:
     """The streams that make room for one; empty where all of lower classes would not do.
 
     Args:
         need: The stream that wants in.
-        room: The slot.
+        at: The slot.
+        places: The slots.
         held: Streams that it holds.
     """
-    short = room.shortfall(need)
+    short = places.shortfall(need)[at]
     lower = [each for each in held if each.rank > need.rank]
     pool: list[Need] = []
     for rank in range(NUM_RANKS - 1, need.rank, -1):
@@ -49,7 +51,7 @@ def victims(need: Need, room: Room, held: Iterable[Need]) -> tuple[Need, ...]:
     return ()
 
 
-def _fewest(pool: Sequence[Need], short: Shortfall) -> tuple[Need, ...]:
+def _fewest(pool: Sequence[Need], short: Floats) -> tuple[Need, ...]:
     """Take what brings the most, again and again; then leave out what is not needed after all."""
     left, chosen = list(pool), list[Need]()
     while not _covers(chosen, short):
@@ -68,39 +70,19 @@ def _size(need: Need) -> tuple[float, float, str]:
     return need.axes.decode_mpx_s, need.axes.infer_fps, need.stream
 
 
-def _brings(need: Need, missing: Shortfall) -> float:
+def _brings(need: Need, missing: Floats) -> float:
     """How much of what is missing a stream would free; one that frees all brings the most."""
-    infer_fps, decode_mpx_s, num = missing
-    return (
-        (min(1.0, need.axes.infer_fps / infer_fps) if infer_fps > 0 else 0.0)
-        + (min(1.0, need.axes.decode_mpx_s / decode_mpx_s) if decode_mpx_s > 0 else 0.0)
-        + (1 / num if num > 0 else 0.0)
-    )
+    brings = (need.axes.infer_fps, need.axes.decode_mpx_s, 1.0)
+    pairs = zip(brings, map(float, missing), strict=True)
+    return sum(min(1.0, gives / wants) for gives, wants in pairs if wants > _ROUNDING)
 
 
-def _missing(chosen: Sequence[Need], short: Shortfall) -> Shortfall:
-    return (
-        short[0] - sum(need.axes.infer_fps for need in chosen),
-        short[1] - sum(need.axes.decode_mpx_s for need in chosen),
-        short[2] - len(chosen),
-    )
+def _missing(chosen: Sequence[Need], short: Floats) -> Floats:
+    infer_fps = sum(need.axes.infer_fps for need in chosen)
+    decode_mpx_s = sum(need.axes.decode_mpx_s for need in chosen)
+    missing: Floats = short - np.array((infer_fps, decode_mpx_s, len(chosen)))
+    return missing
 
 
-def _covers(chosen: Sequence[Need], short: Shortfall) -> bool:
-    infer_fps, decode_mpx_s, num = _missing(chosen, short)
-    return infer_fps <= _ROUNDING and decode_mpx_s <= _ROUNDING and num <= 0
-
-
-def _reach(room: Room, need: Need) -> int | None:
-    """The highest class that must give way for a stream, by rank; None where that is too little."""
-    short = room.shortfall(need)
-    for rank in range(NUM_RANKS - 2, need.rank - 1, -1):
-        lower = lower_load(room.load, rank)
-        if all(has + _ROUNDING >= wants for has, wants in zip(lower, short, strict=True)):
-            return rank + 1
-    return None
-
-
-def _share_missing(room: Room, need: Need) -> float:
-    """How full the slot would be with the stream and without anybody giving way."""
-    return round(room.fullness_with(need), 6)
+def _covers(chosen: Sequence[Need], short: Floats) -> bool:
+    return bool((_missing(chosen, short) <= _ROUNDING).all())

@@ -1,176 +1,177 @@
-"""The slots as a decision goes on: what each still has room for, and which is best for a stream."""
+"""The slots as a decision goes on: what each still has room for, and which is best for a stream.
+
+Arrays over the slots, in order of their names: a stream is compared with all of them at once. The
+columns are frames/s, Mpx/s and the number of streams.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from statistics import median
+from collections.abc import Iterable, Mapping, Sequence
 
-from cluster.placement.axes import Axes, limits
+import numpy as np
+import numpy.typing as npt
+
+from cluster.placement.axes import limits
 from cluster.placement.values import NUM_RANKS, Need, SlotLoad
 
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
 _ROUNDING = 1e-6
-_INFINITE = float("inf")
-
-Order = tuple[int, int, float, str]
-
-
-class Room:
-    """One slot: what it takes, and what it would hold after what was decided so far.
-
-    Args:
-        load: What it says of itself.
-        typical: The capacity of slots like it, for comparison while its own is not known: it is
-            neither preferred nor shunned for that, and still refuses nothing.
-
-    Attributes:
-        name: The slot's.
-        node: Its machine.
-        num: Streams that it holds.
-        infer_fps: Floors of these.
-        decode_mpx_s: What decoding them takes.
-        groups: Streams that it holds, by ``spread``.
-    """
-
-    __slots__ = (
-        "_most_decode_mpx_s",
-        "_most_infer_fps",
-        "_per_decode",
-        "_per_infer",
-        "_per_stream",
-        "decode_mpx_s",
-        "groups",
-        "infer_fps",
-        "load",
-        "name",
-        "node",
-        "num",
-    )
-
-    def __init__(self, load: SlotLoad, typical: Axes) -> None:
-        self.load = load
-        self.name = load.name
-        self.node = load.node
-        self.num = load.num_streams
-        self.infer_fps = load.taken.infer_fps
-        self.decode_mpx_s = load.taken.decode_mpx_s
-        self.groups = Counter(load.groups)
-        most = limits(load.capacity)
-        self._most_infer_fps = most.infer_fps + _ROUNDING
-        self._most_decode_mpx_s = most.decode_mpx_s + _ROUNDING
-        known = limits(
-            Axes(
-                load.capacity.infer_fps or typical.infer_fps,
-                load.capacity.decode_mpx_s or typical.decode_mpx_s,
-            )
-        )
-        self._per_infer = 1 / known.infer_fps
-        self._per_decode = 1 / known.decode_mpx_s
-        self._per_stream = 1 / load.max_streams if load.max_streams > 0 else _INFINITE
-
-    @property
-    def fullness(self) -> float:
-        """Share that is taken, of the axis (or the number of streams) that is the fullest."""
-        return max(
-            self.infer_fps * self._per_infer,
-            self.decode_mpx_s * self._per_decode,
-            self.num * self._per_stream,
-        )
-
-    def fullness_with(self, need: Need, sign: int = 1) -> float:
-        """The same after a stream has come; with ``sign`` of -1, after it has gone."""
-        axes = need.axes
-        return max(
-            (self.infer_fps + sign * axes.infer_fps) * self._per_infer,
-            (self.decode_mpx_s + sign * axes.decode_mpx_s) * self._per_decode,
-            (self.num + sign) * self._per_stream,
-        )
-
-    def fits(self, need: Need) -> bool:
-        """Whether it has the labels, and room on both axes and for one more stream."""
-        axes = need.axes
-        return (
-            self.num < self.load.max_streams
-            and self.infer_fps + axes.infer_fps <= self._most_infer_fps
-            and self.decode_mpx_s + axes.decode_mpx_s <= self._most_decode_mpx_s
-            and self.suits(need)
-        )
-
-    def suits(self, need: Need) -> bool:
-        """Whether it has the labels."""
-        if not need.labels:
-            return True
-        own = self.load.labels
-        return all(own.get(key) == value for key, value in need.labels.items())
-
-    def shortfall(self, need: Need) -> tuple[float, float, int]:
-        """What must go for a stream: frames/s, Mpx/s, and streams; 0 where there is room."""
-        return (
-            max(0.0, self.infer_fps + need.axes.infer_fps - self._most_infer_fps),
-            max(0.0, self.decode_mpx_s + need.axes.decode_mpx_s - self._most_decode_mpx_s),
-            max(0, self.num + 1 - self.load.max_streams),
-        )
-
-    def change(self, need: Need, sign: int) -> None:
-        """Count a stream in (1) or out (-1)."""
-        self.num += sign
-        self.infer_fps += sign * need.axes.infer_fps
-        self.decode_mpx_s += sign * need.axes.decode_mpx_s
-        if need.spread:
-            self.groups[need.spread] += sign
+_CROWD = 1e4  # above any fullness; what is crowded counts before what is full
+_ON_NODE = 1e4  # above any number of streams of a slot
 
 
 class Places:
     """All slots that take streams.
 
+    A slot whose capacity is not known yet refuses nothing, and is compared as the median of those
+    that know theirs: neither preferred nor shunned.
+
     Args:
         loads: Of all slots; those that are not ready, or draining, are left out.
+
+    Attributes:
+        names: The slots in order.
+        index: Their places in it.
     """
 
     def __init__(self, loads: Iterable[SlotLoad]) -> None:
         ready = [load for load in loads if load.is_ready and not load.is_draining]
-        typical = _typical(ready)
-        self.rooms = {load.name: Room(load, typical) for load in ready}
-        self._on_node: Counter[tuple[str, str]] = Counter()
-        for load in ready:
-            for group, num in load.groups.items():
-                self._on_node[load.node, group] += num
+        self._loads = sorted(ready, key=lambda load: load.name)
+        self.names = [load.name for load in self._loads]
+        self.index = {name: at for at, name in enumerate(self.names)}
+        self._taken = _columns(
+            (load.taken.infer_fps, load.taken.decode_mpx_s, load.num_streams)
+            for load in self._loads
+        )
+        most = [limits(load.capacity) for load in self._loads]
+        self._most = _columns(
+            (axes.infer_fps, axes.decode_mpx_s, load.max_streams)
+            for axes, load in zip(most, self._loads, strict=True)
+        )
+        self._share = 1 / np.maximum(_with_typical(self._most), _ROUNDING)
+        nodes = sorted({load.node for load in self._loads})
+        self._node = np.array([nodes.index(load.node) for load in self._loads], np.intp)
+        self._groups: dict[str, Floats] = {}
+        self._suitable: dict[frozenset[tuple[str, str]], Bools] = {}
+        self._lower: Floats | None = None
 
-    def order(self, need: Need, room: Room) -> Order:
-        """By which slots are compared for a stream; the least is the best."""
-        fullness = room.fullness_with(need)
-        if not need.spread:
-            return (0, 0, fullness, room.name)
-        return (*self.crowd(need, room), fullness, room.name)
+    def best(self, need: Need) -> int | None:
+        """The slot that is best for a stream; None where it fits nowhere."""
+        scores = self.scores(need)
+        at = int(scores.argmin()) if len(scores) else 0
+        return at if len(scores) and scores[at] < np.inf else None
 
-    def crowd(self, need: Need, room: Room) -> tuple[int, int]:
-        """How many of the stream's group are on a slot's machine, and on the slot."""
-        return self._on_node[room.node, need.spread], room.groups[need.spread]
+    def num_better(self, need: Need, at: int) -> int | None:
+        """How many slots are better for a stream than this one; None where it does not fit here."""
+        scores = self.scores(need)
+        if scores[at] == np.inf:
+            return None
+        return int((scores < scores[at]).sum() + (scores[:at] == scores[at]).sum())
 
-    def fitting(self, need: Need) -> list[Order]:
-        """The slots where a stream fits, unsorted."""
-        order = self.order
-        return [order(need, room) for room in self.rooms.values() if room.fits(need)]
+    def fits(self, need: Need, at: int) -> bool:
+        """Whether a slot has the labels, and room on both axes and for one more stream."""
+        return bool(self.scores(need)[at] < np.inf)
 
-    def change(self, need: Need, room: Room, sign: int = 1) -> None:
-        """Count a stream in (1) or out (-1) at a slot."""
-        room.change(need, sign)
+    def scores(self, need: Need) -> Floats:
+        """By which slots are compared, the least is the best; infinite where it does not fit.
+
+        First how many of its group are on the machine, then on the slot, then how full it will be.
+        """
+        after = self._taken + _row(need)
+        fits = (after <= self._most + _ROUNDING).all(axis=1)
+        if need.labels:
+            fits &= self.suitable(need)
+        scores: Floats = (after * self._share).max(axis=1, initial=0.0)
         if need.spread:
-            self._on_node[room.node, need.spread] += sign
+            scores = scores + _CROWD * self.crowd(need)
+        return np.where(fits, scores, np.inf)
+
+    def crowd(self, need: Need) -> Floats:
+        """How many of the stream's group are on each slot's machine, times 1e4, and on the slot."""
+        on_slot = self._group(need.spread)
+        on_node = np.bincount(self._node, weights=on_slot)[self._node]
+        crowd: Floats = _ON_NODE * on_node + on_slot
+        return crowd
+
+    def most_crowded(self, need: Need) -> int:
+        """The slot with the most crowded one of the stream's group."""
+        return int(np.where(self._group(need.spread) > 0, self.crowd(need), -1.0).argmax())
+
+    def crowd_if_moved(self, need: Need, at: int) -> Floats:
+        """The same as it would be for the stream itself, once it has moved from a slot there."""
+        same = self._node == self._node[at]
+        return self.crowd(need) + 1 + np.where(same, 0.0, _ON_NODE)
+
+    def fullness(self, need: Need | None = None, sign: int = 1) -> Floats:
+        """Share that is taken, of the axis or the number of streams that is the fullest.
+
+        Args:
+            need: A stream that has come besides; None for none.
+            sign: -1 for one that has gone.
+        """
+        taken = self._taken if need is None else self._taken + sign * _row(need)
+        full: Floats = (taken * self._share).max(axis=1, initial=0.0)
+        return full
+
+    def suitable(self, need: Need) -> Bools:
+        """Which slots have the stream's labels."""
+        key = frozenset(need.labels.items())
+        if key not in self._suitable:
+            has = [key <= load.labels.items() for load in self._loads]
+            self._suitable[key] = np.array(has, np.bool_)
+        return self._suitable[key]
+
+    def alike(self, labels: Mapping[str, str]) -> Bools:
+        """Which slots have these labels and no other."""
+        return np.array([load.labels == labels for load in self._loads], np.bool_)
+
+    def shortfall(self, need: Need) -> Floats:
+        """What must go from each slot for a stream, in all three columns."""
+        return np.maximum(0.0, self._taken + _row(need) - self._most - _ROUNDING)
+
+    def lower_load(self, rank: int) -> Floats:
+        """What streams of lower classes than a rank took at the begin, in all three columns."""
+        if self._lower is None:
+            self._lower = np.array([_by_rank(load) for load in self._loads], np.float64)
+        lower: Floats = self._lower[:, rank + 1 :].sum(axis=1)
+        return lower
+
+    def change(self, need: Need, at: int, sign: int = 1) -> None:
+        """Count a stream in (1) or out (-1) at a slot."""
+        self._taken[at] += sign * _row(need)
+        if need.spread:
+            self._group(need.spread)[at] += sign
+
+    def _group(self, group: str) -> Floats:
+        if group not in self._groups:
+            counts = [load.groups.get(group, 0) for load in self._loads]
+            self._groups[group] = np.array(counts, np.float64)
+        return self._groups[group]
 
 
-def _typical(loads: Sequence[SlotLoad]) -> Axes:
-    """The median of what slots know of their capacity; 0 on an axis that none knows."""
-    infer = [load.capacity.infer_fps for load in loads if load.capacity.infer_fps > 0]
-    decode = [load.capacity.decode_mpx_s for load in loads if load.capacity.decode_mpx_s > 0]
-    return Axes(median(infer) if infer else 0.0, median(decode) if decode else 0.0)
+def _row(need: Need) -> Floats:
+    return np.array((need.axes.infer_fps, need.axes.decode_mpx_s, 1.0))
 
 
-def lower_load(load: SlotLoad, rank: int) -> tuple[float, float, int]:
-    """What streams of lower classes than a rank take: frames/s, Mpx/s, and how many they are."""
-    lower = range(rank + 1, NUM_RANKS)
-    return (
-        sum(load.by_rank[each].infer_fps for each in lower),
-        sum(load.by_rank[each].decode_mpx_s for each in lower),
-        sum(load.num_by_rank[each] for each in lower),
-    )
+def _columns(rows: Iterable[tuple[float, float, float]]) -> Floats:
+    return np.array(list(rows), np.float64).reshape(-1, 3)
+
+
+def _by_rank(load: SlotLoad) -> Sequence[tuple[float, float, float]]:
+    ranks = range(NUM_RANKS)
+    return [
+        (load.by_rank[r].infer_fps, load.by_rank[r].decode_mpx_s, load.num_by_rank[r])
+        for r in ranks
+    ]
+
+
+def _with_typical(most: Floats) -> Floats:
+    """Limits with the median of what is known in place of what is not."""
+    known: Floats = most.copy()
+    for column in known.T:
+        finite = np.isfinite(column)
+        if finite.any():
+            column[~finite] = np.median(column[finite])
+    return known
