@@ -71,6 +71,7 @@ def slot_metrics(slots: Collection[SlotInfo]) -> Iterator[Metric]:
     yield from _classes(slots)
     yield _batch_sizes(slots)
     yield _stages(slots)
+    yield from _sinks(slots)
     yield from gpu_metrics(slots)
 
 
@@ -132,3 +133,29 @@ def _stages(slots: Collection[SlotInfo]) -> Metric:
                 sum_s = sum(ms * num for ms, num in counts.items()) / 1e3
                 family.add_metric([slot.name, stage.value, qos.value], [*buckets, total], sum_s)
     return family
+
+
+def _sinks(slots: Collection[SlotInfo]) -> Iterator[Metric]:
+    labels = ["slot", "sink"]
+    connected = GaugeMetricFamily(
+        "sightline_sink_connected", "Whether a sink's last delivery worked.", labels=labels
+    )
+    waiting = GaugeMetricFamily(
+        "sightline_sink_waiting_events", "Events that a sink has not delivered yet.", labels=labels
+    )
+    events = CounterMetricFamily(
+        "sightline_sink_events",
+        "Events of a sink: written, spooled (on disk for a while), dropped, fenced (refused, as "
+        "another slot owned the stream).",
+        labels=[*labels, "outcome"],
+    )
+    for slot in slots:
+        for sink in slot.sinks:
+            of = [slot.name, sink.name]
+            connected.add_metric(of, float(sink.is_connected))
+            waiting.add_metric(of, sink.num_waiting)
+            events.add_metric([*of, "written"], sink.num_written)
+            events.add_metric([*of, "spooled"], sink.num_spooled)
+            events.add_metric([*of, "dropped"], sink.num_dropped)
+            events.add_metric([*of, "fenced"], sink.num_fenced)
+    yield from (connected, waiting, events)

@@ -96,6 +96,19 @@ class Ladder(_Record):
     num_climbs: int = Field(0, description="Rungs taken since the engine started.")
 
 
+class SinkLoad(_Record):
+    """Where a slot's events go, counted since its analytics actors were started."""
+
+    name: str = Field(description="Kind, and number in the configuration: redis-0 is our own.")
+    is_connected: bool = Field(True, description="Whether the last delivery worked.")
+    num_written: int = Field(0, description="Events that it has.")
+    num_spooled: int = Field(0, description="Events that had to wait on disk.")
+    num_dropped: int = Field(0, description="Events that were lost: memory or disk was full.")
+    num_fenced: int = Field(0, description="Events refused, as another slot owned their stream.")
+    num_waiting: int = Field(0, description="Events that wait.")
+    error: str = Field("", description="Why the last delivery failed; empty when it worked.")
+
+
 class GpuLoad(_Record):
     """The gauges of a slot's GPU, whoever uses it; null where it does not say."""
 
@@ -166,6 +179,7 @@ class SlotInfo(_Record):
         "`queue` (to the begin of its batch), `inference` (to its detections), `analytics` (until "
         "tracker, rules and sinks have had them).",
     )
+    sinks: tuple[SinkLoad, ...] = Field((), description="Where its events go.")
     gpu: GpuLoad | None = Field(None, description="Its GPU; null on a CPU, or without NVML.")
     details: dict[str, Any] = Field({}, description="Its processes, for people.")
 

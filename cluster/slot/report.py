@@ -34,6 +34,7 @@ from cluster.slot.crew import Crew
 from cluster.slot.decode_axis import DecodeAxis
 from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.rates import Rates
+from cluster.slot.sinks import sink_loads
 
 
 def cameras_of(crew: Crew) -> dict[str, CameraStatus]:
@@ -163,6 +164,7 @@ def slot_info(
         gpu=gpu,
         details=_processes(crew),
         stages=_stages(crew),
+        sinks=sink_loads(c.status for c in crew.shards if isinstance(c.status, AnalyticsStatus)),
         **(decoding or {}),
         **_health(crew, error),
         **_load(crew.engine_status),

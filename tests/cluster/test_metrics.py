@@ -20,6 +20,7 @@ from cluster.registry import (
     Ladder,
     LedgerStatus,
     Registry,
+    SinkLoad,
     SlotState,
     StageLatency,
 )
@@ -164,6 +165,25 @@ def test_the_stages_of_a_slot_are_histograms_by_class(registry: Registry) -> Non
         assert samples[f"{name}_bucket", "high", bound, "slot-a", "queue"] == num
     assert samples[f"{name}_count", "high", "slot-a", "queue"] == 10
     assert samples[f"{name}_sum", "high", "slot-a", "queue"] == pytest.approx(18.0945)
+
+
+def test_sinks_show_what_became_of_their_events(registry: Registry) -> None:
+    sink = SinkLoad(
+        name="redis-0",
+        is_connected=False,
+        num_written=90,
+        num_spooled=20,
+        num_dropped=1,
+        num_fenced=4,
+        num_waiting=7,
+    )
+    registry.slots.publish(slot_info(sinks=(sink, SinkLoad(name="file-1"))), TTL_MS)
+    samples = scrape(registry)
+    for outcome, num in {"written": 90, "spooled": 20, "dropped": 1, "fenced": 4}.items():
+        assert samples["sightline_sink_events_total", outcome, "redis-0", "slot-a"] == num
+    assert samples["sightline_sink_waiting_events", "redis-0", "slot-a"] == 7
+    assert samples["sightline_sink_connected", "redis-0", "slot-a"] == 0
+    assert samples["sightline_sink_connected", "file-1", "slot-a"] == 1
 
 
 def test_the_gauges_of_a_slots_gpu_are_shown_as_far_as_it_has_them(registry: Registry) -> None:

@@ -17,6 +17,7 @@ from actors.ingest.status import IngestStatus
 from actors.ingest.status import StreamStatus as CameraStatus
 from actors.ledger import LedgerEntry
 from actors.messages import DegradeStep, DropReason, StreamState
+from actors.sinks import SinkStatus
 from actors.specs import QosClass
 from actors.stages import Stage
 from cluster.registry import GpuLoad, SlotInfo, SlotState
@@ -300,3 +301,30 @@ def test_a_slot_shows_each_stage_by_class_of_all_its_processes() -> None:
     assert not decode
     assert told.stages[Stage.ANALYTICS][QosClass.HIGH].latency_counts == {5.0: 7, 8.0: 2}
     assert SlotInfo.model_validate_json(told.model_dump_json()) == told
+
+
+def test_a_slot_shows_each_sink_over_all_its_shards() -> None:
+    away = "no connection to redis://user:hunter2@h:6379"
+    shards = (
+        AnalyticsStatus("a", {}, (SinkStatus("redis", num_written=5), SinkStatus("file")), 0),
+        AnalyticsStatus(
+            "b",
+            {},
+            (
+                SinkStatus("redis", False, 3, 2, num_fenced=4, num_waiting=9, error=away),
+                SinkStatus("file", num_written=7, num_dropped=1),
+            ),
+            0,
+        ),
+    )
+    redis, file = info(crew(engine(), ingests=(ingest(),), shards=(*shards, None))).sinks
+    assert (redis.name, redis.is_connected, redis.num_written) == ("redis-0", False, 8)
+    assert (redis.num_spooled, redis.num_fenced, redis.num_waiting) == (2, 4, 9)
+    assert redis.error.startswith("no connection to redis://")
+    assert "hunter2" not in redis.error
+    assert (file.name, file.is_connected, file.num_written, file.num_dropped) == (
+        "file-1",
+        True,
+        7,
+        1,
+    )
