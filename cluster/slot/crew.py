@@ -171,6 +171,10 @@ class Crew:
         """Begin to end a stream; returns a reference that is done when its frames have ended."""
         return self.ingests[holding.ingest].handle.close_stream.remote(stream)
 
+    def ended(self, references: Sequence[Any]) -> list[Any]:
+        """Those of the references that are done; never waits."""
+        return list(ray.wait(list(references), num_returns=len(references), timeout=0)[0])
+
     def close_rules(self, stream: str, holding: Holding) -> None:
         """End a stream's tracks and rules, once its frames have ended."""
         _tell(self._shard(holding), "close_stream", stream)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import ray
-
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holdings
 
@@ -67,7 +65,7 @@ class Departures:
         pending = {s: each for s, each in self._leaving.items() if each.departed is None}
         references = [each.reference for each in pending.values()]
         if references:
-            done, _ = ray.wait(references, num_returns=len(references), timeout=0)
+            done = self._crew.ended(references)
             for stream, each in pending.items():
                 if each.reference in done:
                     self._go_on(stream, each)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import ray
 
 from actors.analytics.stream_state import StateChange
 from actors.ingest.properties import SourceProperties
@@ -38,7 +37,7 @@ class Actors(Crew):
         self._engines = Role([Child("engine", None, lambda _: None)])
         self.opened: list[str] = []
         self.adopted: dict[str, bytes] = {}
-        self.ended: list[str] = []
+        self.closed: list[str] = []
         self.updated: list[int] = []
         self.told: list[StateChange] = []
         self.hears = True
@@ -60,7 +59,10 @@ class Actors(Crew):
         return stream
 
     def close_rules(self, stream: str, holding: Holding) -> None:
-        self.ended.append(stream)
+        self.closed.append(stream)
+
+    def ended(self, references: Sequence[Any]) -> list[Any]:
+        return list(references)
 
     def export_rules(self, stream: str, holding: Holding) -> Any:
         return f"state of {stream}"
@@ -123,9 +125,8 @@ def server() -> Iterator[EmbeddedRedis]:
 
 
 @pytest.fixture
-def slot(server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slot]:
+def slot(server: EmbeddedRedis) -> Iterator[Slot]:
     """A slot whose cameras close as soon as they are asked about."""
-    monkeypatch.setattr(ray, "wait", lambda refs, **_: (refs, []))
     registry = Registry.open(server.url, fresh_prefix())
     made = Slot(registry)
     yield made
