@@ -10,7 +10,7 @@ import yaml
 
 from cluster.cli import model_build
 from cluster.cli.output import JsonFlag, console, print_json
-from engines.inspection import load_spec
+from engines.inspection import check_model, load_spec
 
 app = typer.Typer(
     help="Look at model files before they are used, and build their plans for a GPU.",
@@ -25,9 +25,12 @@ def inspect(
     path: Annotated[Path, typer.Argument(help="ONNX file, or a ModelSpec in YAML.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Show how a model is understood: family, input, labels; or why it cannot be used."""
-    spec = load_spec(path).model_dump(mode="json")
+    """Show how a model is understood: family, task, input, labels; or why it cannot be used."""
+    spec = load_spec(path)
+    check_model(spec)
+    fields = spec.model_dump(mode="json")
     if as_json:
-        print_json(spec)
+        print_json(fields)
     else:
-        console.print(yaml.safe_dump(spec, sort_keys=False), markup=False, highlight=False)
+        written = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+        console.print(written, markup=False, highlight=False)

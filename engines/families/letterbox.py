@@ -105,7 +105,7 @@ class Letterbox:
         self._mean = np.array(input_spec.mean, np.float32)[:, None, None]
         self._scale = 1 / np.array(input_spec.std, np.float32)[:, None, None]
         self._normalizes = any(input_spec.mean) or set(input_spec.std) != {1.0}
-        self._pad = (np.float32(input_spec.pad_value) - self._mean) * self._scale
+        self.pad = (np.float32(input_spec.pad_value) - self._mean) * self._scale
 
     def write(self, view: View, out: NDArray[np.float32]) -> None:
         """Write what is to be seen into ``out``, float32 [3, input height, input width]."""
@@ -127,10 +127,10 @@ class Letterbox:
     def _padded(self, at: Placement, out: NDArray[np.float32]) -> NDArray[np.float32]:
         """Pad what is around the placement; returns what is to be filled."""
         right, bottom = at.left + at.width, at.top + at.height
-        out[:, : at.top] = self._pad
-        out[:, bottom:] = self._pad
-        out[:, at.top : bottom, : at.left] = self._pad
-        out[:, at.top : bottom, right:] = self._pad
+        out[:, : at.top] = self.pad
+        out[:, bottom:] = self.pad
+        out[:, at.top : bottom, : at.left] = self.pad
+        out[:, at.top : bottom, right:] = self.pad
         return out[:, at.top : bottom, at.left : right]
 
     def _write_colors(self, frame: Frame, plan: _Plan, rgb: NDArray[np.float32]) -> None:
@@ -157,3 +157,10 @@ class Letterbox:
         np.subtract(sums, centre * resampling.gain, out=out, dtype=np.float32)
         out *= factor / resampling.gain
         return out
+
+
+def grey_input(input_spec: InputSpec, num: int) -> NDArray[np.float32]:
+    """The input of pictures that are all padding, float32 [num, 3, height, width]."""
+    grey = np.empty((num, 3, input_spec.height, input_spec.width), np.float32)
+    grey[:] = Letterbox(input_spec).pad
+    return grey

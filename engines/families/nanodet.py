@@ -87,7 +87,7 @@ class NanoDet(Detector):
                 field="labels",
                 remedy="Give all labels, in class order.",
             )
-        check_probabilities(classes, Activation.NONE)
+        check_probabilities(classes, None)
 
     def candidates(self, outputs: Sequence[Array]) -> Candidates:
         """See ``Detector.candidates``."""

@@ -114,13 +114,13 @@ def activate(values: Array, activation: Activation, axis: int = -1) -> Array:
 
 
 def check_probabilities(
-    values: Array, activation: Activation, *, sums_to_one: bool = False, axis: int = -1
+    values: Array, activation: Activation | None, *, sums_to_one: bool = False, axis: int = -1
 ) -> None:
     """What a model gives for a grey picture agrees with the ``activation`` of the spec.
 
     Args:
         values: As the model gives them.
-        activation: What the spec says is still to be done.
+        activation: What the spec says is still to be done; None where the family leaves no choice.
         sums_to_one: Whether exactly one class is true.
         axis: Of the classes.
 
@@ -136,7 +136,13 @@ def check_probabilities(
     in_range = np.abs(values - 0.5).max() <= 0.5 + TOLERANCE
     summed = np.abs(values.sum(axis=axis) - 1).max() <= TOLERANCE
     are_probabilities = bool(in_range and (summed or not sums_to_one))
-    if are_probabilities and activation is not Activation.NONE:
+    if activation is None and not are_probabilities:
+        raise ModelError(
+            "the classes are not probabilities",
+            field="family",
+            remedy="Export the head with its sigmoid.",
+        )
+    if are_probabilities and activation in (Activation.SIGMOID, Activation.SOFTMAX):
         raise _wrong_activation("are probabilities already", Activation.NONE)
     if not are_probabilities and activation is Activation.NONE:
         wanted = Activation.SOFTMAX if sums_to_one else Activation.SIGMOID

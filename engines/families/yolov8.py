@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from engines.families.detector import Candidates, Detector, best_first, sides_of
 from engines.families.tensors import check_count, check_image, check_probabilities, wrong_outputs
 from engines.signature import Signature, TensorInfo
-from engines.spec import Activation
 
 NUM_BOX_ROWS = 4
 """cx, cy, w and h come before the classes."""
@@ -43,7 +42,7 @@ class Yolov8(Detector):
         output = outputs[0]
         given = TensorInfo("output", "float32", output.shape)
         check_count(given, 1, len(self._spec.labels), NUM_BOX_ROWS, "labels")
-        check_probabilities(output[:, NUM_BOX_ROWS:], Activation.NONE, axis=1)
+        check_probabilities(output[:, NUM_BOX_ROWS:], None, axis=1)
 
     def candidates(self, outputs: Sequence[Array]) -> Candidates:
         """See ``Detector.candidates``."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engines.crops import View
 from engines.errors import EngineFailedError, ModelError
 from engines.families.adapter import FamilyAdapter
+from engines.families.letterbox import grey_input
 from engines.onnxruntime.session import SESSION_ERRORS, open_session, signature_of
 from engines.signature import Signature
 from engines.spec import ModelSpec
@@ -71,9 +72,8 @@ class OnnxRuntimeModel(ABC, Generic[Result]):
         self._input_name = signature.inputs[0].name
         self._input_dtype = signature.inputs[0].dtype
         self._session = session
-        image = self.spec.input
-        shape = (self.batch_sizes[-1], 3, image.height, image.width)
-        lanes = [_Lane(family, np.full(shape, image.pad_value, np.float32)) for family in families]
+        grey = grey_input(self.spec.input, self.batch_sizes[-1])
+        lanes = [_Lane(family, grey.copy()) for family in families]
         self._warm_up(lanes[0])
         self._lanes = LifoQueue()
         for lane in lanes:

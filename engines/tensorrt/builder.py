@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
 from engines.errors import ModelError, PlanError
 from engines.families import adapter_for
 from engines.families.detector import MAX_CANDIDATES
+from engines.families.letterbox import grey_input
 from engines.graph.batch_axis import free_batch_axis
 from engines.graph.best_candidates import PREFIX, best_candidates, num_candidates
 from engines.graph.precision import is_quantized, to_fp16, to_signed_int8
@@ -164,8 +164,7 @@ def _check(spec: ModelSpec, model: onnx.ModelProto) -> None:
     session = open_session(spec.path)
     family = adapter_for(spec)
     family.check_signature(signature_of(session))
-    shape = (1, 3, spec.input.height, spec.input.width)
-    grey = np.full(shape, spec.input.pad_value, np.float32)
+    grey = grey_input(spec.input, 1)
     family.check_outputs(session.run(None, {model.graph.input[0].name: grey}))
 
 
