@@ -224,6 +224,11 @@ class ObjectRule(_Rule):
     )
     min_s: float = Field(0.0, ge=0, le=86_400, description="It counts once it is there so long.")
     update_s: UpdateS = None
+    summary: bool = Field(
+        False,
+        description="Its end tells the way of the object, when it was seen first and last, and the "
+        "classes that it was taken for.",
+    )
 
     @model_validator(mode="after")
     def _is_a_zone(self) -> ObjectRule:

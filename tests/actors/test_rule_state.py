@@ -41,6 +41,7 @@ RULES: list[AnyRule] = [
     ObjectRule.model_validate(
         {"name": "object", "schedule": {"hours": [{"start": "13:46", "end": "13:47"}]}}
     ),
+    ObjectRule(name="summary", points=CORNERS, summary=True),
 ]
 CONTEXT = EventContext("gate", "slot", "toy", {})
 

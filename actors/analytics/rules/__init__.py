@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.analytics.rules.crowd import Overcrowding
 from actors.analytics.rules.geometry import Border
+from actors.analytics.rules.journey import Appearance
 from actors.analytics.rules.line import LineCrossing
 from actors.analytics.rules.parking import IllegalParking
 from actors.analytics.rules.rule import Rule
@@ -28,7 +29,7 @@ RULES: dict[str, Callable[[Any], Rule]] = {
     "wrong_way": WrongWay,
     "overcrowding": Overcrowding,
     "speed": Speed,
-    "object": Stay,
+    "object": Appearance,
 }
 
 

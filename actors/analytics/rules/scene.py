@@ -148,13 +148,17 @@ class Scene:
 
     def _see(self, number: int) -> Sighting:
         tracked, track = self.tracked, self.tracks[number]
-        name, birth = self._name(int(tracked.class_id[number])), self.births.get(track)
+        name, birth = self.class_name(number), self.births.get(track)
         first = None
         if birth is not None:
             at = self.at.at(birth.t_s)
             first = Sighting(track, name, birth.confidence, _box(birth.xyxy), at)
         confidence = float(tracked.confidence[number])
         return Sighting(track, name, confidence, _box(tracked.xyxy[number]), self.at, first)
+
+    def class_name(self, number: int) -> str:
+        """Label of one of the objects by its number, from 0."""
+        return self._name(int(self.tracked.class_id[number]))
 
     def _name(self, class_id: int) -> str:
         return self.labels[class_id] if class_id < len(self.labels) else str(class_id)

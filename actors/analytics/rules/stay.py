@@ -1,4 +1,4 @@
-"""Objects that are in a zone for long: loitering; and objects that appear and are gone."""
+"""Objects that are in a zone for long: loitering; and the ground of objects that appear."""
 
 from __future__ import annotations
 
@@ -38,7 +38,12 @@ class Stay(Presence):
 
     def left(self, visit: Visit, entered: Moment, at: Moment, reason: str) -> list[Occurrence]:
         """The end of a stay that was reported."""
-        return self._spells.end(visit.sighting, at, {**_dwell(entered, at), "reason": reason})
+        data = self.told(visit, entered, at) | {"reason": reason}
+        return self._spells.end(visit.sighting, at, data)
+
+    def told(self, visit: Visit, entered: Moment, at: Moment) -> dict[str, Any]:
+        """What an end says."""
+        return _dwell(entered, at)
 
     def state(self) -> Any:
         """All that it knows, as a tree."""
