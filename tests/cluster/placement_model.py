@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from cluster.placement import (
     HEADROOM,
     NOTHING,
+    STEP_S,
     Axes,
     Decision,
     Free,
@@ -131,13 +132,15 @@ class Cluster:
             self.moved.append((stream, target))
             self.reserved[stream] = (target, self.now + RESERVED_S)
 
-    def settle(self, max_rounds: int, calm: int = 12) -> int:
-        """Rounds until nothing is done any more, and goes on being done for ``calm`` of them."""
+    def settle(self, max_rounds: int) -> int:
+        """Rounds until nothing is done any more, not even when each slot has had its turn."""
         quiet = 0
         for each in range(max_rounds):
             quiet = 0 if self.round() else quiet + 1
-            if quiet == calm:
-                return each + 1 - calm
+            if quiet:
+                self.now += STEP_S  # nothing but time passes
+            if quiet == len(self.slots) + 3:
+                return each + 1 - quiet
         raise AssertionError(f"still busy after {max_rounds} rounds: {self.moved[-6:]}")
 
     def check(self) -> None:

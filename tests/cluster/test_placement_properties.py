@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from cluster.placement import Axes, Decision, Need
-from tests.cluster.placement_model import Cluster, Slot, need
+from cluster.placement import STEP_S, Axes, Decision, Need
+from tests.cluster.placement_model import RESERVED_S, Cluster, Slot, need
 
 SITES = st.sampled_from([{}, {"site": "north"}, {"site": "south"}])
 CAPACITIES = st.builds(
@@ -15,7 +15,7 @@ CAPACITIES = st.builds(
 FLOORS = st.sampled_from([0.0, 0.5, 1.0, 3.0, 8.0])
 COSTS = st.sampled_from([0.0, 5.0, 11.5, 57.6])
 SETTLED_AFTER = 120
-SIMULATED = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SIMULATED = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -41,7 +41,7 @@ def clusters(draw: st.DrawFn, has_unknown: bool = True) -> Cluster:
             draw(SITES),
             draw(st.sampled_from(["", "", "gate"])),
         )
-        for at in range(draw(st.integers(0, 24)))
+        for at in range(draw(st.integers(0, 16)))
     }
     return Cluster(slots, needs, is_stale=draw(st.booleans()))
 
@@ -93,25 +93,26 @@ def test_the_same_facts_give_the_same_decisions_in_whatever_order_they_are_told(
 
 
 @SIMULATED
-@given(cluster=running(), seconds=st.integers(2, 8))
-def test_two_slots_that_know_the_same_never_want_the_same_stream_at_once(
-    cluster: Cluster, seconds: int
-) -> None:
-    del seconds
+@given(cluster=running())
+def test_two_slots_that_know_the_same_never_want_the_same_stream_at_once(cluster: Cluster) -> None:
     wanted = [s for name in cluster.slots for s in cluster.decision(name).claim]
     assert len(wanted) == len(set(wanted))
 
 
 @SIMULATED
 @given(cluster=running(), silent=st.sampled_from("abcde"))
-def test_a_slot_that_does_not_answer_blocks_nobody(cluster: Cluster, silent: str) -> None:
+def test_a_slot_that_does_not_answer_keeps_no_stream_from_the_others_for_long(
+    cluster: Cluster, silent: str
+) -> None:
     """It is known to the others and holds what it has, but never decides."""
     assume(silent in cluster.slots and len(cluster.slots) > 1)
     others = [name for name in cluster.slots if name != silent]
-    for _ in range(SETTLED_AFTER):
+    for _ in range(30):
         cluster.round(others)
     for wanted in waiting(cluster):
-        assert not any(cluster.could_hold(name, wanted) for name in others)
+        waited_s = cluster.now - cluster.free_since[wanted.stream]
+        could = any(cluster.could_hold(name, wanted) for name in others)
+        assert not could or waited_s <= RESERVED_S + STEP_S * len(cluster.slots)
 
 
 @SIMULATED
