@@ -1,4 +1,4 @@
-"""``sightline events``: watch events as they happen."""
+"""``sightline events``: watch events as they happen, and say what they look like."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.cli.output import ApiOption, JsonFlag, console
+from actors.analytics.event_schema import event_schema
+from cluster.cli.output import ApiOption, JsonFlag, console, print_json
 from cluster.client import ApiClient
 from cluster.wording import describe_event
 
-app = typer.Typer(help="Watch events as they happen.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep ``tail`` a subcommand although it is the only one."""
+app = typer.Typer(help="Watch events, and see what they look like.", no_args_is_help=True)
 
 
 @app.command()
@@ -37,6 +33,12 @@ def tail(
             _print_line(event) if as_json else _print_event(event)
             if number == count:
                 return
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of events, for programs that read them."""
+    print_json(event_schema())
 
 
 def _print_line(event: dict[str, Any]) -> None:

@@ -413,3 +413,9 @@ class Publisher:
     def _publish(self) -> None:
         while not self._stop.wait(0.05):
             self._redis.xadd("sightline:events", self._fields)
+
+
+def test_the_schema_of_events_is_printed_for_programs() -> None:
+    schema = json.loads(ok("events", "schema"))
+    assert schema["$id"] == "urn:sightline:event:1"
+    assert "line_cross" in schema["$defs"]["EventType"]["enum"]
