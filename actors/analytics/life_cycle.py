@@ -41,7 +41,7 @@ class EventLifeCycle:
 
     def __init__(self, session: str) -> None:
         self._session = session
-        self._counts: dict[tuple[_Subject, Phase], int] = {}
+        self._counts: dict[tuple[str, Phase], dict[int | None, int]] = {}
         self._open: dict[_Subject, _Begun] = {}
 
     @property
@@ -69,14 +69,17 @@ class EventLifeCycle:
 
     def forget(self, tracks: tuple[int, ...]) -> None:
         """Drop the counts of tracks that have ended."""
-        if tracks:
-            ended = set(tracks)
-            self._counts = {k: v for k, v in self._counts.items() if k[0][1] not in ended}
+        for counts in self._counts.values() if tracks else ():
+            for track in tracks:
+                counts.pop(track, None)
 
     def state(self) -> Any:
         """Counts and what is open, as JSON values, so that another process goes on with the ids."""
-        counts = [[*subject, phase.value, num] for (subject, phase), num in self._counts.items()]
-        begun = [[*subject, one.id, one.ts] for subject, one in self._open.items()]
+        counts = [
+            [rule, phase, list(nums), list(nums.values())]
+            for (rule, phase), nums in self._counts.items()
+        ]
+        begun = [[rule, track, one.id, one.ts] for (rule, track), one in self._open.items()]
         return [self._session, counts, begun]
 
     @classmethod
@@ -84,7 +87,10 @@ class EventLifeCycle:
         """Go on from what ``state`` gave."""
         session, counts, begun = state
         life = cls(session)
-        life._counts = {((rule, track), Phase(phase)): num for rule, track, phase, num in counts}
+        life._counts = {
+            (rule, Phase(phase)): dict(zip(tracks, nums, strict=True))
+            for rule, phase, tracks, nums in counts
+        }
         life._open = {(rule, track): _Begun(id_, ts) for rule, track, id_, ts in begun}
         return life
 
@@ -115,8 +121,8 @@ class EventLifeCycle:
 
     def _next_id(self, occurrence: Occurrence, stream: str) -> str:
         rule, track, phase = occurrence.rule, _track(occurrence), occurrence.phase
-        key = ((rule, track), phase)
-        self._counts[key] = count = self._counts.get(key, 0) + 1
+        counts = self._counts.setdefault((rule, phase), {})
+        counts[track] = count = counts.get(track, 0) + 1
         return event_id(stream, self._session, rule, track, phase, count)
 
 

@@ -1,9 +1,9 @@
 """The bytes in which what a stream's analytics remember goes from one slot to another.
 
-A tree (see ``rules/state.py``) becomes JSON that names its arrays, and the arrays after it. Moments
-and sightings are numbers of tables, which come first, so each is written once. Arrays lie byte by
-byte, the first byte of all numbers first: high bytes are alike, so they take little once packed.
-Not pickle: the bytes come from a server that others can write to.
+A tree (see ``rules/state.py``) becomes JSON that says how long its columns and arrays are. Columns
+of a kind lie one after the other; moments and sightings are numbers of tables, so that each is
+written once. Arrays lie byte by byte, the first byte of all numbers first: high bytes are alike, so
+they take little once packed. Not pickle: the bytes come from a server that others can write to.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.analytics.rules.scene import Moment, Sighting
-from actors.analytics.rules.state import Moments, Sightings, floats
+from actors.analytics.rules.state import Column
 from actors.errors import StateError
 
 VERSION = 1
@@ -29,12 +30,16 @@ _HEADER = b"SLM" + bytes([VERSION])
 _MAX_BYTES = 8_000_000
 _KINDS_OF_ARRAYS = "biuf"
 
+_Arrays = list[NDArray[Any]]
+_Columns = dict[str, list[Any]]
+
 
 def to_bytes(head: Any, tree: Any) -> bytes:
     """Write a tree down, and a head of JSON values; a tuple comes back as a list."""
-    book = _Book()
-    body = _section(tree, book)
-    return _HEADER + zlib.compress(_section(head, book) + _section(book.tables(), book) + body, 1)
+    columns: _Columns = {"floats": [], "flags": [], "moments": [], "sightings": []}
+    body = _section(tree, columns)
+    tables = _section(_tables(columns), columns)
+    return _HEADER + zlib.compress(_section(head, columns) + tables + body, 1)
 
 
 class StateBytes:
@@ -64,8 +69,7 @@ class StateBytes:
         """
         with reading():
             tables, end = _read(self._unpacked, self._begin, {})
-            moments, sightings = _tables_of(tables, pts_shift_s)
-            return _read(self._unpacked, end, {"$moments": moments, "$sightings": sightings})[0]
+            return _read(self._unpacked, end, _columns_of(tables, pts_shift_s))[0]
 
 
 @contextmanager
@@ -79,93 +83,91 @@ def reading() -> Iterator[None]:
         raise StateError("state cannot be read: it is nested too deeply") from error
 
 
-class _Numbers:
-    """Gives each thing the number of its place in a table; the same thing is in it once."""
-
-    def __init__(self) -> None:
-        self.table: list[Any] = []
-        self._known = {id(None): -1}
-
-    def of(self, column: Iterable[Any]) -> NDArray[np.int32]:
-        known, num_before = self._known, len(self.table)
-        column = list(column)
-        numbers = [known.setdefault(id(each), len(known) - 1) for each in column]
-        new = {number: each for number, each in zip(numbers, column, strict=True)}
-        self.table += [each for number, each in new.items() if number >= num_before]
-        return np.array(numbers, dtype=np.int32)
-
-
-class _Book:
-    """The moments and sightings of a tree, and how its leaves are written."""
-
-    def __init__(self) -> None:
-        self._moments, self._sightings = _Numbers(), _Numbers()
-
-    def leaf(self, value: object) -> tuple[str, NDArray[Any]]:
-        if isinstance(value, Moments):
-            return "$moments", self._moments.of(value.column)
-        if isinstance(value, Sightings):
-            return "$sightings", self._sightings.of(value.column)
-        if isinstance(value, np.ndarray) and value.dtype.kind in _KINDS_OF_ARRAYS:
-            return "$array", value
-        raise TypeError(f"a state cannot hold {type(value).__name__}")
-
-    def tables(self) -> list[Any]:
-        seen: list[Sighting] = self._sightings.table
-        at = self._moments.of([each.at for each in seen])
-        moments = [v for each in self._moments.table for v in (each.t_s, each.ts, each.pts_s)]
-        shown = [v for each in seen for v in (each.confidence, *each.box)]
-        return [
-            floats(moments).reshape(-1, 3),
-            [each.track for each in seen],
-            [each.class_name for each in seen],
-            floats(shown).reshape(-1, 5),
-            at,
-        ]
-
-
-def _tables_of(
-    tables: Sequence[Any], pts_shift_s: float
-) -> tuple[list[Moment | None], list[Sighting | None]]:
-    """Both tables; behind the last row is None, which has the number -1."""
-    moments, tracks, names, shown, at = tables
-    moments[:, 2] += pts_shift_s
-    known = [Moment(*values) for values in moments.tolist()]
-    rows = zip(tracks, names, shown.tolist(), at.tolist(), strict=True)
-    seen = [
-        Sighting(track, name, confidence, (left, top, right, bottom), known[number])
-        for track, name, (confidence, left, top, right, bottom), number in rows
-    ]
-    return [*known, None], [*seen, None]
-
-
-def _section(tree: Any, book: _Book) -> bytes:
-    """The length of the JSON, the JSON, and the arrays in the order in which it names them."""
-    arrays = []
+def _section(tree: Any, columns: _Columns) -> bytes:
+    """The length of the JSON, the JSON, and the arrays that it names; columns grow by theirs."""
+    arrays: list[bytes] = []
 
     def written(value: object) -> dict[str, Any]:
-        name, array = book.leaf(value)
-        arrays.append(_by_bytes(array))
-        return {name: [array.dtype.str, *array.shape]}
+        if isinstance(value, Column):
+            columns[value.kind] += value.values
+            return {f"${value.kind}": len(value.values)}
+        if isinstance(value, np.ndarray) and value.dtype.kind in _KINDS_OF_ARRAYS:
+            arrays.append(_by_bytes(value))
+            return {"$array": [value.dtype.str, *value.shape]}
+        raise TypeError(f"a state cannot hold {type(value).__name__}")
 
     text = json.dumps(tree, default=written, separators=(",", ":")).encode()
     return b"".join([len(text).to_bytes(4, "big"), text, *arrays])
 
 
-def _read(data: bytes, start: int, tables: dict[str, list[Any]]) -> tuple[Any, int]:
+def _read(data: bytes, start: int, columns: dict[str, Iterator[Any]]) -> tuple[Any, int]:
     """A section, and where it ends."""
     end = start + 4 + int.from_bytes(data[start : start + 4], "big")
 
     def leaf(values: dict[str, Any]) -> Any:
         nonlocal end
-        for name in values:
-            if name == "$array" or name in tables:
-                array, end = _array(data, end, *values[name])
-                return array if name == "$array" else [tables[name][n] for n in array.tolist()]
+        for name, size in values.items():
+            if name == "$array":
+                array, end = _array(data, end, *size)
+                return array
+            if name in columns:
+                return list(islice(columns[name], size))
         return values
 
     text = data[start + 4 : end]
     return json.loads(text, object_hook=leaf), end
+
+
+def _tables(columns: _Columns) -> list[Any]:
+    """All columns of a tree as arrays."""
+    seen, sighting_numbers = _numbered(columns["sightings"])
+    known, moment_numbers = _numbered(columns["moments"] + [each.at for each in seen])
+    shown = [(each.confidence, *each.box) for each in seen]
+    flags = [-1 if flag is None else flag for flag in columns["flags"]]
+    return [
+        np.array(columns["floats"], dtype=np.float64),
+        np.array(flags, dtype=np.int8),
+        np.array([(each.t_s, each.ts, each.pts_s) for each in known]).reshape(-1, 3),
+        moment_numbers,
+        [each.track for each in seen],
+        [each.class_name for each in seen],
+        np.array(shown, dtype=np.float64).reshape(-1, 5),
+        sighting_numbers,
+    ]
+
+
+def _columns_of(tables: Sequence[Any], pts_shift_s: float) -> dict[str, Iterator[Any]]:
+    """What ``_tables`` was given; behind the moments are those of the sightings."""
+    floats, flags, times, moment_numbers, tracks, names, shown, sighting_numbers = tables
+    times[:, 2] += pts_shift_s
+    moments = _by_number([Moment(*each) for each in times.tolist()], moment_numbers)
+    at = moments[len(moments) - len(tracks) :]
+    rows = zip(tracks, names, shown.tolist(), at, strict=True)
+    seen = [
+        Sighting(track, name, confidence, (left, top, right, bottom), when)
+        for track, name, (confidence, left, top, right, bottom), when in rows
+    ]
+    return {
+        "$floats": iter(floats.tolist()),
+        "$flags": iter([(False, True, None)[flag] for flag in flags.tolist()]),
+        "$moments": iter(moments),
+        "$sightings": iter(_by_number(seen, sighting_numbers)),
+    }
+
+
+def _numbered(values: Sequence[Any]) -> tuple[list[Any], NDArray[np.int32]]:
+    """Each thing once, and the number of each value among them, from 1; None is 0."""
+    unique: dict[int, Any] = {id(None): None}
+    unique.update(zip(map(id, values), values, strict=True))
+    number = dict(zip(unique, count(), strict=False))
+    numbers = np.array([number[each] for each in map(id, values)], dtype=np.int32)
+    return list(unique.values())[1:], numbers
+
+
+def _by_number(things: Sequence[Any], numbers: NDArray[np.int32]) -> list[Any]:
+    """What ``_numbered`` was given."""
+    table = [None, *things]
+    return [table[number] for number in numbers.tolist()]
 
 
 def _by_bytes(array: NDArray[Any]) -> bytes:

@@ -8,7 +8,7 @@ from actors.analytics.events import EventType
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene
 from actors.analytics.rules.spells import Spells
-from actors.analytics.rules.state import Moments
+from actors.analytics.rules.state import moments
 from actors.rule_specs import CrowdRule
 
 
@@ -64,8 +64,8 @@ class Overcrowding(Presence):
 
     def state(self) -> Any:
         """All that it knows, as a tree."""
-        moments = Moments([self._since, self._last_left])
-        return [super().state(), self._spells.state(), moments, self._most]
+        both = moments([self._since, self._last_left])
+        return [super().state(), self._spells.state(), both, self._most]
 
     def restore(self, state: Any) -> None:
         """Go on from what ``state`` gave."""

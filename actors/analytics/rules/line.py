@@ -78,8 +78,8 @@ class LineCrossing:
         """Go on from what ``state`` gave."""
         tracks, feet, sides, met_segment, counts = state
         self._counts = dict(zip(self._counts, counts, strict=True))
-        rows = zip(tracks, feet.tolist(), sides_of(sides), met_segment.tolist(), strict=True)
-        self._paths = {track: _Path((x, y), side, bool(met)) for track, (x, y), side, met in rows}
+        rows = zip(tracks, feet.tolist(), sides_of(sides), met_segment, strict=True)
+        self._paths = {track: _Path((x, y), side, met) for track, (x, y), side, met in rows}
 
     def _begin(self, sighting: Sighting, line: Line) -> _Path:
         first = sighting.first or sighting

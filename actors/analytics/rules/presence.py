@@ -11,7 +11,7 @@ from actors.analytics.rules.conditions import Conditions
 from actors.analytics.rules.geometry import Point, Polygon
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
-from actors.analytics.rules.state import Moments, Sightings, sides_of, sides_state
+from actors.analytics.rules.state import moments, sides_of, sides_state, sightings
 from actors.rule_specs import ZoneSpec
 
 # So far around the picture that every foot is far inside.
@@ -92,8 +92,8 @@ class Presence(ABC):
         return [
             list(self._visits),
             sides_state([visit.side for visit in visits]),
-            Moments([visit.entered for visit in visits]),
-            Sightings([visit.sighting if visit.side.settled else None for visit in visits]),
+            moments([visit.entered for visit in visits]),
+            sightings([visit.sighting if visit.side.settled else None for visit in visits]),
         ]
 
     def restore(self, state: Any) -> None:

@@ -99,8 +99,7 @@ class Speed(Presence):
     def state(self) -> Any:
         """All that it knows, as a tree."""
         drives = list(self._drives.values())
-        places = floats([value for drive in drives for place in drive.places for value in place])
-        speeds = [(d.kmh, d.extreme_kmh, d.limit_kmh) for d in drives]
+        places = np.array([place for drive in drives for place in drive.places])
         return [
             super().state(),
             self._spells.state(),
@@ -108,19 +107,21 @@ class Speed(Presence):
             [len(drive.places) for drive in drives],
             places.reshape(-1, 3),
             flags([drive.is_whole for drive in drives]),
-            floats([speed for some in speeds for speed in some]).reshape(-1, 3),
+            floats([math.nan if drive.kmh is None else drive.kmh for drive in drives]),
+            floats([drive.extreme_kmh for drive in drives]),
+            floats([drive.limit_kmh for drive in drives]),
         ]
 
     def restore(self, state: Any) -> None:
         """Go on from what ``state`` gave."""
-        visits, spells, tracks, lengths, places, is_whole, speeds = state
+        visits, spells, tracks, lengths, places, is_whole, kmh, *speeds = state
         super().restore(visits)
         self._spells.restore(spells)
         left = iter([(t_s, x_m, y_m) for t_s, x_m, y_m in places.tolist()])
-        rows = zip(tracks, lengths, is_whole.tolist(), speeds.tolist(), strict=True)
+        known = [None if math.isnan(speed) else speed for speed in kmh]
+        rows = zip(tracks, lengths, is_whole, known, *speeds, strict=True)
         self._drives = {
-            track: _Drive(list(islice(left, length)), bool(whole), *_speeds(values))
-            for track, length, whole, values in rows
+            track: _Drive(list(islice(left, length)), *values) for track, length, *values in rows
         }
 
     def _place(self, scene: Scene, number: int) -> bool:
@@ -171,11 +172,6 @@ class Speed(Presence):
     ) -> list[Occurrence]:
         extreme = {"extreme_kmh": round(drive.extreme_kmh, 1), "reason": reason}
         return self._spells.end(sighting, at, {**_data(drive), **extreme})
-
-
-def _speeds(values: list[float]) -> tuple[float | None, float, float]:
-    kmh, extreme_kmh, limit_kmh = values
-    return None if math.isnan(kmh) else kmh, extreme_kmh, limit_kmh
 
 
 def _data(drive: _Drive) -> dict[str, Any]:

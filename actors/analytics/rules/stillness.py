@@ -13,7 +13,7 @@ import numpy as np
 
 from actors.analytics.events import Box
 from actors.analytics.rules.scene import Moment
-from actors.analytics.rules.state import Moments, floats
+from actors.analytics.rules.state import floats, moments
 
 _SAMPLE_S = 0.08
 _SETTLE_S = 4.0  # so long it must stand until it rests
@@ -159,8 +159,9 @@ def _first_still(place: Box, boxes: Sequence[Box], num_late: int) -> int:
 def stillness_state(objects: Sequence[Stillness]) -> list[Any]:
     """What is known of some objects, as a tree."""
     return [
-        Moments([each.since for each in objects]),
-        floats([side for each in objects for side in (*each._place, each._noise_px)]),
+        moments([each.since for each in objects]),
+        np.array([each._place for each in objects]).reshape(-1, 4),
+        floats([each._noise_px for each in objects]),
         _pairs_state([each._moved for each in objects]),
         _pairs_state([each._away for each in objects]),
         _samples_state([each._samples for each in objects]),
@@ -169,39 +170,33 @@ def stillness_state(objects: Sequence[Stillness]) -> list[Any]:
 
 def restore_stillnesses(objects: Sequence[Stillness], state: list[Any]) -> None:
     """Let as many objects go on from what ``stillness_state`` gave."""
-    since, places, moved, away, samples = state
-    rows = zip(objects, since, places.reshape(-1, 5).tolist(), strict=True)
-    for each, at, (*place, noise_px) in rows:
-        each.since, each._place, each._noise_px = at, _box(place), noise_px
-    rests = zip(objects, _pairs_of(moved), _pairs_of(away), _samples_of(samples), strict=True)
-    for each, each_moved, each_away, each_samples in rests:
-        each._moved, each._away, each._samples = each_moved, each_away, each_samples
+    since, places, noise_px, moved, away, samples = state
+    boxes = [(a, b, c, d) for a, b, c, d in places.tolist()]
+    for each, at, box, noise in zip(objects, since, boxes, noise_px, strict=True):
+        each.since, each._place, each._noise_px = at, box, noise
+    pairs = zip(objects, _pairs_of(moved), _pairs_of(away), _samples_of(samples), strict=True)
+    for each, first, out, seen in pairs:
+        each._moved, each._away, each._samples = first, out, seen
 
 
 def _pairs_state(pairs: Sequence[tuple[Moment, float] | None]) -> list[Any]:
-    moments = Moments([pair and pair[0] for pair in pairs])
-    return [moments, floats([pair and pair[1] for pair in pairs])]
+    known = [pair or (None, 0.0) for pair in pairs]
+    return [moments([at for at, _ in known]), floats([far for _, far in known])]
 
 
 def _pairs_of(state: list[Any]) -> list[tuple[Moment, float] | None]:
-    rows = zip(*state, strict=True)
-    return [None if moment is None else (moment, float(far)) for moment, far in rows]
+    return [None if at is None else (at, far) for at, far in zip(*state, strict=True)]
 
 
 def _samples_state(samples: Sequence[list[tuple[Moment, Box]]]) -> list[Any]:
     """Boxes as steps of hundredths of a pixel: an object that stands has the same over and over."""
     hundredths = np.array([box for some in samples for _, box in some]).reshape(-1, 4) * 100
     steps = np.diff(np.rint(hundredths), axis=0, prepend=np.zeros((1, 4))).astype(np.int32)
-    return [[len(some) for some in samples], Moments([at for s in samples for at, _ in s]), steps]
+    return [[len(some) for some in samples], moments([at for s in samples for at, _ in s]), steps]
 
 
 def _samples_of(state: list[Any]) -> list[list[tuple[Moment, Box]]]:
-    lengths, moments, steps = state
-    boxes = map(_box, (steps.cumsum(axis=0) / 100).tolist())
-    rows = iter(list(zip(moments, boxes, strict=True)))
+    lengths, at, steps = state
+    boxes = [(a, b, c, d) for a, b, c, d in (steps.cumsum(axis=0) / 100).tolist()]
+    rows = iter(list(zip(at, boxes, strict=True)))
     return [list(islice(rows, length)) for length in lengths]
-
-
-def _box(sides: list[float]) -> Box:
-    left, top, right, bottom = sides
-    return left, top, right, bottom

@@ -11,7 +11,7 @@ from actors.analytics.rules.geometry import Point
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.spells import Spells
-from actors.analytics.rules.state import Moments, floats
+from actors.analytics.rules.state import floats, moments
 from actors.rule_specs import WrongWayRule
 
 _STANDS_SIZES = 0.05  # who has gone less far against the way has not set out yet
@@ -134,15 +134,14 @@ def _far(run: _Run, sighting: Sighting) -> dict[str, Any]:
 
 
 def _runs_state(runs: list[_Run]) -> list[Any]:
-    places = floats([v for run in runs for v in (run.along_px, run.across_px, run.least_px)])
-    began, turned = Moments([run.began for run in runs]), Moments([run.turned for run in runs])
-    return [places.reshape(-1, 3), began, turned]
+    return [
+        floats([run.along_px for run in runs]),
+        floats([run.across_px for run in runs]),
+        moments([run.began for run in runs]),
+        floats([run.least_px for run in runs]),
+        moments([run.turned for run in runs]),
+    ]
 
 
 def _runs_of(state: list[Any]) -> list[_Run]:
-    places, began, turned = state
-    rows = zip(places.tolist(), began, turned, strict=True)
-    return [
-        _Run(along_px, across_px, since, least_px, until)
-        for (along_px, across_px, least_px), since, until in rows
-    ]
+    return [_Run(*values) for values in zip(*state, strict=True)]
