@@ -11,7 +11,7 @@ from rich.pretty import pprint
 from rich.progress import Progress
 
 from cluster.cli.bench_gpu import gpu
-from cluster.cli.bench_proofs import agreement, recovery
+from cluster.cli.bench_proofs import agreement, recovery, simulator
 from cluster.cli.output import console
 
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
@@ -90,6 +90,7 @@ def qos(
 app.command()(gpu)
 app.command()(agreement)
 app.command()(recovery)
+app.command()(simulator)
 
 
 @app.command()

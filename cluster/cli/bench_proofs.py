@@ -70,6 +70,20 @@ def recovery(
     _conclude(found, json_file)
 
 
+def simulator(
+    cameras: Annotated[int, typer.Option(min=100, max=100_000, help="Streams.")] = 10_000,
+    slots: Annotated[int, typer.Option(min=2, max=1000, help="Of 256 streams at most.")] = 100,
+    json_file: JsonFile = None,
+) -> None:
+    """Registry, leases and placement of a large cluster, without pictures: slots come and go."""
+    from cluster.bench.simulator.simulator import SimulatorPlan, simulate
+
+    found = simulate(SimulatorPlan(num_cameras=cameras, num_slots=slots), console.print)
+    parts = ("claim_ms", "placed", "rest", "died", "joined", "left")
+    _show_rows([{"part": part, "found": found[part]} for part in parts], "part", ("found",))
+    _conclude(found, json_file)
+
+
 def agreement(
     data: Annotated[Path, typer.Option(file_okay=False, help="Folder with film, truth, model.")],
     model: Annotated[

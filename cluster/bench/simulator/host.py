@@ -1,0 +1,139 @@
+"""A process that many slots on paper share, and the way to talk to it."""
+
+from __future__ import annotations
+
+import heapq
+import multiprocessing
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from cluster.bench.simulator.paper import Note, PaperSlot
+from cluster.registry import Registry
+
+_CALL_TIMEOUT_S = 60.0
+_LONGEST_SLEEP_S = 0.02
+
+
+class Host:
+    """Slots in a process of their own.
+
+    Args:
+        url: Of the registry's Redis.
+        ttl_s: Life of a lease.
+        publish_every_s: How often each slot writes the status of its streams.
+    """
+
+    def __init__(self, url: str, ttl_s: float, publish_every_s: float) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        arguments = (theirs, url, ttl_s, publish_every_s)
+        self._process = spawn.Process(target=_serve, args=arguments, daemon=True)
+        self._process.start()
+
+    def start(self, slots: Sequence[str]) -> None:
+        """Let slots join."""
+        self._ask("start", list(slots))
+
+    def kill(self, slot: str) -> float:
+        """Let a slot stop where it is; returns when, ``time.monotonic()``."""
+        return float(self._ask("kill", slot))
+
+    def drain(self, slot: str) -> float:
+        """Tell a slot to give its streams away; returns when, ``time.monotonic()``."""
+        return float(self._ask("drain", slot))
+
+    def counts(self) -> dict[str, int]:
+        """How many streams each live slot holds."""
+        return dict(self._ask("counts", None))
+
+    def notes(self) -> list[Note]:
+        """What has happened since the last call, in order."""
+        return list(self._ask("notes", None))
+
+    def cost(self) -> dict[str, float]:
+        """``turns`` of slots so far, and processor seconds that they took, ``cpu_s``."""
+        return dict(self._ask("cost", None))
+
+    def stop(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join(timeout=5.0)
+        if self._process.is_alive():
+            self._process.kill()
+
+    def _ask(self, what: str, value: Any) -> Any:
+        self._pipe.send((what, value))
+        if not self._pipe.poll(_CALL_TIMEOUT_S):
+            raise TimeoutError(f"the slots did not answer '{what}' in {_CALL_TIMEOUT_S:g} s")
+        return self._pipe.recv()
+
+
+class _Slots:
+    """The slots of this process, and whose turn it is."""
+
+    def __init__(self, url: str, ttl_s: float, publish_every_s: float) -> None:
+        self._registry = Registry.open(url, max_streams=100_000)
+        self._settings = (ttl_s, publish_every_s)
+        self._slots: dict[str, PaperSlot] = {}
+        self._queue: list[tuple[float, str]] = []
+        self._notes: list[Note] = []
+        self._num_turns = 0
+
+    def turn(self) -> float:
+        """Let the next slot have its turn, if it is due; returns for how long nobody is."""
+        now = time.monotonic()
+        if not self._queue:
+            return _LONGEST_SLEEP_S
+        due, name = self._queue[0]
+        if due > now:
+            return min(due - now, _LONGEST_SLEEP_S)
+        heapq.heappop(self._queue)
+        slot = self._slots.get(name)
+        if slot is not None:
+            self._num_turns += 1
+            due = slot.turn(now)
+            if slot.is_draining and not slot.num_streams:
+                slot.leave()
+                del self._slots[name]
+            else:
+                heapq.heappush(self._queue, (due, name))
+        return 0.0
+
+    def start(self, slots: Sequence[str]) -> None:
+        for name in slots:
+            self._slots[name] = PaperSlot(name, self._registry, *self._settings, self._notes.append)
+            heapq.heappush(self._queue, (time.monotonic(), name))
+
+    def kill(self, slot: str) -> float:
+        del self._slots[slot]
+        return time.monotonic()
+
+    def drain(self, slot: str) -> float:
+        self._slots[slot].is_draining = True
+        return time.monotonic()
+
+    def counts(self, _: None) -> dict[str, int]:
+        return {name: slot.num_streams for name, slot in self._slots.items()}
+
+    def notes(self, _: None) -> list[Note]:
+        notes, self._notes[:] = list(self._notes), []
+        return notes
+
+    def cost(self, _: None) -> dict[str, float]:
+        return {"turns": self._num_turns, "cpu_s": time.process_time()}
+
+
+def _serve(pipe: Connection, url: str, ttl_s: float, publish_every_s: float) -> None:
+    slots = _Slots(url, ttl_s, publish_every_s)
+    pause_s = 0.0
+    try:
+        while True:
+            while pipe.poll(pause_s):
+                what, value = pipe.recv()
+                pipe.send(getattr(slots, what)(value))
+                pause_s = 0.0
+            pause_s = slots.turn()
+    except (EOFError, OSError):  # whoever started us has gone
+        return
