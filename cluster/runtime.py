@@ -27,7 +27,15 @@ _LOGICAL_CPUS = 64
 _ADDRESS = re.compile(r"[\w.-]+:\d{1,5}")
 _CONNECT_TIMEOUT_S = 5.0
 
+_PROXY_ENVIRONMENT = {
+    # Serve notices three seconds after its HTTP proxy has died, not thirty, and gives the next one
+    # more than five seconds to start, which a busy machine needs.
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "15",
+}
+
 _ENVIRONMENT = {
+    **_PROXY_ENVIRONMENT,
     "RAY_USAGE_STATS_ENABLED": "0",
     # Makes every Ray process of a single node listen on 127.0.0.1 only, on Linux too.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -47,6 +55,7 @@ RECOVERY_ENVIRONMENT = {
     "RAY_health_check_failure_threshold": "4",
     # A machine waits so long for a head that is away; streams run on meanwhile.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
+    **_PROXY_ENVIRONMENT,
 }
 """What Ray's processes of a cluster find, as the files in ``configs/clusters`` say it."""
 
