@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
-from ray import serve
+from ray import cloudpickle, serve
 from ray.serve import Application
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
 from cluster.api.app import create_app
+from cluster.autoscaling.policy import Bounds
+from cluster.autoscaling.serve import SlotScaling
 from cluster.config import SightlineConfig
 from cluster.config.load import config_of
 from cluster.devices import is_on_gpu, reserves_gpu, with_device_of_cluster
@@ -26,6 +29,8 @@ PROXY_LOCATION = "HeadOnly"
 LOGGING: dict[str, Any] = {"log_level": "WARNING", "enable_access_log": False}
 
 _MAX_REQUESTS = 512
+# A slot that goes hands its streams over, ends what is left, and ends its actors.
+_SHUTDOWN_TIMEOUT_S = 30
 
 
 def build(args: dict[str, Any]) -> Application:
@@ -64,15 +69,41 @@ def _slot_deployment(config: SightlineConfig) -> Any:
     return serve.deployment(
         Slot,
         name="Slot",
-        num_replicas=config.slots.num,
+        **_number(config),
         ray_actor_options={"num_cpus": 0},
         placement_group_bundles=[_bundle(config)],
         placement_group_strategy="STRICT_PACK",
         max_ongoing_requests=8,
         health_check_period_s=2,
         health_check_timeout_s=10,
-        graceful_shutdown_timeout_s=15,
+        graceful_shutdown_timeout_s=_SHUTDOWN_TIMEOUT_S,
     )
+
+
+def _number(config: SightlineConfig) -> dict[str, Any]:
+    """How many slots: a number, or a policy that follows the streams."""
+    scaling = config.autoscaling
+    if scaling is None:
+        return {"num_replicas": config.slots.num}
+    bounds = Bounds(**scaling.model_dump())
+    policy = AutoscalingPolicy(  # type: ignore[no-untyped-call]
+        policy_function=f"{SlotScaling.__module__}:{SlotScaling.__name__}",
+        policy_kwargs=scaling.model_dump(),  # by which Serve sees that it has changed
+    )
+    # Serve shows and logs what it passes as arguments, so the address of Redis goes pickled.
+    scaler = SlotScaling(str(config.redis.url), config.redis.prefix, bounds)
+    policy.set_serialized_policy_def(cloudpickle.dumps(scaler))  # type: ignore[no-untyped-call]
+    at_start = min(max(config.slots.num, scaling.min_slots), scaling.max_slots)
+    return {
+        "autoscaling_config": AutoscalingConfig(
+            min_replicas=scaling.min_slots,
+            initial_replicas=at_start,
+            max_replicas=scaling.max_slots,
+            upscale_delay_s=0,  # the policy has waited already
+            downscale_delay_s=0,
+            policy=policy,
+        )
+    }
 
 
 def _bundle(config: SightlineConfig) -> dict[str, float]:

@@ -9,6 +9,7 @@ from cluster.config.model import (
     LeaseConfig,
     PoolConfig,
     RedisConfig,
+    ScalingConfig,
     SightlineConfig,
     SlotsConfig,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "PipelineSpec",
     "PoolConfig",
     "RedisConfig",
+    "ScalingConfig",
     "SightlineConfig",
     "SlotsConfig",
     "TokenConfig",

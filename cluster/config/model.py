@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from actors.sinks.specs import SinkSpec
-from actors.specs import StreamSpec
+from actors.specs import LabelKey, LabelValue, StreamSpec
 from cluster.config.allow import AllowConfig
 from cluster.config.auth import AuthConfig
 from cluster.config.pipelines import NAME_PATTERN, PipelineSpec
@@ -104,12 +104,44 @@ class SlotsConfig(Section):
         "that.",
     )
 
+    labels: dict[LabelKey, LabelValue] = Field(
+        {},
+        max_length=64,
+        description="By which streams choose slots, as {site: harbour}; the labels of a slot's "
+        "node in Ray count, too.",
+    )
+
     @field_validator("resources")
     @classmethod
     def _are_custom(cls, resources: dict[str, float]) -> dict[str, float]:
         if {"CPU", "GPU"} & set(resources):
             raise ValueError("has CPU or GPU: a GPU is slots.device, and CPUs are slots.num_cpus")
         return resources
+
+
+class ScalingConfig(Section):
+    """Slots that come and go with the streams, and ask Ray for machines."""
+
+    min_slots: int = Field(1, ge=0, le=10_000, description="No fewer, whatever is needed.")
+    max_slots: int = Field(8, ge=1, le=10_000, description="No more.")
+    headroom: float = Field(
+        0.8, gt=0, le=1, description="Share of a slot's capacity up to which it is planned."
+    )
+    upscale_delay_s: float = Field(
+        0.0, ge=0, le=3600, description="For how long more must be wanted before more are started."
+    )
+    downscale_delay_s: float = Field(
+        300.0, ge=0, le=86_400, description="For how long fewer must do before some are ended."
+    )
+
+    @model_validator(mode="after")
+    def _floor_is_below_the_ceiling(self) -> ScalingConfig:
+        if self.min_slots > self.max_slots:
+            raise ValueError(
+                f"min_slots is {self.min_slots} and max_slots is {self.max_slots}: "
+                "give a max_slots that is no less"
+            )
+        return self
 
 
 class PoolConfig(Section):
@@ -149,6 +181,9 @@ class SightlineConfig(Section):
     redis: RedisConfig = Field(RedisConfig(), description="Where the shared state lives.")
     api: ApiConfig = Field(ApiConfig(), description="The HTTP API.")
     slots: SlotsConfig = Field(SlotsConfig(), description="What runs the streams.")
+    autoscaling: ScalingConfig | None = Field(
+        None, description="Slots follow the streams; null keeps slots.num of them."
+    )
     pool: PoolConfig = Field(PoolConfig(), description="Frames that wait for the model.")
     pipelines: dict[str, PipelineSpec] = Field(
         {"default": PipelineSpec()}, description="Models by the name that streams choose."

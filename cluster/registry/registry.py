@@ -11,6 +11,7 @@ import redis
 from cluster.registry.desired import DesiredStreams, Pipelines
 from cluster.registry.leases import Leases
 from cluster.registry.records import Lease, SlotInfo, StreamRecord, StreamStatus
+from cluster.registry.scaling import Scaling
 from cluster.registry.slots import Slots
 from cluster.registry.states import StateView, state_of
 from cluster.registry.store import Store, connect
@@ -47,6 +48,7 @@ class Registry:
         pipelines: Pipelines by name.
         leases: Leases, and the status that goes with them.
         slots: Live slots.
+        scaling: What the autoscaler wants.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Registry:
         self.pipelines = Pipelines(self._store)
         self.leases = Leases(self._store)
         self.slots = Slots(self._store)
+        self.scaling = Scaling(self._store)
 
     @classmethod
     def open(cls, url: str, prefix: str = "sightline", max_streams: int = _MAX_STREAMS) -> Registry:
