@@ -177,8 +177,8 @@ def _by_bytes(array: NDArray[Any]) -> bytes:
 
 def _array(data: bytes, start: int, kind: str, *shape: int) -> tuple[NDArray[Any], int]:
     dtype, num = np.dtype(kind), math.prod(shape)
-    if dtype.kind not in _KINDS_OF_ARRAYS:
-        raise ValueError(f"array of {kind}")
+    if dtype.kind not in _KINDS_OF_ARRAYS or min(shape, default=0) < 0:
+        raise ValueError(f"array of {kind} {list(shape)}")
     end = start + num * dtype.itemsize
     columns = np.frombuffer(data[start:end], dtype=np.uint8).reshape(dtype.itemsize, num)
     return columns.T.copy().reshape(-1).view(dtype).reshape(shape), end

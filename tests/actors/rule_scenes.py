@@ -6,11 +6,42 @@ import numpy as np
 
 from actors.analytics.rules import Moment, Occurrence, Rule, Scene, Sighting
 from actors.analytics.tracking import Birth
+from actors.rule_specs import (
+    AnyRule,
+    CrowdRule,
+    LineRule,
+    LoiteringRule,
+    ObjectRule,
+    ParkingRule,
+    SpeedRule,
+    WrongWayRule,
+    ZoneRule,
+)
 from engines.detections import Detections
 
 SIZE = (1000, 500)
 LABELS = ("person", "car", "truck")
 WIDTH_PX, HEIGHT_PX = 40, 20
+
+CORNERS = ((0.3, 0.2), (0.7, 0.2), (0.7, 0.8), (0.3, 0.8))
+PLANE = tuple(
+    {"image": (x, y), "ground_m": (100 * x, 50 * y)} for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))
+)
+EVERY_KIND: list[AnyRule] = [
+    LineRule(name="line", points=((0.5, 0.1), (0.5, 0.9))),
+    ZoneRule(name="zone", points=CORNERS, classes=("car",)),
+    LoiteringRule(name="stay", points=CORNERS, min_s=1.0, update_s=0.5),
+    ParkingRule(name="bay", points=CORNERS, min_s=1.0, update_s=0.5),
+    WrongWayRule(name="lane", points=CORNERS, direction=((0.4, 0.5), (0.6, 0.5)), min_s=0.2),
+    CrowdRule(name="crowd", points=CORNERS, max_objects=1, min_s=0.5, update_s=0.5),
+    SpeedRule.model_validate(
+        {"name": "fast", "points": CORNERS, "plane": PLANE, "over_kmh": 40, "window_s": 0.5}
+    ),
+    ObjectRule.model_validate(
+        {"name": "object", "schedule": {"hours": [{"start": "13:46", "end": "13:47"}]}}
+    ),
+    ObjectRule(name="summary", points=CORNERS, summary=True),
+]
 
 
 def at(t_s: float) -> Moment:

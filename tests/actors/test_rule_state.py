@@ -11,38 +11,8 @@ from actors.analytics.events import Event
 from actors.analytics.life_cycle import EventContext, EventLifeCycle
 from actors.analytics.rules import Rule, Scene, make_rule
 from actors.analytics.state_bytes import StateBytes, to_bytes
-from actors.rule_specs import (
-    AnyRule,
-    CrowdRule,
-    LineRule,
-    LoiteringRule,
-    ObjectRule,
-    ParkingRule,
-    SpeedRule,
-    WrongWayRule,
-    ZoneRule,
-)
-from tests.actors.rule_scenes import scene, sighting
+from tests.actors.rule_scenes import EVERY_KIND, scene, sighting
 
-CORNERS = ((0.3, 0.2), (0.7, 0.2), (0.7, 0.8), (0.3, 0.8))
-PLANE = tuple(
-    {"image": (x, y), "ground_m": (100 * x, 50 * y)} for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))
-)
-RULES: list[AnyRule] = [
-    LineRule(name="line", points=((0.5, 0.1), (0.5, 0.9))),
-    ZoneRule(name="zone", points=CORNERS, classes=("car",)),
-    LoiteringRule(name="stay", points=CORNERS, min_s=1.0, update_s=0.5),
-    ParkingRule(name="bay", points=CORNERS, min_s=1.0, update_s=0.5),
-    WrongWayRule(name="lane", points=CORNERS, direction=((0.4, 0.5), (0.6, 0.5)), min_s=0.2),
-    CrowdRule(name="crowd", points=CORNERS, max_objects=1, min_s=0.5, update_s=0.5),
-    SpeedRule.model_validate(
-        {"name": "fast", "points": CORNERS, "plane": PLANE, "over_kmh": 40, "window_s": 0.5}
-    ),
-    ObjectRule.model_validate(
-        {"name": "object", "schedule": {"hours": [{"start": "13:46", "end": "13:47"}]}}
-    ),
-    ObjectRule(name="summary", points=CORNERS, summary=True),
-]
 CONTEXT = EventContext("gate", "slot", "toy", {})
 
 
@@ -69,7 +39,7 @@ def events(rule: Rule, life: EventLifeCycle, scenes: list[Scene]) -> list[Event]
     return [life.record(o, CONTEXT) for each in scenes for o in rule.update(each)]
 
 
-@pytest.mark.parametrize("spec", RULES, ids=lambda spec: spec.kind)
+@pytest.mark.parametrize("spec", EVERY_KIND, ids=lambda spec: spec.kind)
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), cut=st.integers(0, 80))
 def test_going_on_from_a_state_gives_the_events_of_going_through(spec, seed, cut):
@@ -89,13 +59,13 @@ def test_going_on_from_a_state_gives_the_events_of_going_through(spec, seed, cut
     assert [e.to_json() for e in parts] == [e.to_json() for e in whole]
 
 
-@pytest.mark.parametrize("spec", RULES, ids=lambda spec: spec.kind)
+@pytest.mark.parametrize("spec", EVERY_KIND, ids=lambda spec: spec.kind)
 def test_the_drives_of_these_tests_make_every_kind_speak(spec):
     num = sum(len(events(make_rule(spec), EventLifeCycle("1"), drives(seed))) for seed in range(8))
     assert num >= 8
 
 
-@pytest.mark.parametrize("spec", RULES, ids=lambda spec: spec.kind)
+@pytest.mark.parametrize("spec", EVERY_KIND, ids=lambda spec: spec.kind)
 def test_the_state_of_twenty_objects_is_small(spec):
     rule = make_rule(spec)
     for n in range(40):
