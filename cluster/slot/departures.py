@@ -48,6 +48,11 @@ class Departures:
     def __len__(self) -> int:
         return len(self._leaving)
 
+    @property
+    def targets(self) -> dict[str, str]:
+        """Streams that are to be handed over to a certain slot, and which."""
+        return {stream: each.to for stream, each in self._leaving.items() if each.to}
+
     def begin(self, stream: str, to: str | None = None) -> None:
         """Close a stream's camera; with ``to``, what is open in its rules does not end."""
         closing = self._crew.close_camera(stream, self._holdings[stream])

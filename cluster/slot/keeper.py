@@ -12,7 +12,17 @@ import time
 from collections.abc import Iterable, Mapping
 
 from actors.ledger import Ledger
-from cluster.placement import NOTHING, Axes, Decision, Need, SlotLoad, decide, need_of, slot_load
+from cluster.placement import (
+    NOTHING,
+    Axes,
+    Decision,
+    Free,
+    Need,
+    SlotLoad,
+    decide,
+    need_of,
+    slot_load,
+)
 from cluster.registry import Registry, StreamRecord, StreamStatus
 from cluster.slot.changes import StateWatch
 from cluster.slot.crew import Crew
@@ -143,7 +153,7 @@ class StreamKeeper:
     @property
     def decode_load_mpx_s(self) -> float:
         """What decoding the held streams takes; those whose source is not known yet left out."""
-        return sum(self._statuses.decode_costs.values())
+        return self._statuses.decode_load_mpx_s
 
     def close_all(self) -> None:
         """Begin to end every stream."""
@@ -154,19 +164,23 @@ class StreamKeeper:
         self._registry.leases.release(self._name, self._holdings.tokens())
 
     def _decide(self, own: SlotLoad) -> Decision:
-        free = [
-            each for each in self._surroundings.free() if each.need.stream not in self._holdings
+        """What is on its way to another slot takes room there already."""
+        free = self._surroundings.free()
+        waiting = [each for each in free if each.need.stream not in self._holdings]
+        on_their_way = [
+            Free(self._need(stream), reserved_for=to)
+            for stream, to in self._departures.targets.items()
         ]
-        return decide(own, self._needs(), self._surroundings.others(), free)
+        others = self._surroundings.others()
+        return decide(own, self._needs(), others, waiting + on_their_way)
 
     def _needs(self) -> list[Need]:
         """Of the streams that stay; what is being closed counts as gone."""
-        costs = self._statuses.decode_costs
-        return [
-            need_of(holding.assignment.spec, costs.get(stream))
-            for stream, holding in self._holdings.items()
-            if not holding.closing
-        ]
+        return [self._need(s) for s, holding in self._holdings.items() if not holding.closing]
+
+    def _need(self, stream: str) -> Need:
+        cost = self._statuses.decode_mpx_s(stream)
+        return need_of(self._holdings[stream].assignment.spec, cost)
 
     def _load(
         self, capacity: Axes, *, is_ready: bool = True, is_draining: bool = False

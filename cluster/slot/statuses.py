@@ -55,16 +55,20 @@ class Statuses:
                 queue_age_ms=ages.get(stream),
                 last_event=events.get(stream),
                 was_seen=stream in self._last_seen,
-                decode_mpx_s=self._decode_mpx_s(stream, cameras.get(stream), now),
+                decode_mpx_s=self._measured_mpx_s(stream, cameras.get(stream), now),
             )
             statuses[stream] = stream_status(holding, news, self._name)
         return statuses
 
+    def decode_mpx_s(self, stream: str) -> float | None:
+        """What decoding a stream takes; None while that is not known."""
+        meter = self._decoding.get(stream)
+        return None if meter is None else meter.mpx_s
+
     @property
-    def decode_costs(self) -> dict[str, float]:
-        """What decoding each stream takes, Mpx/s; streams of which that is not known left out."""
-        costs = {stream: meter.mpx_s for stream, meter in self._decoding.items()}
-        return {stream: mpx_s for stream, mpx_s in costs.items() if mpx_s is not None}
+    def decode_load_mpx_s(self) -> float:
+        """What decoding all streams takes; those of which that is not known left out."""
+        return sum(meter.mpx_s or 0.0 for meter in self._decoding.values())
 
     def forget(self, stream: str) -> None:
         """The stream was let go."""
@@ -72,7 +76,7 @@ class Statuses:
         self._meters.pop(stream, None)
         self._decoding.pop(stream, None)
 
-    def _decode_mpx_s(self, stream: str, camera: CameraStatus | None, now: float) -> float | None:
+    def _measured_mpx_s(self, stream: str, camera: CameraStatus | None, now: float) -> float | None:
         meter = self._decoding.setdefault(stream, DecodeMeter())
         if camera is not None:
             meter.observe(camera, now)

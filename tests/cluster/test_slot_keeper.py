@@ -2,120 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from actors.analytics.stream_state import StateChange
 from actors.ingest.properties import SourceProperties
-from actors.ingest.status import IngestStatus
-from actors.ingest.status import StreamStatus as CameraStatus
-from actors.ledger import Ledger
 from actors.messages import StreamState
 from cluster.embedded import EmbeddedRedis
-from cluster.placement import NOTHING, Axes
+from cluster.placement import Axes
 from cluster.registry import Registry
-from cluster.slot.child import Child
-from cluster.slot.crew import Crew
-from cluster.slot.holdings import Holding, Holdings
-from cluster.slot.keeper import StreamKeeper
-from cluster.slot.role import Role
-from tests.cluster.builders import fresh_prefix, stream_spec
+from tests.cluster.builders import fresh_prefix
+from tests.cluster.keeping import Slot, add
 
-MAX_STREAMS = 2
 FULL_HD = SourceProperties("h264", 1920, 1080, 25.0, True, None)
-
-
-class Actors(Crew):
-    """A crew without processes: remembers what it was told."""
-
-    def __init__(self) -> None:
-        self._ingests = Role([])
-        self._shards = Role([])
-        self._engines = Role([Child("engine", None, lambda _: None)])
-        self.opened: list[str] = []
-        self.adopted: dict[str, bytes] = {}
-        self.closed: list[str] = []
-        self.updated: list[int] = []
-        self.told: list[StateChange] = []
-        self.hears = True
-
-    def open(self, holding: Holding, state: bytes = b"") -> None:
-        stream = holding.assignment.spec.id
-        self.opened.append(stream)
-        if state:
-            self.adopted[stream] = state
-
-    def update(self, holding: Holding) -> None:
-        self.updated.append(holding.assignment.generation)
-
-    def report_states(self, changes: Sequence[StateChange]) -> list[StateChange]:
-        self.told += changes if self.hears else []
-        return list(changes) if self.hears else []
-
-    def close_camera(self, stream: str, holding: Holding) -> Any:
-        return stream
-
-    def close_rules(self, stream: str, holding: Holding) -> None:
-        self.closed.append(stream)
-
-    def ended(self, references: Sequence[Any]) -> list[Any]:
-        return list(references)
-
-    def export_rules(self, stream: str, holding: Holding) -> Any:
-        return f"state of {stream}"
-
-    def exported(self, reference: Any) -> bytes:
-        return str(reference).encode()
-
-
-class Slot:
-    """A keeper with all that it works on."""
-
-    def __init__(self, registry: Registry, name: str = "slot-a", ttl_ms: int = 60_000) -> None:
-        self.name = name
-        self.registry = registry
-        self.crew = Actors()
-        self.holdings = Holdings(MAX_STREAMS, 1)
-        self.ledger = Ledger.create(MAX_STREAMS, name=f"sightline-test-keeper-{name}")
-        self.keeper = StreamKeeper(
-            name,
-            registry,
-            self.crew,
-            self.ledger,
-            self.holdings,
-            max_streams=MAX_STREAMS,
-            ttl_ms=ttl_ms,
-        )
-
-    def turn(self, capacity: Axes = NOTHING) -> None:
-        """What the slot's loop does again and again."""
-        self.keeper.renew()
-        self.keeper.place(capacity)
-
-    @property
-    def held(self) -> set[str]:
-        return {stream for stream, holding in self.holdings.items() if not holding.closing}
-
-    def see(
-        self,
-        stream: str,
-        state: StreamState,
-        since: float = 5.0,
-        source: SourceProperties | None = None,
-    ) -> None:
-        """The ingest actor says this of a camera."""
-        seen = CameraStatus(stream, state, "", "", since, source, 25.0, 1, 1)
-        ingest = Child("ingest-0", None, lambda _: None)
-        ingest.status = IngestStatus("ingest-0", "a", True, 8, (seen,))
-        self.crew._ingests = Role([ingest])
-
-    @property
-    def told(self) -> list[tuple[str | None, str]]:
-        """States before and after, of the changes that were handed on."""
-        return [(c.previous and c.previous.value, c.state.value) for c in self.crew.told]
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +30,8 @@ def slot(server: EmbeddedRedis) -> Iterator[Slot]:
     registry = Registry.open(server.url, fresh_prefix())
     made = Slot(registry)
     yield made
-    made.ledger.unlink()
+    made.end()
     registry.close()
-
-
-def add(slot: Slot, *streams: str, **fields: Any) -> None:
-    for stream in streams:
-        slot.registry.streams.put(stream_spec(stream, **fields))
 
 
 def test_a_full_slot_takes_another_stream_only_when_one_has_ended(slot: Slot) -> None:
@@ -319,7 +214,7 @@ def test_a_slot_that_takes_over_goes_on_from_the_state_that_was_told(slot: Slot)
     successor.keeper.publish(0.0)
     successor.see("a", StreamState.FAILED, since=60.0)
     successor.keeper.publish(1.0)
-    successor.ledger.unlink()
+    successor.end()
     assert successor.told == [("running", "failed")]
 
 
