@@ -156,7 +156,7 @@ DATA: dict[EventType, tuple[type[BaseModel], tuple[Phase, ...]]] = {
     EventType.LINE_CROSS: (LineCrossData, (Phase.INSTANT,)),
     EventType.ZONE_ENTER: (ZoneEnterData, (Phase.BEGIN,)),
     EventType.ZONE_EXIT: (ZoneExitData, (Phase.END,)),
-    EventType.WRONG_WAY: (WrongWayData, _SPELL),
+    EventType.WRONG_WAY: (WrongWayData, (Phase.BEGIN, Phase.END)),
     EventType.LOITERING: (LoiteringData, _SPELL),
     EventType.ILLEGAL_PARKING: (IllegalParkingData, _SPELL),
     EventType.OVERCROWDING: (OvercrowdingData, _SPELL),

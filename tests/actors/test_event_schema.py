@@ -19,7 +19,8 @@ from actors.analytics.stream_state import StateChange, state_event
 from actors.messages import DegradeStep, StreamState
 from actors.rule_specs import RULE_MODELS, AnyRule
 from tests.actors.builders import event
-from tests.actors.test_rule_state import RULES, drives
+from tests.actors.rule_scenes import EVERY_KIND
+from tests.actors.test_rule_state import drives
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "event.schema.json"
 CONTEXT = EventContext("gate", "slot-1", "toy", {"site": "north"})
@@ -60,10 +61,10 @@ def test_it_is_a_schema_of_its_dialect_and_names_the_fields_in_their_order() -> 
 
 
 def test_the_rules_of_these_tests_are_of_every_kind() -> None:
-    assert {type(rule) for rule in RULES} == set(RULE_MODELS)
+    assert {type(rule) for rule in EVERY_KIND} == set(RULE_MODELS)
 
 
-@pytest.mark.parametrize("spec", RULES, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", EVERY_KIND, ids=lambda spec: spec.name)
 def test_what_rules_say_keeps_to_the_schema_and_says_nothing_that_is_not_in_it(
     spec: AnyRule, validator: Draft202012Validator
 ) -> None:
