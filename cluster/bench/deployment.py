@@ -149,7 +149,7 @@ def deployed(
             for feed in feeds
         ]
         report(f"starting a head and {num_machines} machines")
-        machines = stack.enter_context(Machines(num_machines))
+        machines: Machines = stack.enter_context(Machines(num_machines))
         config = _config(redis.url, folder / "spool", num_machines, settings)
         report("starting Sightline")
         config = _deploy(config, machines.address)
@@ -172,6 +172,7 @@ def _config(
             "num_cpus": 1,
             "num_ingest": 1,
             "num_analytics": 1,
+            "spares": True,
         },
         "pool": {"num_slots": _POOL_SLOTS},
     }

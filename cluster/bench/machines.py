@@ -11,18 +11,39 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cluster.bench.processes import descendants
+from cluster.bench.processes import descendants, is_alive
 from cluster.embedded import EmbeddedRedis, free_port
 from cluster.errors import UnavailableError
 from cluster.runtime import OBJECT_STORE_BYTES, RECOVERY_ENVIRONMENT, prepare_environment, quiet
 
 _CPUS_A_MACHINE = 8
 """Counted, not measured: there are as many real ones as this machine has."""
+_END_TIMEOUT_S = 5.0
+_MAX_HEAD_STARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedActor:
+    """An actor and where it runs.
+
+    Attributes:
+        kind: Its class.
+        pid: Its process.
+        machine: Id of its Ray node.
+        gpus: Numbers of the GPUs that Ray gave it there.
+    """
+
+    kind: str
+    pid: int
+    machine: str
+    gpus: tuple[int, ...]
 
 
 class Machines:
@@ -98,6 +119,15 @@ class Machines:
                 return name
         raise UnavailableError(f"process {pid} runs on none of {', '.join(self.names)}")
 
+    def actors(self) -> list[PlacedActor]:
+        """All actors that live, as GCS knows them."""
+        from ray.core.generated import gcs_pb2
+
+        table: Any = vars(gcs_pb2)["ActorTableData"]  # protobuf makes it when it is imported
+        accessor = self._cluster.global_state._connect_and_get_accessor()
+        found = map(table.FromString, accessor.get_actor_table(None, None))
+        return [_placed(actor) for actor in found if actor.state == table.ALIVE]
+
     def kill(self, name: str) -> None:
         """Pull a machine's plug: all its processes get SIGKILL at once."""
         machine = self._machines.pop(name)
@@ -111,7 +141,17 @@ class Machines:
 
     def start_head(self) -> None:
         """Start a head at the same address; it goes on with what its predecessor knew."""
-        self._cluster.add_node(num_cpus=0, num_gpus=0, gcs_server_port=self._port, **_common())
+        for attempt in range(_MAX_HEAD_STARTS):
+            before = descendants(os.getpid())
+            try:
+                self._cluster.add_node(
+                    num_cpus=0, num_gpus=0, gcs_server_port=self._port, **_common()
+                )
+                return
+            except Exception:  # Ray gives it half a minute, which a busy machine may exceed
+                if attempt + 1 == _MAX_HEAD_STARTS:
+                    raise
+                _kill(descendants(os.getpid()) - before)
 
     def _start_all(self) -> None:
         from ray.cluster_utils import Cluster
@@ -131,6 +171,12 @@ class Machines:
                 _kill_processes(machine)
             if self._cluster.head_node is not None:
                 _kill_processes(self._cluster.head_node)
+
+
+def _placed(actor: Any) -> PlacedActor:
+    gpus = [each for each in actor.resource_mapping if each.name == "GPU"]
+    numbers = tuple(part.index for each in gpus for part in each.resource_ids)
+    return PlacedActor(actor.class_name, actor.pid, actor.address.node_id.hex(), numbers)
 
 
 def _common() -> dict[str, Any]:
@@ -173,9 +219,17 @@ def _kill_processes(machine: Any) -> None:
     """All at once, so that none has time to put anything in order; then take their exit status."""
     started = [info.process for infos in machine.all_processes.values() for info in infos]
     pids = {process.pid for process in started if process.poll() is None}
-    for pid in pids.union(*map(descendants, pids)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    every = pids.union(*map(descendants, pids))
+    _kill(every)
     for process in started:
         process.wait()
     machine.all_processes.clear()
+    deadline = time.monotonic() + _END_TIMEOUT_S
+    while any(is_alive(pid) for pid in every) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _kill(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -37,3 +37,8 @@ def descendants(pid: int, proc: Path = PROC) -> frozenset[int]:
         found.update(new)
         waiting += new
     return frozenset(found)
+
+
+def is_alive(pid: int, proc: Path = PROC) -> bool:
+    """Whether there is a process of this number, dead ones that nobody has asked for included."""
+    return (proc / str(pid)).exists()

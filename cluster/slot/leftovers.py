@@ -21,8 +21,14 @@ def remove_leftovers() -> list[Path]:
     """Remove the files of slots of this machine whose process is gone; returns them."""
     removed = []
     for path in Path(shared_memory_dir()).glob("sightline-slot-*"):
-        match = _FILE.match(path.name)
-        if match and not Path(f"/proc/{match[1]}").exists():
+        pid = slot_pid(path.name)
+        if pid and not Path(f"/proc/{pid}").exists():
             path.unlink(missing_ok=True)
             removed.append(path)
     return removed
+
+
+def slot_pid(name: str) -> int:
+    """Process of the slot that a file belongs to, by the file's name; 0 where it is no slot's."""
+    match = _FILE.match(name)
+    return int(match[1]) if match else 0

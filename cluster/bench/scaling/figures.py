@@ -1,0 +1,63 @@
+"""The figures of ``bench cluster``, and what is promised of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cluster.bench.claims import Claim, at_most
+from cluster.bench.machines import PlacedActor
+
+WARM_S = {"p50": 1.0, "p95": 2.0}
+"""From POST to the first detection, on a slot that runs."""
+
+
+def percentiles_s(seconds: Sequence[float]) -> dict[str, float]:
+    """p50, p95 and the longest."""
+    points = {"p50": 50, "p95": 95, "max": 100}
+    return {name: round(float(np.percentile(seconds, p)), 3) for name, p in points.items()}
+
+
+def placement_of(
+    slots: Iterable[Mapping[str, Any]], actors: Iterable[PlacedActor]
+) -> list[dict[str, Any]]:
+    """Where the engine and the ingest actors of each slot run, and on which GPUs of Ray.
+
+    Args:
+        slots: As the API tells.
+        actors: As Ray's GCS knows them.
+    """
+    by_pid = {actor.pid: actor for actor in actors}
+    found = []
+    for slot in slots:
+        own = [by_pid[a["pid"]] for a in slot["details"]["actors"] if a["pid"] in by_pid]
+        on_gpu = [actor for actor in own if actor.gpus]
+        found.append(
+            {
+                "slot": slot["name"],
+                "machines": sorted({actor.machine for actor in own}),
+                "gpus": sorted({(actor.machine, gpu) for actor in on_gpu for gpu in actor.gpus}),
+                "on_gpu": sorted(actor.kind for actor in on_gpu),
+            }
+        )
+    return found
+
+
+def claims_of(found: Mapping[str, Any]) -> list[Claim]:
+    """What is promised, held against the figures of ``measure_scaling``."""
+    warm = found["warm"]["first_detection_s"]
+    placement = found["placement"]
+    gpus = [tuple(gpu) for slot in placement for gpu in slot["gpus"]]
+    own = len(gpus) == len(set(gpus)) == len(placement)
+    silence_s = found["down"]["longest_silence_s"]
+    return [
+        *(
+            at_most(f"from POST to the first detection on a warm slot, {p}, s", warm[p], limit_s)
+            for p, limit_s in WARM_S.items()
+        ),
+        Claim("each slot is on one machine, on a GPU that no other slot has", len(gpus), own),
+        at_most("frames lost while slots came and went", found["dropped"].get("lost", 0), 0),
+        at_most("the camera that stays is never silent for more than 2 s", silence_s, 2.0),
+    ]
