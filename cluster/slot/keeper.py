@@ -151,6 +151,11 @@ class StreamKeeper:
         self._publish(statuses)
 
     @property
+    def is_ending_some(self) -> bool:
+        """Whether there are streams whose frames have not all ended yet."""
+        return bool(self._departures)
+
+    @property
     def decode_load_mpx_s(self) -> float:
         """What decoding the held streams takes; those whose source is not known yet left out."""
         return self._statuses.decode_load_mpx_s
