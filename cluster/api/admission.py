@@ -1,14 +1,39 @@
-"""What a stream asks of the slots, against what they measured: deadline, floor and decoding."""
+"""What a stream asks of the slots, against what they measured: deadline, floor and decoding.
+
+Streams of lower classes take nothing from a new one, since they give way. Where slots follow the
+streams, those that could still be started count as well: their streams wait for them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
 
 from actors.ingest.decode_cost import ASSUMED_MPX_S
 from actors.specs import StreamSpec
 from cluster.errors import CapacityError, FieldFault, InvalidError
+from cluster.placement import NUM_RANKS, RANK, SlotLoad
 from cluster.registry import Registry, SlotInfo, SlotState, StreamRecord
+
+
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    """The ready slots that may run a stream, and how many more there could be."""
+
+    ready: Sequence[SlotInfo]
+    num_more: int = 0
+
+    def sum(self, figures: Iterable[float]) -> float:
+        """Of all slots; one that could be started counts as the median."""
+        known = list(figures)
+        return sum(known) + self.num_more * median(known)
+
+    @property
+    def words(self) -> str:
+        """What they are called in messages."""
+        return f"ready slots and {self.num_more} more" if self.num_more else "ready slots"
 
 
 def require_admissible(registry: Registry, spec: StreamSpec, before: StreamSpec | None) -> None:
@@ -18,27 +43,38 @@ def require_admissible(registry: Registry, spec: StreamSpec, before: StreamSpec 
 
     Raises:
         InvalidError: The deadline is shorter than one batch.
-        CapacityError: The floors of all streams are more than all slots can infer, or the stream
-            more than they can still decode.
+        CapacityError: The floor is more than one slot infers, the floors of all streams are more
+            than all slots can infer, or the stream is more than they can still decode.
     """
     ran = before is not None and before.enabled and before.pipeline == spec.pipeline
     was = before if ran else None
-    is_tighter = was is None or _deadline_ms(spec) < _deadline_ms(was)
-    is_higher = was is None or spec.floor_fps > was.floor_fps
-    is_other = was is None or was.url != spec.url
+    is_elsewhere = was is None or was.placement.labels != spec.placement.labels
+    is_tighter = is_elsewhere or was is None or _deadline_ms(spec) < _deadline_ms(was)
+    is_higher = is_elsewhere or was is None or spec.floor_fps > was.floor_fps
+    is_other = is_elsewhere or was is None or was.url != spec.url
     if not spec.enabled or not (is_tighter or is_higher or is_other):
         return
-    slots = _ready(registry.slots.all().values(), spec.pipeline)
+    slots = _suitable(registry, spec)
     if is_tighter:
-        _require_deadline(spec, slots)
+        _require_deadline(spec, slots.ready)
     if is_higher:
         _require_floor(spec, slots, registry)
     if is_other:
         _require_decoding(spec, before, slots, registry)
 
 
-def _ready(slots: Iterable[SlotInfo], pipeline: str) -> list[SlotInfo]:
-    return [s for s in slots if s.state is SlotState.READY and pipeline in s.pipelines]
+def _suitable(registry: Registry, spec: StreamSpec) -> _Slots:
+    """Where there are none yet, nothing is known of them and nothing is refused."""
+    wanted = spec.placement.labels.items()
+    ready = [
+        slot
+        for slot in registry.slots.all().values()
+        if slot.state is SlotState.READY
+        and spec.pipeline in slot.pipelines
+        and wanted <= slot.labels.items()
+    ]
+    scaling = registry.scaling.get()
+    return _Slots(ready, 0 if scaling is None else max(0, scaling.max_slots - len(ready)))
 
 
 def _deadline_ms(spec: StreamSpec) -> float:
@@ -61,31 +97,46 @@ def _require_deadline(spec: StreamSpec, slots: Sequence[SlotInfo]) -> None:
     raise InvalidError([fault])
 
 
-def _require_floor(spec: StreamSpec, slots: Sequence[SlotInfo], registry: Registry) -> None:
+def _require_floor(spec: StreamSpec, slots: _Slots, registry: Registry) -> None:
     """A floor of nothing takes nothing from others, so it is never refused."""
-    if not slots or any(slot.admission_fps <= 0 for slot in slots) or spec.floor_fps == 0:
+    known = [slot.admission_fps for slot in slots.ready]
+    if not known or min(known) <= 0 or spec.floor_fps == 0:
         return
-    capacity = sum(slot.admission_fps for slot in slots)
+    capacity = slots.sum(known)
     floors = _floors_beside(spec, registry.streams.all())
     asked = sum(floors) + spec.floor_fps
     if asked > capacity:
-        raise CapacityError(
-            f"no room for the floor of stream '{spec.id}'",
-            FieldFault(
-                "qos.min_fps",
-                f"the floors of {len(floors) + 1} streams ask for {asked:.1f} frames/s, the ready "
-                f"slots infer {capacity:.1f}",
-                _remedy(capacity - sum(floors)),
-                f"{spec.floor_fps:g}",
-            ),
+        says = (
+            f"the floors of {len(floors) + 1} streams ask for {asked:.1f} frames/s, the "
+            f"{slots.words} infer {capacity:.1f}"
         )
+        raise _no_room(spec, says, capacity - sum(floors))
+    if spec.floor_fps > max(known):
+        says = (
+            f"{spec.floor_fps:.1f} frames/s are asked of one slot, the largest of the ready slots "
+            f"infers {max(known):.1f}"
+        )
+        raise _no_room(spec, says, max(known))
+
+
+def _no_room(spec: StreamSpec, says: str, room_fps: float) -> CapacityError:
+    return CapacityError(
+        f"no room for the floor of stream '{spec.id}'",
+        FieldFault("qos.min_fps", says, _remedy(room_fps), f"{spec.floor_fps:g}"),
+    )
 
 
 def _floors_beside(spec: StreamSpec, records: Mapping[str, StreamRecord]) -> list[float]:
+    """Of streams that compete with the new one: none that may run elsewhere or would give way."""
+    wanted = spec.placement.labels.items()
     return [
         record.spec.floor_fps
         for stream, record in records.items()
-        if stream != spec.id and record.spec.enabled and record.spec.pipeline == spec.pipeline
+        if stream != spec.id
+        and record.spec.enabled
+        and record.spec.pipeline == spec.pipeline
+        and RANK[record.spec.qos.class_name] <= RANK[spec.qos.class_name]
+        and wanted <= record.spec.placement.labels.items()
     ]
 
 
@@ -96,37 +147,44 @@ def _remedy(room_fps: float) -> str:
 
 
 def _require_decoding(
-    spec: StreamSpec, before: StreamSpec | None, slots: Sequence[SlotInfo], registry: Registry
+    spec: StreamSpec, before: StreamSpec | None, slots: _Slots, registry: Registry
 ) -> None:
     """Streams whose source no slot knows yet count as nothing here; the slots take them one by one.
 
     Only the new one counts as what streams are taken for, unless it was decoded lately.
     """
-    if not slots or any(slot.decode_admission_mpx_s <= 0 for slot in slots):
+    if not slots.ready or any(slot.decode_admission_mpx_s <= 0 for slot in slots.ready):
         return
     last = registry.leases.statuses([spec.id]).get(spec.id) if before is not None else None
     lately = None if last is None else last.decode_mpx_s
     is_same = before is not None and before.url == spec.url
     mpx_s = lately if is_same and lately is not None else ASSUMED_MPX_S
     freed = (lately or 0.0) if before is not None and before.enabled else 0.0
-    load = max(0.0, sum(slot.decode_load_mpx_s for slot in slots) - freed)
-    limit = sum(slot.decode_admission_mpx_s for slot in slots)
+    freed += _lower_mpx_s(spec, slots.ready, registry)
+    load = max(0.0, sum(slot.decode_load_mpx_s for slot in slots.ready) - freed)
+    limit = slots.sum(slot.decode_admission_mpx_s for slot in slots.ready)
     if load + mpx_s > limit:
         raise _cannot_decode(spec, mpx_s, load, slots)
 
 
-def _cannot_decode(
-    spec: StreamSpec, mpx_s: float, load: float, slots: Sequence[SlotInfo]
-) -> CapacityError:
-    limit = sum(slot.decode_admission_mpx_s for slot in slots)
-    measured = sum(slot.decode_mpx_s for slot in slots)
+def _lower_mpx_s(spec: StreamSpec, ready: Iterable[SlotInfo], registry: Registry) -> float:
+    """What decoding the streams takes that would give way to the new one."""
+    texts = registry.slots.loads()
+    loads = (SlotLoad.from_json(texts[slot.name]) for slot in ready if slot.name in texts)
+    lower = range(RANK[spec.qos.class_name] + 1, NUM_RANKS)
+    return sum(load.by_rank[rank].decode_mpx_s for load in loads if load for rank in lower)
+
+
+def _cannot_decode(spec: StreamSpec, mpx_s: float, load: float, slots: _Slots) -> CapacityError:
+    limit = slots.sum(slot.decode_admission_mpx_s for slot in slots.ready)
+    measured = slots.sum(slot.decode_mpx_s for slot in slots.ready)
     about = ", as 1080p at 25 frames/s until it is known" if mpx_s == ASSUMED_MPX_S else ""
     return CapacityError(
         f"no room to decode stream '{spec.id}'",
         FieldFault(
             "url",
-            f"decoding it takes {mpx_s:.1f} Mpx/s{about}; the ready slots do {measured:.1f}, take "
-            f"streams up to {limit:.1f} and have {load:.1f}",
+            f"decoding it takes {mpx_s:.1f} Mpx/s{about}; the {slots.words} do {measured:.1f}, "
+            f"take streams up to {limit:.1f} and have {load:.1f}",
             "disable a stream, give cameras' sub-streams (a smaller picture, fewer frames a "
             "second), or add cores or a slot",
         ),

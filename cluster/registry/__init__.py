@@ -1,6 +1,5 @@
 """The registry: desired streams, leases and status, in Redis."""
 
-from cluster.registry.claims import Claims, plan_claims
 from cluster.registry.index import Wanted
 from cluster.registry.leases import FreeStream, Renewal
 from cluster.registry.records import (
@@ -23,7 +22,6 @@ from cluster.registry.states import ShownState, StateView, state_of
 from cluster.registry.store import connect
 
 __all__ = [
-    "Claims",
     "ClassLoad",
     "FreeStream",
     "GpuLoad",
@@ -46,6 +44,5 @@ __all__ = [
     "WakeUp",
     "Wanted",
     "connect",
-    "plan_claims",
     "state_of",
 ]

@@ -129,6 +129,7 @@ class SlotInfo(_Record):
     state: SlotState = Field(SlotState.READY, description="Only a ready slot claims streams.")
     message: str = Field("", description="What it waits for, or why it failed.")
     node: str = Field("", description="Machine that it runs on.")
+    labels: dict[str, str] = Field({}, description="By which streams choose it.")
     device: str = Field("cpu", description="What it runs on: cpu, cuda.")
     pipelines: tuple[str, ...] = Field(("default",), description="Pipelines that it serves.")
     max_streams: int = Field(description="Streams that it can hold.")

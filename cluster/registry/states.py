@@ -8,10 +8,10 @@ from enum import Enum
 from pydantic import BaseModel, Field
 
 from actors.messages import DegradeStep
-from actors.specs import StreamSpec
+from cluster.placement import need_of
 from cluster.redaction import redacted
-from cluster.registry.admission import HEADROOM, Axes, need_of, room
-from cluster.registry.records import Lease, SlotInfo, SlotState, StreamRecord, StreamStatus
+from cluster.registry.pending import why_pending
+from cluster.registry.records import Lease, SlotInfo, StreamRecord, StreamStatus
 
 
 class ShownState(str, Enum):
@@ -80,54 +80,8 @@ def _pending(
     record: StreamRecord, status: StreamStatus | None, slots: Iterable[SlotInfo]
 ) -> StateView:
     is_known = status is not None and status.generation == record.generation
-    need = need_of(record, status.decode_mpx_s if status is not None and is_known else None)
-    reason, message = _why_pending(record.spec, need, list(slots))
+    need = need_of(record.spec, status.decode_mpx_s if status is not None and is_known else None)
+    reason, message = why_pending(record.spec, need, list(slots))
     return StateView(
         state=ShownState.PENDING, reason=reason, message=message, since=record.updated_at
-    )
-
-
-def _why_pending(spec: StreamSpec, need: Axes, slots: list[SlotInfo]) -> tuple[str, str]:
-    if not slots:
-        return "no_slot", "no slot is alive: start one with `sightline up`"
-    serving = [slot for slot in slots if spec.pipeline in slot.pipelines]
-    if not serving:
-        return "no_pipeline", f"no slot serves the pipeline '{spec.pipeline}': choose another"
-    ready = [slot for slot in serving if slot.state is SlotState.READY]
-    if not ready:
-        first = serving[0]
-        about = f" ({redacted(first.message)})" if first.message else ""
-        return "no_slot_ready", f"no slot is ready: {first.name} is {first.state.value}{about}"
-    free = [slot for slot in ready if slot.num_streams < slot.max_streams]
-    if not free:
-        room = sum(slot.max_streams for slot in ready)
-        return "full", f"all slots are full ({room} streams): add a slot or remove a stream"
-    if any(need.fits(_room(slot)) for slot in free):
-        return "unclaimed", "waits for a slot to claim it"
-    roomiest = max(free, key=lambda slot: _room(slot).infer_fps)
-    if _room(roomiest).infer_fps < need.infer_fps:
-        return "capacity", _over_capacity(need.infer_fps, roomiest)
-    roomiest = max(free, key=lambda slot: _room(slot).decode_mpx_s)
-    return "decoding", _over_decoding(need.decode_mpx_s, roomiest)
-
-
-def _room(slot: SlotInfo) -> Axes:
-    capacity = Axes(slot.admission_fps, slot.decode_admission_mpx_s)
-    return room(capacity, Axes(slot.floors_fps, slot.decode_load_mpx_s))
-
-
-def _over_capacity(floor_fps: float, slot: SlotInfo) -> str:
-    return (
-        f"the floors of {slot.num_streams + 1} streams ask for {slot.floors_fps + floor_fps:.1f} "
-        f"frames/s, slot {slot.name} infers {slot.admission_fps:.1f} and promises "
-        f"{HEADROOM:.0%} of them: lower min_fps or max_fps, disable a stream, or add a slot"
-    )
-
-
-def _over_decoding(mpx_s: float, slot: SlotInfo) -> str:
-    return (
-        f"decoding it takes {mpx_s:.1f} Mpx/s, slot {slot.name} takes streams up to "
-        f"{slot.decode_admission_mpx_s:.1f} and has {slot.decode_load_mpx_s:.1f}: give a smaller "
-        "picture or fewer frames a second (a camera's sub-stream), disable a stream, or add cores "
-        "or a slot"
     )

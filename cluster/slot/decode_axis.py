@@ -15,7 +15,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from actors.ingest.decode_cost import DecodeCapacity, full_hd_fps
 from actors.ingest.status import IngestStatus
-from cluster.registry.admission import decode_limit_mpx_s
+from cluster.placement import decode_limit_mpx_s
 from cluster.slot.child import Child
 from cluster.slot.decode_load import DecodeSpeed
 

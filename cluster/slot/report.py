@@ -132,6 +132,7 @@ def slot_info(
     error: str,
     started_at: float,
     device: str = "cpu",
+    labels: Mapping[str, str] | None = None,
     gpu: GpuLoad | None = None,
     decoding: Mapping[str, Any] | None = None,
 ) -> SlotInfo:
@@ -146,6 +147,7 @@ def slot_info(
         error: Why its pipeline cannot be served; empty where it can.
         started_at: UTC, seconds since 1970.
         device: ``cpu`` or ``cuda``.
+        labels: By which streams choose it.
         gpu: Gauges of its GPU.
         decoding: ``decode_fields``.
     """
@@ -153,6 +155,7 @@ def slot_info(
         name=name,
         node=socket.gethostname(),
         device=device,
+        labels=dict(labels or {}),
         max_streams=max_streams,
         num_streams=len(holdings),
         started_at=started_at,

@@ -6,6 +6,8 @@ import logging
 import threading
 import time
 
+import ray
+
 from actors.inference.service import DeviceName
 from actors.ledger import Ledger
 from cluster.config import SightlineConfig
@@ -20,6 +22,7 @@ from cluster.slot.crew import Crew
 from cluster.slot.decode_axis import DecodeAxis
 from cluster.slot.holdings import Holdings
 from cluster.slot.keeper import PIPELINE, StreamKeeper
+from cluster.slot.labels import slot_labels
 from cluster.slot.plan import crew_config, decode_cores
 from cluster.slot.report import decode_fields, slot_info
 from engines.errors import ModelError
@@ -32,7 +35,7 @@ _PLACE_EVERY_S = 1.0
 _PLACE_AT_MOST_EVERY_S = 0.05  # however many streams are added at once
 _DRAIN_TIMEOUT_S = 7.0
 _LEAVE_TIMEOUT_S = 5.0
-_DRAIN_TICK_S = 0.02
+_ENDING_TICK_S = 0.02
 
 
 class SlotWorker:
@@ -52,6 +55,8 @@ class SlotWorker:
         )
         plan = crew_config(name, config)
         self._max_streams = plan.max_streams
+        of_node = ray.get_runtime_context().get_node_labels()
+        self._labels = slot_labels(config.slots.labels, of_node)
         self._device: DeviceName = "cuda" if is_on_gpu(config) else "cpu"
         self._ledger = Ledger.create(self._max_streams, name=f"{name}-ledger")
         self._holdings = Holdings(self._max_streams, plan.num_ingests)
@@ -64,6 +69,7 @@ class SlotWorker:
             self._holdings,
             max_streams=self._max_streams,
             ttl_ms=self._ttl_ms,
+            labels=self._labels,
         )
         self._capacity = Capacity()
         self._decoding = DecodeAxis(decode_cores(config))
@@ -150,8 +156,9 @@ class SlotWorker:
         """Until something is due, or somebody has changed something."""
         if self._wake is None:
             self._wake = self._registry.subscribe()
+        tick_s = _ENDING_TICK_S if self._keeper.is_ending_some else _TICK_S
         due_s = self._due["place"] - time.monotonic()
-        changed = self._wake.wait(min(_TICK_S, max(0.0, due_s)))
+        changed = self._wake.wait(min(tick_s, max(0.0, due_s)))
         if not changed:
             return
         self._keeper.refresh(changed)
@@ -192,6 +199,7 @@ class SlotWorker:
             started_at=self._started_at,
             gpu=self._gpu.newest,
             decoding=decode_fields(self._decoding, self._keeper.decode_load_mpx_s),
+            labels=self._labels,
         )
         if self._stopping.is_set():
             info = info.model_copy(update={"state": SlotState.DRAINING})
@@ -208,7 +216,7 @@ class SlotWorker:
             except UnavailableError as error:
                 logger.warning("the streams stay: %s", error)
                 return
-            time.sleep(_DRAIN_TICK_S)
+            time.sleep(_ENDING_TICK_S)
 
     def _drain_turn(self, now: float) -> bool:
         self._crew.poll(now)
@@ -229,7 +237,7 @@ class SlotWorker:
         try:
             self._keeper.close_all()
             while not self._keeper.finish_closing() and time.monotonic() < deadline:
-                time.sleep(_DRAIN_TICK_S)
+                time.sleep(_ENDING_TICK_S)
             self._keeper.abandon()
             self._registry.slots.remove(self.name)
         except UnavailableError as error:

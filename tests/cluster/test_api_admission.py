@@ -10,8 +10,11 @@ import httpx
 import pytest
 
 from cluster.config import PipelineSpec
+from cluster.placement import slot_load
 from cluster.registry import SlotState
+from cluster.registry.scaling import ScalingInfo
 from tests.cluster.builders import ServedApi, slot_info, stream_status
+from tests.cluster.placement_model import need
 
 TTL_MS = 60_000
 NAMES = (f"cam{number}" for number in itertools.count())
@@ -25,6 +28,8 @@ def http(api: ServedApi) -> Iterator[httpx.Client]:
         api.registry.streams.delete(stream)
     for name in api.registry.slots.all():
         api.registry.slots.remove(name)
+    store = api.registry.scaling._store
+    store.command("DEL", store.key("scaling"))
     publish(api)
     with api.client() as client:
         yield client
@@ -103,9 +108,116 @@ def test_floors_beyond_all_slots_are_refused_with_sum_capacity_and_what_would_fi
 
 
 def test_another_slot_makes_room_for_floors(api: ServedApi, http: httpx.Client) -> None:
-    assert post(http, qos={"min_fps": 120}).status_code == 409
+    added(http, qos={"min_fps": 60})
+    assert post(http, qos={"min_fps": 60}).status_code == 409
     publish(api, "s2")
-    added(http, qos={"min_fps": 120})
+    added(http, qos={"min_fps": 60})
+
+
+def test_a_floor_is_refused_that_no_single_slot_has(api: ServedApi, http: httpx.Client) -> None:
+    publish(api, "s2", admission_fps=100.0)
+    assert fault(post(http, qos={"min_fps": 120}), 409) == {
+        "field": "qos.min_fps",
+        "message": "120.0 frames/s are asked of one slot, the largest of the ready slots infers "
+        "100.0",
+        "remedy": "give min_fps or max_fps of at most 100, or lower min_fps of other streams, "
+        "disable one, or add a slot",
+        "value": "120",
+    }
+    added(http, qos={"min_fps": 100})
+
+
+def test_lower_classes_take_no_room_from_a_higher_one(api: ServedApi, http: httpx.Client) -> None:
+    """They give way to it where it runs."""
+    added(http, qos={"class": "low", "min_fps": 70})
+    added(http, qos={"class": "critical", "min_fps": 60})
+    message = fault(post(http, qos={"class": "high", "min_fps": 30}), 409)["message"]
+    assert message.startswith("the floors of 2 streams ask for 90.0 frames/s")
+    publish(api, **DECODES, decode_load_mpx_s=490.0)
+    held = [need("a", 3, decode_mpx_s=300.0), need("b", 1, decode_mpx_s=190.0)]
+    api.registry.slots.publish_load("s1", slot_load("s1", held, max_streams=9).to_json(), TTL_MS)
+    added(http, qos={"class": "normal", "min_fps": 0})
+    assert fault(post(http, qos={"class": "low", "min_fps": 0}), 409)["field"] == "url"
+
+
+def test_slots_that_may_still_be_started_count_where_slots_follow_the_streams(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    publish(api, **DECODES, decode_load_mpx_s=490.0)
+    assert fault(post(http), 409)["field"] == "url"
+    scaling = ScalingInfo(wanted=1, current=1, min_slots=1, max_slots=3)
+    api.registry.scaling.publish(scaling)
+    for _ in range(4):
+        added(http, qos={"min_fps": 60})
+    assert fault(post(http, qos={"min_fps": 1}), 409)["message"] == (
+        "the floors of 5 streams ask for 241.0 frames/s, the ready slots and 2 more infer 240.6"
+    )
+    publish(api, **DECODES, decode_load_mpx_s=1460.0)
+    assert (
+        "the ready slots and 2 more do 1200.0"
+        in fault(post(http, qos={"min_fps": 0}), 409)["message"]
+    )
+
+
+def test_labels_choose_the_slots_that_count(api: ServedApi, http: httpx.Client) -> None:
+    publish(api, "n1", labels={"site": "north"}, admission_fps=10.0)
+    north = {"labels": {"site": "north"}}
+    added(http, qos={"min_fps": 70})
+    added(http, placement=north, qos={"min_fps": 8})
+    refused = fault(post(http, placement=north, qos={"min_fps": 3}), 409)
+    assert refused["message"] == (
+        "the floors of 2 streams ask for 11.0 frames/s, the ready slots infer 10.0"
+    )
+    path = added(http, qos={"min_fps": 9})
+    assert http.patch(path, json={"placement": north}).status_code == 409
+
+
+def test_a_stream_whose_labels_no_slot_has_waits_and_says_which_there_are(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    publish(api, "n1", labels={"site": "north", "pool": "gpu"})
+    path = added(http, placement={"labels": {"site": "south"}})
+    status = http.get(path).json()["status"]
+    assert (status["state"], status["reason"]) == ("pending", "labels")
+    assert status["message"] == (
+        "no ready slot has the labels site=south; those of the ready slots are: none; pool=gpu, "
+        "site=north: change placement.labels, or add a slot with slots.labels or on a machine "
+        "with these labels"
+    )
+    publish(api, "s2", labels={"site": "south"}, max_streams=3, num_streams=3)
+    assert (
+        http.get(path)
+        .json()["status"]["message"]
+        .startswith("all slots with its labels, site=south, are full (3 streams): ")
+    )
+
+
+def test_a_stream_that_waits_is_told_which_classes_come_before_it(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    path = added(http, qos={"class": "normal", "min_fps": 8})
+    classes = {
+        "critical": {"num_streams": 2},
+        "high": {"num_streams": 1},
+        "normal": {"num_streams": 5},
+    }
+    publish(api, num_streams=8, floors_fps=70.0, classes=classes)
+    message = http.get(path).json()["status"]["message"]
+    assert "promises 90% of them; 2 critical and 1 high come before it: lower min_fps" in message
+
+
+def test_a_stream_that_needs_two_things_of_one_slot_is_told_where_they_are(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    path = added(http, qos={"min_fps": 8})
+    publish(api, **DECODES, decode_load_mpx_s=490.0)
+    publish(api, "s2", **DECODES, floors_fps=70.0)
+    status = http.get(path).json()["status"]
+    assert status["reason"] == "capacity"
+    assert status["message"].startswith(
+        "it needs 8.0 frames/s and 57.6 Mpx/s on one slot: s1 has 72.2 and 10.0 left, s2 has 2.2 "
+        "and 500.0: "
+    )
 
 
 def test_a_floor_counts_up_to_max_fps_and_while_its_stream_is_enabled(http: httpx.Client) -> None:

@@ -16,7 +16,7 @@ from actors.ingest.properties import SourceProperties
 from actors.ingest.status import IngestStatus
 from actors.ingest.status import StreamStatus as CameraStatus
 from actors.messages import DegradeStep, StreamState
-from cluster.registry.admission import decode_limit_mpx_s
+from cluster.placement import decode_limit_mpx_s
 from cluster.slot.child import Child
 from cluster.slot.decode_axis import DecodeAxis
 from cluster.slot.decode_load import DecodeMeter, DecodeSpeed
