@@ -10,6 +10,7 @@ import typer
 from rich.pretty import pprint
 from rich.progress import Progress
 
+from cluster.cli.bench_events import events
 from cluster.cli.bench_gpu import gpu
 from cluster.cli.bench_proofs import agreement, recovery, simulator
 from cluster.cli.output import console
@@ -89,6 +90,7 @@ def qos(
 
 app.command()(gpu)
 app.command()(agreement)
+app.command()(events)
 app.command()(recovery)
 app.command()(simulator)
 

@@ -67,7 +67,7 @@ def recovery(
     found = measure_recovery(plan, console.print)
     columns = ("num_silent", "process_s", "first_s", "all_s", "load_s", "num_reopened", "dropped")
     _show_rows(found["kills"], "victim", columns)
-    _conclude(found, json_file)
+    conclude(found, json_file)
 
 
 def simulator(
@@ -81,7 +81,7 @@ def simulator(
     found = simulate(SimulatorPlan(num_cameras=cameras, num_slots=slots), console.print)
     parts = ("claim_ms", "placed", "rest", "died", "joined", "left")
     _show_rows([{"part": part, "found": found[part]} for part in parts], "part", ("found",))
-    _conclude(found, json_file)
+    conclude(found, json_file)
 
 
 def agreement(
@@ -115,7 +115,7 @@ def agreement(
     for decoder_name, levels in found["preprocessing"].items():
         console.print(f"{decoder_name}: decoded {_text(found['decoding'][decoder_name])}")
         console.print(f"{decoder_name}: preprocessed, grey levels: {_text(levels)}")
-    _conclude(found, json_file)
+    conclude(found, json_file)
 
 
 def _show_rows(rows: Iterable[Mapping[str, Any]], first: str, columns: Sequence[str]) -> None:
@@ -131,7 +131,7 @@ def _text(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _conclude(found: Mapping[str, Any], json_file: Path | None) -> None:
+def conclude(found: Mapping[str, Any], json_file: Path | None) -> None:
     """Show the claims, write the file, and end with status 1 where one does not hold."""
     table = Table("claim", "found", "holds", box=SIMPLE_HEAD)
     for claim in found["claims"]:

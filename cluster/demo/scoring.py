@@ -1,12 +1,20 @@
-"""Were the events right? What was reported against what happened. Pure."""
+"""Were the events right? What was reported against what happened. Pure.
+
+The score is fair to who can only report what a camera sees. A happening that nobody could see well
+(the truth marks it ``ignore``, ``world/happenings.py`` says when) counts neither as found nor as
+missed, and a report of it is neither right nor wrong; the same holds for a doubt, where it is a
+matter of a little more or less. What comes or goes bit by bit may be reported at any time between
+the first bit that can be seen and all that can.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from cluster.demo.world import Truth
-from cluster.demo.world.truth import TruthEvent
+from cluster.demo.world.truth import FrameTruth, TruthEvent
 
 TOLERANCE_S = 0.6
 _SETTLE_S = 1.5
@@ -20,7 +28,7 @@ class Happening:
 
     ``direction`` is that of a line crossing, else empty. ``counts`` is False for one that may or
     may not be reported: hidden, at the edge of the time that was watched, or where the film begins
-    anew and every object jumps.
+    anew and every object jumps. It may as well be reported so much earlier or later.
     """
 
     camera: str
@@ -30,6 +38,13 @@ class Happening:
     counts: bool = True
     type: str = "line_cross"
     phase: str = "instant"
+    earlier_s: float = 0.0
+    later_s: float = 0.0
+
+    def late_s(self, report: Happening) -> float:
+        """How much too late a report of it is, seconds; below 0 where it is too early."""
+        off_s = report.at_s - self.at_s
+        return off_s - min(max(off_s, -self.earlier_s), self.later_s)
 
     @property
     def what(self) -> tuple[str, ...]:
@@ -65,6 +80,36 @@ class Score:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Reports beside what happened.
+
+    Attributes:
+        right: What happened and counts, each with its report.
+        missed: What happened and counts, and was not reported.
+        wrong: What was reported and did not happen.
+    """
+
+    right: tuple[tuple[Happening, Happening], ...]
+    missed: tuple[Happening, ...]
+    wrong: tuple[Happening, ...]
+
+    @property
+    def score(self) -> Score:
+        """In numbers."""
+        num = len(self.right)
+        return Score(num + len(self.missed), num + len(self.wrong), num, num)
+
+    def repeated(self, tolerance_s: float = TOLERANCE_S) -> tuple[Happening, ...]:
+        """Those of the wrong ones that say again what was reported right."""
+        said = [truth for truth, _ in self.right]
+        return tuple(
+            r
+            for r in self.wrong
+            if any(t.what == r.what and abs(t.late_s(r)) <= tolerance_s for t in said)
+        )
+
+
 def true_events(
     camera: str,
     truth: Truth,
@@ -83,57 +128,88 @@ def true_events(
     """
     length = truth.scenario.num_frames / truth.scenario.fps
     first, last = (int((t - epoch) // length) for t in watched)
+    events = [(e, _slack_s(e, truth.frames)) for e in truth.events if e.type in types]
     return [
-        _happening(camera, e, at, _counts(e.ignore, e.t_s, at, length, watched))
+        _happening(camera, e, at, _counts(e.ignore, e.t_s, at, length, watched), slack_s)
         for number in range(max(0, first), last + 1)
-        for e in truth.events
-        if e.type in types
+        for e, slack_s in events
         for at in (epoch + number * length + e.t_s,)
         if watched[0] <= at <= watched[1]
     ]
 
 
-def _happening(camera: str, event: TruthEvent, at_s: float, counts: bool) -> Happening:
-    return Happening(camera, event.rule, event.direction, at_s, counts, event.type, event.phase)
+def _happening(
+    camera: str, event: TruthEvent, at_s: float, counts: bool, slack_s: tuple[float, float]
+) -> Happening:
+    what = event.rule, event.direction, at_s, counts, event.type, event.phase
+    return Happening(camera, *what, *slack_s)
+
+
+def _slack_s(event: TruthEvent, frames: Sequence[FrameTruth]) -> tuple[float, float]:
+    """How much earlier and later a coming or going can be seen: it may be bit by bit."""
+    if event.type != "object":
+        return 0.0, 0.0
+    before = [frame for frame in reversed(frames) if frame.t_s <= event.t_s]
+    after = [frame for frame in frames if frame.t_s >= event.t_s]
+    way = before if event.phase == "begin" else after
+    seen_s = [f.t_s for f in takewhile(lambda f: event.identity in f.identity, way)]
+    slack_s = abs(seen_s[-1] - event.t_s) if seen_s else 0.0
+    return (slack_s, 0.0) if event.phase == "begin" else (0.0, slack_s)
 
 
 def score_by_type(
     true: Sequence[Happening], reported: Sequence[Happening], tolerance_s: float = TOLERANCE_S
 ) -> dict[str, Score]:
     """A score for each type that happened or was reported; updates are neither."""
-    types = sorted({each.type for each in (*true, *reported)})
-    return {
-        type_: score(
-            [each for each in true if each.type == type_],
-            [each for each in reported if each.type == type_ and each.phase != "update"],
-            tolerance_s,
-        )
-        for type_ in types
-    }
+    return {type_: each.score for type_, each in match_by_type(true, reported, tolerance_s).items()}
 
 
 def score(
     true: Sequence[Happening], reported: Iterable[Happening], tolerance_s: float = TOLERANCE_S
 ) -> Score:
+    """See ``match``."""
+    return match(true, reported, tolerance_s).score
+
+
+def match_by_type(
+    true: Sequence[Happening], reported: Sequence[Happening], tolerance_s: float = TOLERANCE_S
+) -> dict[str, Match]:
+    """A match for each type that happened or was reported; updates are neither."""
+    return {
+        type_: match(
+            [each for each in true if each.type == type_],
+            [each for each in reported if each.type == type_ and each.phase != "update"],
+            tolerance_s,
+        )
+        for type_ in sorted({each.type for each in (*true, *reported)})
+    }
+
+
+def match(
+    true: Sequence[Happening], reported: Iterable[Happening], tolerance_s: float = TOLERANCE_S
+) -> Match:
     """Match reports to what happened, nearest in time first, each at most once.
 
-    A report that fits nothing but a doubt is neither right nor wrong.
+    A report that fits nothing but a doubt is neither right nor wrong; nor is one of something that
+    does not count.
     """
     truths, reports = [t for t in true if t.phase != DOUBT], list(reported)
     doubts = [t for t in true if t.phase == DOUBT]
     pairs = sorted(
-        (abs(t.at_s - r.at_s), i, j)
+        (abs(t.late_s(r)), abs(t.at_s - r.at_s), i, j)
         for i, t in enumerate(truths)
         for j, r in enumerate(reports)
-        if t.what == r.what and abs(t.at_s - r.at_s) <= tolerance_s
+        if t.what == r.what and abs(t.late_s(r)) <= tolerance_s
     )
     matched = _matched(pairs)
-    right = set(matched.values())
-    kept = [
-        j for j, r in enumerate(reports) if j in right or not _is_doubtful(r, doubts, tolerance_s)
-    ]
-    place = {j: n for n, j in enumerate(kept)}
-    return _count(truths, [reports[j] for j in kept], {i: place[j] for i, j in matched.items()})
+    right = [(truths[i], reports[j]) for i, j in matched.items() if truths[i].counts]
+    used = set(matched.values())
+    left = [r for j, r in enumerate(reports) if j not in used and r.counts]
+    return Match(
+        tuple(right),
+        tuple(t for i, t in enumerate(truths) if t.counts and i not in matched),
+        tuple(r for r in left if not _is_doubtful(r, doubts, tolerance_s)),
+    )
 
 
 def _is_doubtful(report: Happening, doubts: Sequence[Happening], tolerance_s: float) -> bool:
@@ -144,29 +220,14 @@ def _is_doubtful(report: Happening, doubts: Sequence[Happening], tolerance_s: fl
     )
 
 
-def _matched(pairs: Sequence[tuple[float, int, int]]) -> dict[int, int]:
+def _matched(pairs: Sequence[tuple[float, float, int, int]]) -> dict[int, int]:
     by_truth: dict[int, int] = {}
     used: set[int] = set()
-    for _, i, j in pairs:
+    for *_, i, j in pairs:
         if i not in by_truth and j not in used:
             by_truth[i] = j
             used.add(j)
     return by_truth
-
-
-def _count(
-    truths: Sequence[Happening], reports: Sequence[Happening], matched: dict[int, int]
-) -> Score:
-    """A report of something that does not count is neither right nor wrong."""
-    excused = {j for i, j in matched.items() if not truths[i].counts}
-    right = {j for i, j in matched.items() if truths[i].counts}
-    counted = [j for j, r in enumerate(reports) if j not in excused and (r.counts or j in right)]
-    return Score(
-        num_true=sum(t.counts for t in truths),
-        num_reported=len(counted),
-        num_found=len(right),
-        num_right=len(right),
-    )
 
 
 def _counts(

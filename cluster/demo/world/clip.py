@@ -124,13 +124,14 @@ def _encode(
         if codec == "libx265":
             context.codec_tag = "hvc1"
         for rgb, frame in world:
-            container.mux(stream.encode(_video_frame(rgb, frame.index, scenario.fps)))
+            container.mux(stream.encode(video_frame(rgb, frame.index, scenario.fps)))
             if progress is not None:
                 progress(frame.index + 1, scenario.num_frames)
         container.mux(stream.encode(None))
 
 
-def _video_frame(rgb: np.ndarray[Any, np.dtype[np.uint8]], index: int, fps: int) -> Any:
+def video_frame(rgb: np.ndarray[Any, np.dtype[np.uint8]], index: int, fps: int) -> Any:
+    """Return a picture as the decoder of a clip would: yuv420p, BT.709 limited."""
     picture = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
         format="yuv420p",
         dst_colorspace="ITU709",

@@ -58,9 +58,9 @@ class Painter:
         self._tile = noise_tile(self._grain, *size, stage.light.noise)
         self._cache: dict[int, _Cached] = {}
 
-    def frames(self) -> Iterator[tuple[Bytes, FrameTruth]]:
-        """Yield every frame: RGB ``[height, width, 3]`` and its truth."""
-        for index in range(self._scenario.num_frames):
+    def frames(self, every: int = 1) -> Iterator[tuple[Bytes, FrameTruth]]:
+        """Yield one frame of so many: RGB ``[height, width, 3]`` and its truth."""
+        for index in range(0, self._scenario.num_frames, every):
             yield self._frame(index)
 
     def _frame(self, index: int) -> tuple[Bytes, FrameTruth]:

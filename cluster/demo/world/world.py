@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cluster.demo.world.agents import Agent
 from cluster.demo.world.collisions import first_collision
 from cluster.demo.world.figures import Stage
-from cluster.demo.world.geometry import Polyline, inside
+from cluster.demo.world.geometry import Floats, Polyline, inside
 from cluster.demo.world.happenings import events
 from cluster.demo.world.layout import Route, View
 from cluster.demo.world.light import Light
@@ -37,6 +38,7 @@ _MAX_ATTEMPTS = 40
 # What decides which traffic is taken; what else happens in it is told besides.
 _SCRIPTED = {"line_cross", "zone_enter", "zone_exit", "wrong_way", "illegal_parking"}
 _WARMUP_S = WARMUP_STEPS * STEP_S
+Shares = tuple[NDArray[np.intp], list[dict[int, float]]]  # painted frames; identity to share
 _NETWORKS: dict[str, Network] = {}
 
 
@@ -72,17 +74,25 @@ class World:
         self._truth: Truth | None = None
 
     def __iter__(self) -> Iterator[tuple[Bytes, FrameTruth]]:
+        return self.pictures()
+
+    def pictures(self, every: int = 1) -> Iterator[tuple[Bytes, FrameTruth]]:
+        """Yield one frame of so many, as a detector sees them that does not look at all.
+
+        The truth then has these frames. Its events have the times of the whole clip: between two
+        frames, what is visible of an object is taken to change evenly.
+        """
         painter = Painter(
             self.scenario, self.view, self._stage, self._run.tracks, self.scenario.seed
         )
         frames: list[FrameTruth] = []
-        for rgb, frame in painter.frames():
+        for rgb, frame in painter.frames(every):
             frames.append(frame)
             yield rgb, frame
         self._truth = Truth(self.scenario, tuple(frames), self._events(frames))
 
     def truth(self) -> Truth:
-        """Return the whole truth; paints the clip first where nobody has iterated to its end."""
+        """Return the truth; paints the whole clip first where nobody has iterated to its end."""
         if self._truth is None:
             for _ in self:
                 pass
@@ -93,7 +103,7 @@ class World:
         """Return the truth of the same traffic where nothing hides anything; paints nothing."""
         scenario, tracks = self.scenario, self._run.tracks
         frames = tuple(open_frame(scenario, tracks, i) for i in range(scenario.num_frames))
-        return Truth(scenario, frames, self._events_of(tracks, {}))
+        return Truth(scenario, frames, self._events_of(tracks, None))
 
     def collision(self) -> tuple[int, int, int] | None:
         """Return step and identities of two vehicles that overlap on the ground, or None."""
@@ -166,7 +176,7 @@ class World:
         return int(np.argmax(inside(zone.polygon, at[:, 0], at[:, 1]))) * Polyline.STEP_M
 
     def _as_wanted(self, run: _Run) -> bool:
-        told = self._events_of(run.tracks, {})
+        told = self._events_of(run.tracks, None)
         found = [e for e in told if not e.ignore and e.type in _SCRIPTED]
         kinds = [e.type for e in found]
         if self.scenario.duration_s < 2 * FIRST_EVENT_S:
@@ -180,27 +190,29 @@ class World:
         return self.scenario.duration_s < PARKED_S + 6.0 or "illegal_parking" in kinds
 
     def _events(self, frames: list[FrameTruth]) -> tuple[TruthEvent, ...]:
-        visible: dict[int, dict[int, float]] = {}
-        for frame in frames:
-            for identity, share in zip(
-                frame.identity.tolist(), frame.visible.tolist(), strict=True
-            ):
-                visible.setdefault(identity, {})[frame.index] = share
-        return self._events_of(self._run.tracks, visible)
+        return self._events_of(self._run.tracks, _shares(frames))
 
-    def _events_of(
-        self, tracks: list[Track], visible: dict[int, dict[int, float]]
-    ) -> tuple[TruthEvent, ...]:
+    def _events_of(self, tracks: list[Track], shares: Shares | None) -> tuple[TruthEvent, ...]:
         """Tell the events; without what is visible, all that is in the picture is taken to be."""
         routes, seen = self._network.routes, []
         for track in tracks:
-            shares = visible.get(track.agent.identity, {})
-            span = range(track.first, track.first + len(track.boxes))
-            share = (
-                np.array([shares.get(i, 0.0) for i in span]) if visible else track.inside_share()
-            )
+            share = track.inside_share() if shares is None else _share(track, shares)
             seen.append(Seen.of(track, routes[track.agent.route].name, share, MIN_HEIGHT_PX))
         return events(self.scenario, self.view, seen)
+
+
+def _shares(frames: list[FrameTruth]) -> Shares:
+    by_frame = [
+        dict(zip(frame.identity.tolist(), frame.visible.tolist(), strict=True)) for frame in frames
+    ]
+    return np.array([frame.index for frame in frames]), by_frame
+
+
+def _share(track: Track, shares: Shares) -> Floats:
+    """Return what is visible of an object in each of its frames."""
+    painted, by_frame = shares
+    values = [visible.get(track.agent.identity, 0.0) for visible in by_frame]
+    return np.interp(track.first + np.arange(len(track.boxes)), painted, values)
 
 
 def _start(route: Route, target_m: float, at_line_s: float) -> int:
