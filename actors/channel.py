@@ -1,8 +1,11 @@
-"""Calls between two processes of one machine, many a second: a Unix socket and pickle.
+"""Calls between two processes, many a second: a Unix socket and pickle.
 
 A Ray call costs each side about a millisecond of processor, which on a small machine is as much as
 a small model's inference. Actors find each other through Ray; what they say for each batch of
 frames goes through a channel. Sockets lie in Linux's abstract namespace, so that no file is left.
+
+Between machines the socket is TCP. Who calls must know the key, but nothing is encrypted: as with
+Ray's own ports, only machines that trust each other may reach it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import logging
 import os
 import pickle
 import secrets
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,15 +25,24 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 16
-_FAMILY = "AF_UNIX"
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelAddress:
-    """Where a server listens, and the key that it asks for."""
+    """Where a server listens, and the key that it asks for.
 
-    path: str
+    Attributes:
+        place: Name of a Unix socket, or host and port.
+        key: Shared secret.
+    """
+
+    place: str | tuple[str, int]
     key: bytes = field(repr=False)
+
+    @property
+    def family(self) -> str:
+        """As ``multiprocessing.connection`` calls it."""
+        return "AF_UNIX" if isinstance(self.place, str) else "AF_INET"
 
 
 class ChannelServer:
@@ -38,15 +51,18 @@ class ChannelServer:
     Args:
         answer: Called in a thread for each client, so possibly by several at once.
         name: Shows in the names of socket and threads.
+        host: Address of this machine, for clients on others; None for those on this one.
     """
 
-    def __init__(self, answer: Callable[[Any], Any], name: str) -> None:
+    def __init__(self, answer: Callable[[Any], Any], name: str, host: str | None = None) -> None:
         path = f"\0sightline-{name}-{os.getpid()}-{secrets.token_hex(8)}"
-        self.address = ChannelAddress(path, secrets.token_bytes(32))
+        wanted = ChannelAddress(path if host is None else (host, 0), secrets.token_bytes(32))
         self._answer = answer
         self._name = name
         self._is_closed = False
-        self._listener = Listener(path, _FAMILY, _BACKLOG, authkey=self.address.key)
+        self._listener = Listener(wanted.place, wanted.family, _BACKLOG, authkey=wanted.key)
+        place = path if host is None else self._listener.address  # with the port that it was given
+        self.address = ChannelAddress(place, wanted.key)
         threading.Thread(target=self._accept, name=f"{name}-listen", daemon=True).start()
 
     def close(self) -> None:
@@ -69,6 +85,7 @@ class ChannelServer:
 
     def _serve(self, connection: Connection) -> None:
         with connection:
+            _send_at_once(connection, self.address)
             try:
                 while True:
                     connection.send_bytes(self._reply(connection.recv_bytes()))
@@ -96,7 +113,8 @@ class Channel:
     def __init__(self, address: ChannelAddress, timeout_s: float = 10.0) -> None:
         self._timeout_s = timeout_s
         try:
-            self._connection = Client(address.path, _FAMILY, authkey=address.key)
+            self._connection = Client(address.place, address.family, authkey=address.key)
+            _send_at_once(self._connection, address)
         except (OSError, EOFError, AuthenticationError) as error:
             raise ConnectionError(f"nobody listens: {error}") from error
 
@@ -183,6 +201,13 @@ class Route:
             self._channel = Channel(address, self._timeout_s)
             self._channel_address = address
         return self._channel
+
+
+def _send_at_once(connection: Connection, address: ChannelAddress) -> None:
+    """TCP would wait with the end of a message until its beginning has been confirmed."""
+    if address.family == "AF_INET":
+        with socket.socket(fileno=os.dup(connection.fileno())) as same:
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _packed(value: Any) -> bytes:

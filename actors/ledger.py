@@ -37,6 +37,7 @@ class _Column(IntEnum):
     WHOSE = 8
 
 
+_WRITTEN_HERE = (_Column.ANALYSED, _Column.EVENTS, _Column.WHOSE)
 _FIRST_REASON = 9
 _DROP_COLUMN = {reason: _FIRST_REASON + i for i, reason in enumerate(_REASONS)}
 _NUM_COUNTERS = _FIRST_REASON + len(_REASONS)
@@ -137,6 +138,20 @@ class LedgerRow:
         num_lost = self.read().in_flight
         self.count_dropped(DropReason.LOST, num_lost)
         return num_lost
+
+    def counts(self) -> bytes:
+        """A copy of the row, for ``take`` on another machine."""
+        return self._cells.tobytes()
+
+    def take(self, counts: bytes) -> None:
+        """Take over what an ingest actor on another machine has counted for the row's stream.
+
+        What analytics and the slot write here stays as it is.
+        """
+        own = {column: self._cells[column] for column in _WRITTEN_HERE}
+        self._cells[:] = memoryview(counts).cast("q")
+        for column, value in own.items():
+            self._cells[column] = value
 
     def clear(self) -> None:
         """Start at zero for another stream."""

@@ -202,6 +202,34 @@ class SubmitReply:
 
 
 @dataclass(frozen=True, slots=True)
+class FarRequest:
+    """A request of an ingest actor on another machine, which cannot write into the pool itself.
+
+    Attributes:
+        request: With all times by the engine's clock.
+        pictures: The packed planes of each ticket's picture, in the order of the tickets.
+    """
+
+    request: SubmitRequest
+    pictures: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FarReply:
+    """The answer, with what tells the two machines' clocks apart.
+
+    Attributes:
+        reply: With all times by the engine's clock.
+        received_at: The engine's ``time.monotonic()`` when the request was there, seconds.
+        answered_at: The same when the answer left.
+    """
+
+    reply: SubmitReply
+    received_at: float
+    answered_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class FrameResult:
     """The detections of one frame on their way to analytics, in stream order.
 

@@ -199,6 +199,13 @@ class FramePool:
             planes = (planes[0], planes[1][:, ::2], planes[1][:, 1::2])
         return Frame(picture, planes, width, height)
 
+    def packed(self, slot: int, picture: Picture) -> bytes:
+        """A copy of a slot's planes, one after the other, as ``unpacked`` takes it apart."""
+        if self._bytes is None:
+            raise FramePoolError(f"the pool {self.layout.path} is closed")
+        offset = slot_offset(self.layout, slot, picture)
+        return self._bytes[offset : offset + picture.size_bytes].tobytes()
+
     def close(self) -> None:
         """Unmap; views that are still held keep the memory until they are dropped."""
         self._bytes = None
@@ -231,6 +238,20 @@ def slot_offset(layout: PoolLayout, slot: int, picture: Picture) -> int:
             f"a slot has {layout.slot_bytes}"
         )
     return slot * layout.slot_bytes
+
+
+def unpacked(data: bytes, picture: Picture) -> tuple[Plane, ...]:
+    """The stored planes of a packed picture, as views of it.
+
+    Raises:
+        FramePoolError: if it is not as long as the picture.
+    """
+    if len(data) != picture.size_bytes:
+        raise FramePoolError(
+            f"{len(data)} bytes are no {picture.width}x{picture.height} picture, "
+            f"which has {picture.size_bytes}"
+        )
+    return _plane_views(np.frombuffer(data, np.uint8), 0, picture)
 
 
 def _plane_views(buffer: Plane, offset: int, picture: Picture) -> tuple[Plane, ...]:

@@ -11,6 +11,9 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import ray.util
 
 from actors.channel import ChannelAddress, ChannelServer, Route
 from actors.inference.ladder import LadderStatus
@@ -18,7 +21,15 @@ from actors.inference.outlet import ResultOutlet
 from actors.inference.service import EngineOptions, InferenceService
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.inference.warm_up import batch_costs_ms
-from actors.messages import AttachRequest, FrameResult, PoolLease, SubmitReply, SubmitRequest
+from actors.messages import (
+    AttachRequest,
+    FarReply,
+    FarRequest,
+    FrameResult,
+    PoolLease,
+    SubmitReply,
+    SubmitRequest,
+)
 from actors.pools import PoolConfig
 from actors.stages import StageCounts
 from engines.cuda.address import bus_address
@@ -72,9 +83,10 @@ class EngineActor:
     Args:
         pool: The frame pool that it makes when it serves; files of dead predecessors are removed.
         num_shards: Analytics actors; a stream always goes to the same one.
+        is_far: Whether ingest actors on other machines may call, too.
     """
 
-    def __init__(self, pool: PoolConfig, num_shards: int) -> None:
+    def __init__(self, pool: PoolConfig, num_shards: int, *, is_far: bool = False) -> None:
         self._incarnation = uuid.uuid4().hex
         self._pool = replace(pool, name=f"{pool.name}-{os.getpid()}")
         self._pool_family = pool.name
@@ -83,6 +95,7 @@ class EngineActor:
         self._shards = [Route(name, _DELIVER_TIMEOUT_S) for name in names]
         self._outlets = [ResultOutlet(route.call) for route in self._shards]
         self._channel = ChannelServer(self._answer, "engine")
+        self._far = _far_channel(self._answer) if is_far else None
         self._is_serving = False
         self._spare: tuple[Engine, EngineOptions] | None = None
         self._service: InferenceService | None = None
@@ -111,6 +124,10 @@ class EngineActor:
         """Where ingest actors attach and submit: ``AttachRequest`` and ``SubmitRequest``."""
         return self._channel.address
 
+    def far_channel(self) -> ChannelAddress | None:
+        """The same for those on other machines: ``AttachRequest`` and ``FarRequest``."""
+        return None if self._far is None else self._far.address
+
     def status(self) -> EngineStatus:
         """What the slot shows of the engine."""
         service = self._service
@@ -130,7 +147,9 @@ class EngineActor:
 
     def stop(self) -> None:
         """End the loop and remove the pool."""
-        self._channel.close()
+        for server in (self._channel, self._far):
+            if server is not None:
+                server.close()
         if self._service is not None:
             self._service.close()
         if self._spare is not None:
@@ -138,8 +157,15 @@ class EngineActor:
         for outlet in self._outlets:
             outlet.close()
 
-    def _answer(self, request: AttachRequest | SubmitRequest) -> PoolLease | SubmitReply:
+    def _answer(
+        self, request: AttachRequest | SubmitRequest | FarRequest
+    ) -> PoolLease | SubmitReply | FarReply:
         service = self._ready()
+        if isinstance(request, FarRequest):
+            received_at = time.monotonic()
+            service.place(request.request, request.pictures)
+            reply = service.submit(request.request)
+            return FarReply(reply, received_at, time.monotonic())
         if isinstance(request, AttachRequest):
             return service.attach(request.ingest)
         return service.submit(request)
@@ -217,6 +243,12 @@ class EngineActor:
             own.setdefault(shard_of(result.stream, len(self._outlets)), []).append(result)
         for number, some in own.items():
             self._outlets[number].put(some)
+
+
+def _far_channel(answer: Callable[[Any], Any]) -> ChannelServer:
+    """At the address by which Ray's other machines know this one."""
+    host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    return ChannelServer(answer, "engine-far", host)
 
 
 def shard_of(stream: str, num_shards: int) -> int:

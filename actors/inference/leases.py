@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from actors.errors import StaleGenerationError
-from actors.messages import DropReason, PoolLease, Release
+from actors.messages import DropReason, PoolLease, Release, Ticket
 from engines.errors import FramePoolError
 from engines.frames import PoolLayout
 
@@ -53,6 +53,19 @@ class PoolLeases:
             raise StaleGenerationError(
                 f"{ingest} speaks of lease {generation}, the present one is {current}: attach again"
             )
+
+    def check_slots(self, ingest: str, generation: int, tickets: Iterable[Ticket]) -> None:
+        """Refuse to write where another one may.
+
+        Raises:
+            StaleGenerationError: if the lease has ended.
+            FramePoolError: if a ticket names a slot that is not of the lease.
+        """
+        self.check(ingest, generation)
+        leased = self._leases[ingest].slots
+        for ticket in tickets:
+            if ticket.slot not in leased:
+                raise FramePoolError(f"{ingest} names slot {ticket.slot}, which is not its own")
 
     def release(self, slots: Iterable[int], drop: DropReason | None, now: float) -> None:
         """Give slots back to their owner, with what became of their frames."""

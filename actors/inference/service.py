@@ -23,7 +23,7 @@ from actors.stages import Stage, StageClock, StageClocks, StageCounts
 from engines.cuda.ranges import PUBLISH
 from engines.detections import Detections
 from engines.engine import Engine
-from engines.frames import Frame
+from engines.frames import Frame, unpacked
 from engines.spec import Precision
 
 logger = logging.getLogger(__name__)
@@ -152,6 +152,18 @@ class InferenceService:
                 self._scheduler.is_backlogged,
                 self._ladder.take_steps(request.ingest),
             )
+
+    def place(self, request: SubmitRequest, pictures: Iterable[bytes]) -> None:
+        """Put the pictures of an ingest actor on another machine into its slots.
+
+        Raises:
+            StaleGenerationError: if the caller must attach again.
+            FramePoolError: if a picture is not what its ticket says.
+        """
+        with self._changed:
+            self._leases.check_slots(request.ingest, request.generation, request.tickets)
+        for ticket, data in zip(request.tickets, pictures, strict=True):
+            self._pool.write(ticket.slot, ticket.picture, unpacked(data, ticket.picture))
 
     def run(self) -> None:
         """Serve batches until ``close``; a failure of the engine ends it and is kept."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from actors.channel import ChannelAddress, Route
 from actors.ingest.config import IngestConfig
 from actors.ingest.decode_cost import DecodeCapacity
+from actors.ingest.far import FarRoute
 from actors.ingest.status import IngestStatus
 from actors.ledger import Ledger
 from actors.messages import Assignment, AttachRequest, PoolLease, SubmitReply, SubmitRequest
@@ -52,16 +53,22 @@ class IngestActor:
     Args:
         ledger_path: The slot's ledger.
         config: Time-outs.
+        engine: The way to the engine; None where that is on the same machine.
     """
 
-    def __init__(self, ledger_path: str, config: IngestConfig | None = None) -> None:
+    def __init__(
+        self,
+        ledger_path: str,
+        config: IngestConfig | None = None,
+        engine: EngineRoute | FarRoute | None = None,
+    ) -> None:
         # Imported here, so that the slot, which only starts the actor, needs no codecs.
         from actors.ingest.fleet import Ingest
 
         self._config = config or IngestConfig()
         self._ledger_path = ledger_path
         self._incarnation = uuid.uuid4().hex
-        self._engine = EngineRoute()
+        self._engine = engine or EngineRoute()
         self._make = Ingest
         self._ingest: Ingest | None = None
 
@@ -82,9 +89,14 @@ class IngestActor:
         """Follow a changed spec."""
         self._begun().update_stream(assignment)
 
-    def close_stream(self, stream: str) -> None:
-        """Close a camera and wait until its frames have ended."""
+    def close_stream(self, stream: str) -> bytes:
+        """Close a camera and wait until its frames have ended.
+
+        Returns:
+            Its last counts, where they are not in the slot's own ledger.
+        """
         self._begun().close_stream(stream)
+        return b""
 
     def status(self) -> IngestStatus:
         """What each stream is doing."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from actors.ingest.properties import SourceProperties
 from actors.messages import DegradeStep, StreamState
@@ -50,6 +51,8 @@ class IngestStatus:
         num_free_slots: Slots of that lease which are free.
         streams: One entry for each stream that it was given.
         cpu_s: Processor time that its process has used so far, seconds.
+        counts: Rows of its own ledger by their number, where it is on another machine than its
+            slot; see ``LedgerRow.take``.
     """
 
     name: str
@@ -58,6 +61,7 @@ class IngestStatus:
     num_free_slots: int
     streams: tuple[StreamStatus, ...]
     cpu_s: float = 0.0
+    counts: Mapping[int, bytes] = field(default_factory=dict)
 
     @classmethod
     def waiting(cls, incarnation: str) -> IngestStatus:
