@@ -38,11 +38,12 @@ class AnalyticsActor:
         # has it before it takes a dead one's place.
         from actors.analytics.shard import AnalyticsShard
         from actors.analytics.tracking.association import best_assignment
-        from actors.sinks.opening import open_sink
+        from actors.sinks.opening import open_frame_sinks, open_sink
 
         best_assignment()
         ledger = Ledger.attach(ledger_path)
-        self._shard = AnalyticsShard(ledger, [open_sink(s) for s in sinks], slot_name, labels)
+        opened, frame_sinks = [open_sink(spec) for spec in sinks], open_frame_sinks(sinks)
+        self._shard = AnalyticsShard(ledger, opened, slot_name, labels, frame_sinks=frame_sinks)
         self._channel = ChannelServer(self._shard.process, "analytics")
 
     def start(self) -> str:

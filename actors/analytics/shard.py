@@ -15,7 +15,7 @@ from actors.analytics.status import AnalyticsStatus, StreamAnalytics
 from actors.analytics.stream_state import StateChange, state_event
 from actors.ledger import Ledger, LedgerRow
 from actors.messages import Assignment, FrameResult
-from actors.sinks import Sink
+from actors.sinks import FrameSink, Sink
 from actors.stages import Stage, StageClock, StageClocks
 from engines.detections import Detections
 
@@ -42,6 +42,7 @@ class AnalyticsShard:
         sinks: Where events go; the shard closes them.
         slot: Name of the slot, for events.
         labels: Class names of the model, in class order.
+        frame_sinks: Where the tracked objects of every frame go; the shard closes them.
         clock: Seconds, the same clock as the results' ``inferred_at``.
     """
 
@@ -52,11 +53,14 @@ class AnalyticsShard:
         slot: str,
         labels: Sequence[str] = (),
         *,
+        frame_sinks: Sequence[FrameSink] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.incarnation = uuid.uuid4().hex
         self._ledger = ledger
         self._sinks = tuple(sinks)
+        self._frame_sinks = tuple(frame_sinks)
+        self._all_sinks: tuple[Sink | FrameSink, ...] = (*self._sinks, *self._frame_sinks)
         self._slot = slot
         self._labels = tuple(labels)
         self._streams: dict[str, _Stream] = {}
@@ -132,7 +136,7 @@ class AnalyticsShard:
         """The last frame and event of each stream, and counts."""
         with self._lock:
             streams = {name: _status(stream) for name, stream in self._streams.items()}
-            sinks = tuple(sink.status() for sink in self._sinks)
+            sinks = tuple(sink.status() for sink in self._all_sinks)
             counts = self._num_unknown, self._stages.read()
             return AnalyticsStatus(self.incarnation, streams, sinks, *counts)
 
@@ -140,7 +144,7 @@ class AnalyticsShard:
         """Give up all streams and close the sinks."""
         for stream_id in list(self._streams):
             self.close_stream(stream_id)
-        for sink in self._sinks:
+        for sink in self._all_sinks:
             sink.close()
 
     def _open(self, assignment: Assignment, state: bytes) -> _Stream:
@@ -172,6 +176,8 @@ class AnalyticsShard:
                 stream.counts.count_analysed()
                 self._emit(stream, events)
                 stream.latencies.count(result.inferred_at, now)
+                for sink in self._frame_sinks:
+                    sink.write(*stream.last, self._labels, self._slot)
 
     def _state_event(self, stream: _Stream, change: StateChange) -> Event:
         frame = stream.last_frame

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from actors.analytics.events import SCHEMA, Event
 from actors.sinks.specs import Format
+from engines.detections import NO_TRACK
 
 _DEEPSTREAM_VERSION = "4.0"
-_DEEPSTREAM_KEY = "metadata"  # what DeepStream's own Redis adapter calls it
+DEEPSTREAM_KEY = "metadata"  # what DeepStream's own Redis adapter calls it
 
 
 def to_text(event: Event, format_: Format) -> str:
@@ -23,7 +25,7 @@ def to_text(event: Event, format_: Format) -> str:
 def to_entry(event: Event, format_: Format) -> dict[str, str]:
     """Fields of an entry of a Redis stream: our own are flat, DeepStream's message is one field."""
     if format_ == "deepstream_minimal":
-        return {_DEEPSTREAM_KEY: to_text(event, format_)}
+        return {DEEPSTREAM_KEY: to_text(event, format_)}
     return event.to_fields()
 
 
@@ -39,17 +41,25 @@ def to_deepstream(event: Event) -> dict[str, Any]:
     of no single object. The message has no place for what happened; an event's type, phase and rule
     are not in it.
     """
-    at = datetime.fromtimestamp(event.ts / 1e3, timezone.utc)
+    objects = []
+    if event.box is not None:
+        track = NO_TRACK if event.track is None else event.track
+        objects.append(deepstream_object(track, event.box, event.class_name))
+    return deepstream_message(event.id, event.ts, event.stream, objects)
+
+
+def deepstream_message(id_: str, ts: int, stream: str, objects: Sequence[str]) -> dict[str, Any]:
+    """What was seen by a stream at a time, UTC in ms."""
+    at = datetime.fromtimestamp(ts / 1e3, timezone.utc)
     return {
         "version": _DEEPSTREAM_VERSION,
-        "id": event.id,
+        "id": id_,
         "@timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "sensorId": event.stream,
-        "objects": [] if event.box is None else [_deepstream_object(event)],
+        "sensorId": stream,
+        "objects": list(objects),
     }
 
 
-def _deepstream_object(event: Event) -> str:
-    label = event.class_name.replace("|", "_")
-    track = -1 if event.track is None else event.track
-    return "|".join([str(track), *(f"{v:g}" for v in event.box or ()), label])
+def deepstream_object(track: int, box: Sequence[float], class_name: str) -> str:
+    """One object; a label cannot add a field."""
+    return "|".join([str(track), *(f"{v:g}" for v in box), class_name.replace("|", "_")])

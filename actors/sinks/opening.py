@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from actors.sinks.delivery import DeliveringSink
 from actors.sinks.file import FileSink
+from actors.sinks.frames import FrameSink
 from actors.sinks.mqtt import MqttTransport
 from actors.sinks.redis import RedisTransport
 from actors.sinks.sink import Sink, Transport
@@ -24,6 +26,11 @@ def open_sink(spec: SinkSpec) -> Sink:
     if isinstance(spec, MqttSinkSpec):
         return _delivering(spec, MqttTransport(spec), f"{spec.host}:{spec.port}")
     return FileSink(spec)
+
+
+def open_frame_sinks(specs: Sequence[SinkSpec]) -> list[FrameSink]:
+    """One for each sink that shall have the objects of every frame as well."""
+    return [FrameSink(spec) for spec in specs if isinstance(spec, RedisSinkSpec) and spec.frames]
 
 
 def _delivering(

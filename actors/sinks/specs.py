@@ -62,6 +62,15 @@ class RedisSinkSpec(_SpooledSpec):
         "that has them: events of former owners are refused there. Empty for no fence.",
     )
     timeout_s: float = Field(2.0, gt=0, le=60, description="To connect, and for an answer.")
+    frames: bool = Field(
+        False, description="Whether to write the tracked objects of every frame, too."
+    )
+    frames_stream: str = Field(
+        "sightline:frames", min_length=1, description="Key of the stream of frames."
+    )
+    max_frames: int = Field(
+        100_000, ge=1, description="Frames that it keeps, approximately; the oldest go first."
+    )
 
 
 class MqttSinkSpec(_SpooledSpec):

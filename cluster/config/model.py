@@ -32,6 +32,12 @@ class RedisConfig(Section):
     max_events: int = Field(
         100_000, ge=1, description="Events kept, about; the oldest go first (650 bytes each)."
     )
+    frames: bool = Field(
+        False, description="Whether to write the tracked objects of every frame to <prefix>:frames."
+    )
+    max_frames: int = Field(
+        100_000, ge=1, description="Frames kept, about; the oldest go first (1 kB with 15 objects)."
+    )
     spool_dir: Path | None = Field(
         None,
         description="Folder for events that this Redis cannot take yet; null takes one for its "

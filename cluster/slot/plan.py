@@ -81,6 +81,9 @@ def redis_sink(config: SightlineConfig) -> RedisSinkSpec:
         stream=f"{redis.prefix}:events",
         max_len=redis.max_events,
         fence=redis.prefix,
+        frames=redis.frames,
+        frames_stream=f"{redis.prefix}:frames",
+        max_frames=redis.max_frames,
         spool_dir=redis.spool_dir or default_spool_dir(),
         spool_name=f"redis-{redis.prefix}" if redis.spool_dir else None,
     )

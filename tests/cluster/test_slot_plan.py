@@ -60,6 +60,12 @@ def test_events_lie_under_the_prefix_and_are_bounded(prefix: str) -> None:
     assert (sink.url, sink.stream, sink.max_len) == (URL, f"{prefix}:events", 123)
 
 
+def test_frames_go_to_redis_only_where_it_is_asked_for() -> None:
+    assert not redis_sink(config()).frames
+    sink = redis_sink(config(redis={"url": URL, "prefix": "n", "frames": True, "max_frames": 50}))
+    assert (sink.frames, sink.frames_stream, sink.max_frames) == (True, "n:frames", 50)
+
+
 def test_only_the_redis_that_knows_the_owners_refuses_events_of_former_ones() -> None:
     other = {"kind": "redis", "url": "redis://elsewhere:6379/0"}
     own, mirror = crew_config(
