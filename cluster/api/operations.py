@@ -61,8 +61,9 @@ def is_ready(request: Request, services: ServicesOf) -> dict[str, str] | Respons
 
 @router.get("/v1/slots", responses=problem_responses())
 def list_slots(services: ServicesOf) -> SlotList:
-    """The slots that are alive, and what they hold."""
-    return SlotList(slots=list(services.registry.slots.all().values()))
+    """The slots that are alive, what they hold, and how many are wanted."""
+    registry = services.registry
+    return SlotList(slots=list(registry.slots.all().values()), autoscaling=registry.scaling.get())
 
 
 @router.get(

@@ -19,6 +19,7 @@ from cluster.registry import (
     StreamRecord,
     StreamStatus,
 )
+from cluster.registry.scaling import ScalingInfo
 
 _SHOWN = {
     *("session", "fps", "offered_fps", "inferred_fps", "queue_age_ms"),
@@ -107,6 +108,11 @@ class SlotList(BaseModel):
     """The live slots in order of their names."""
 
     slots: list[SlotInfo]
+    autoscaling: ScalingInfo | None = Field(
+        None,
+        description="How many slots are wanted, and why; null where that does not follow the "
+        "streams.",
+    )
 
 
 class PipelineView(BaseModel):

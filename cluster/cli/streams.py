@@ -55,6 +55,13 @@ Labels = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="KEY=VALUE", help="Copied into every event; may be repeated."),
 ]
+Places = Annotated[
+    list[str] | None,
+    typer.Option("--on", metavar="KEY=VALUE", help="Label of its slot; may be repeated."),
+]
+Spread = Annotated[
+    str | None, typer.Option(help="Streams with the same word are kept on different machines.")
+]
 Enabled = Annotated[
     bool | None, typer.Option("--enabled/--disabled", help="Open or close the camera.")
 ]
@@ -74,6 +81,8 @@ def add(
     rules: RulesFile = None,
     pipeline: Annotated[str | None, typer.Option(help="Pipeline whose model sees it.")] = None,
     labels: Labels = None,
+    on: Places = None,
+    spread: Spread = None,
     loop: Annotated[bool, typer.Option("--loop", help="Play a file again and again.")] = False,
     as_json: JsonFlag = False,
     *,
@@ -82,8 +91,9 @@ def add(
     """Submit a stream job."""
     body = {"id": stream, "url": read_url(url), **_changes(name, max_fps, transport, rules)}
     qos = _qos(qos_class, weight, deadline_ms, min_fps)
-    more = {"pipeline": pipeline, "labels": _read_labels(labels or []), "loop": loop, "qos": qos}
-    body |= {key: value for key, value in more.items() if value}
+    placement = _named(labels=_read_labels("--on", on), spread=spread)
+    more = {"pipeline": pipeline, "loop": loop, "qos": qos, "placement": placement}
+    body |= _named(labels=_read_labels("--label", labels), **more)
     with ApiClient(api) as client:
         made = client.post("/v1/streams", body)
     print_json(made) if as_json else console.print(f"added [bold]{made['id']}[/]")
@@ -194,11 +204,15 @@ def _qos(
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _read_labels(pairs: list[str]) -> dict[str, str]:
-    for pair in pairs:
+def _named(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value}
+
+
+def _read_labels(option: str, pairs: list[str] | None) -> dict[str, str]:
+    for pair in pairs or ():
         if not pair.partition("=")[0] or "=" not in pair:
-            fail(f"--label {pair}: names no value: write it as KEY=VALUE", 2)
-    return dict(pair.split("=", 1) for pair in pairs)
+            fail(f"{option} {pair}: names no value: write it as KEY=VALUE", 2)
+    return dict(pair.split("=", 1) for pair in pairs or ())
 
 
 def _read_rules(path: Path) -> Any:

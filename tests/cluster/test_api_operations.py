@@ -11,6 +11,7 @@ import pytest
 
 from cluster.config import PipelineSpec
 from cluster.registry import SlotState
+from cluster.registry.scaling import ScalingInfo
 from engines.errors import ModelError
 from tests.cluster.builders import ServedApi, served_api, slot_info
 
@@ -95,9 +96,22 @@ def test_a_stream_may_use_a_pipeline_as_soon_as_it_is_there(http: httpx.Client) 
 def test_live_slots_are_listed(api: ServedApi, http: httpx.Client) -> None:
     info = slot_info("slot-b", details={"infer_ms": 3.5})
     api.registry.slots.publish(info, TTL_MS)
-    assert http.get("/v1/slots").json() == {"slots": [info.model_dump(mode="json")]}
+    shown = {"slots": [info.model_dump(mode="json")], "autoscaling": None}
+    assert http.get("/v1/slots").json() == shown
     api.registry.slots.remove("slot-b")
-    assert http.get("/v1/slots").json() == {"slots": []}
+    assert http.get("/v1/slots").json() == {"slots": [], "autoscaling": None}
+
+
+def test_the_list_of_slots_says_how_many_are_wanted_and_why(
+    api: ServedApi, http: httpx.Client
+) -> None:
+    wants = ScalingInfo(wanted=3, current=1, min_slots=1, max_slots=8, reason="need 61 streams")
+    api.registry.scaling.publish(wants)
+    assert http.get("/v1/slots").json()["autoscaling"] == wants.model_dump(mode="json")
+    store = api.registry.scaling._store
+    store.command("SET", store.key("scaling"), "{")
+    assert http.get("/v1/slots").json()["autoscaling"] is None
+    store.command("DEL", store.key("scaling"))
 
 
 def test_it_is_ready_once_a_slot_is(api: ServedApi, http: httpx.Client) -> None:

@@ -22,6 +22,7 @@ from cluster.cli.streams import _complete_id
 from cluster.embedded import free_port
 from cluster.errors import ClusterError
 from cluster.registry import GpuLoad, Ladder, LedgerStatus
+from cluster.registry.scaling import ScalingInfo
 from tests.cluster.builders import ServedApi, slot_info, stream_spec, stream_status
 
 NAMES = (f"cam{number}" for number in itertools.count())
@@ -120,6 +121,15 @@ def test_a_label_needs_a_name_and_a_value(label: str) -> None:
     result = sightline("stream", "add", "x", URL, "--label", label)
     assert result.exit_code == 2
     assert "KEY=VALUE" in result.stderr
+
+
+def test_a_stream_is_placed_by_labels_and_kept_apart_from_others(api: ServedApi) -> None:
+    place = ("--on", "site=north", "--on", "pool=gpu", "--spread", "gate")
+    spec = values("stream", "add", "placed", URL, *place)["spec"]
+    wanted = {"labels": {"site": "north", "pool": "gpu"}, "spread": "gate"}
+    assert (spec["placement"], spec["labels"]) == (wanted, {})
+    assert "--on x: names no value" in sightline("stream", "add", "x", URL, "--on", "x").stderr
+    api.registry.streams.delete("placed")
 
 
 def test_the_address_is_that_of_the_sightline_that_runs_here(
@@ -297,6 +307,8 @@ def test_slots_are_shown_with_what_they_can_do_and_how_busy_they_are(api: Served
         model="traffic",
         num_streams=5,
         capacity_fps=80.2,
+        admission_fps=160.4,
+        floors_fps=12.5,
         decode_1080p_fps=391.4,
         decode_ratio=0.28,
         utilisation=0.973,
@@ -306,13 +318,40 @@ def test_slots_are_shown_with_what_they_can_do_and_how_busy_they_are(api: Served
     )
     api.registry.slots.publish(busy, 60_000)
     line = next(line for line in ok("slots").splitlines() if "slot-a" in line)
-    words = ("ready", "traffic", "5/64", "80", "97%", "391", "28%", "3", "2.50", "low capped")
+    words = (
+        "ready",
+        "traffic",
+        "5/64",
+        "80",
+        "12/160",
+        "97%",
+        "391",
+        "28%",
+        "3",
+        "2.50",
+        "low capped",
+    )
     assert all(f" {word} " in line for word in words)
     assert [slot["name"] for slot in values("slots")["slots"]] == ["slot-a"]
     api.registry.slots.publish(slot_info("slot-a"), 60_000)
     line = next(line for line in ok("slots").splitlines() if "slot-a" in line)
     assert " ? " in line
+    assert " 0/? " in line
+    assert "labels" not in ok("slots")
+    api.registry.slots.publish(slot_info("slot-a", labels={"site": "north"}), 60_000)
+    assert "site=north" in ok("slots")
     api.registry.slots.remove("slot-a")
+
+
+def test_slots_say_how_many_are_wanted_and_why(api: ServedApi) -> None:
+    assert "wants" not in ok("slots")
+    reason = "need 61 frames/s of floors, a slot has 36 and is planned to 80%"
+    wants = ScalingInfo(wanted=3, current=1, min_slots=1, max_slots=8, reason=reason)
+    api.registry.scaling.publish(wants)
+    assert ok("slots").splitlines()[-1] == f"wants 3 slots, of 1 to 8: {reason}"
+    assert values("slots")["autoscaling"]["wanted"] == 3
+    store = api.registry.scaling._store
+    store.command("DEL", store.key("scaling"))
 
 
 def test_slots_on_gpus_show_how_busy_these_are(api: ServedApi) -> None:
