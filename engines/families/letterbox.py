@@ -69,9 +69,9 @@ def _plan(input_spec: InputSpec, picture: Picture, window: Window | None = None)
     rows, columns = picture.plane_shapes[1]
     return _Plan(
         placement,
-        luma=_reading(y, x, picture.height, picture.width),
+        luma=_reading(y, x, picture.height, picture.width, window),
         # Left-sited chroma ends before the picture does: the last column is repeated.
-        chroma=_reading((y + 0.5) / 2 - 0.5, x / 2, rows, columns + 1),
+        chroma=_reading((y + 0.5) / 2 - 0.5, x / 2, rows, columns + 1, window),
         color=color_map(picture),
     )
 
@@ -81,9 +81,16 @@ def _positions(first: float, num_inputs: float, num_outputs: int) -> Positions:
     return (outputs + 0.5) * (num_inputs / num_outputs) + (first - 0.5)
 
 
-def _reading(y: Positions, x: Positions, num_rows: int, num_columns: int) -> _Reading:
-    """Only what is between the first and the last position is read; a crop is a small part."""
-    rows, columns = _span(y, num_rows), _span(x, num_columns)
+def _reading(
+    y: Positions, x: Positions, num_rows: int, num_columns: int, window: Window | None
+) -> _Reading:
+    """Of a window only what is between its first and last position is read.
+
+    Whole planes are left whole: numpy would copy a part of their columns before it reads them.
+    """
+    rows, columns = slice(0, num_rows), slice(0, num_columns)
+    if window is not None:
+        rows, columns = _span(y, num_rows), _span(x, num_columns)
     vertical = taps(np.clip(y, 0, num_rows - 1) - rows.start, rows.stop - rows.start)
     horizontal = taps(np.clip(x, 0, num_columns - 1) - columns.start, columns.stop - columns.start)
     return _Reading(rows, columns, Resampling(vertical, horizontal))
