@@ -64,6 +64,16 @@ def test_a_slot_fits_on_each_kind_of_gpu_machine(name: str) -> None:
         assert all(kind["resources"][what] >= wanted for what, wanted in bundle.items())
 
 
+@pytest.mark.parametrize("name", [*CLOUDS, "kuberay"])
+def test_there_may_be_no_more_slots_than_gpus(name: str) -> None:
+    scaling = config_of(SERVE["applications"][0]["args"], VARIABLES).autoscaling
+    assert scaling is not None
+    kinds = gpu_types(name).values()
+    num_gpus = sum(kind["max_workers"] * kind["resources"]["GPU"] for kind in kinds)
+    assert 1 <= scaling.min_slots < scaling.max_slots <= num_gpus
+    assert scaling.min_slots <= sum(kind["min_workers"] for kind in kinds)
+
+
 @pytest.mark.parametrize("role", ["head", "worker"])
 def test_machines_of_ones_own_offer_as_many_decoders_as_gpus(role: str) -> None:
     command = start_commands("on-premise")[role]

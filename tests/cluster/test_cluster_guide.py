@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ray.scripts.scripts import cli as ray_command
 from ray.serve.scripts import cli as serve_command
 
+from cluster.autoscaling.demand import Demand, SlotShape
+from cluster.autoscaling.policy import Bounds, Hysteresis, wanted_slots
+from cluster.cli.slots import scaling_line
 from cluster.config import SightlineConfig
+from cluster.placement import Axes
 from tests.cluster.cluster_files import CONFIGS, RAY_UP, SERVE, cluster, environment
 from tests.cluster.test_cli_readme import descend
 
@@ -99,6 +104,22 @@ def test_what_is_to_be_replaced_is_replaced_by_what_the_guide_says(
 def test_your_machine_gets_the_same_client_of_the_cloud_as_the_head(name: str) -> None:
     (command,) = cluster(name)["head_setup_commands"]
     assert f"pip install {command.split()[-1]}" in LINES
+
+
+def test_what_it_shows_of_autoscaling_is_what_is_shipped() -> None:
+    (block,) = re.findall(r"(?s)```yaml\n(.*?)```", GUIDE)
+    shown = yaml.safe_load(block)["autoscaling"]
+    assert shown == SERVE["applications"][0]["args"]["autoscaling"]
+    demand = Demand(
+        num_streams=61,
+        axes=Axes(61.0, 0.0),
+        shape=SlotShape(Axes(40.0, 0.0), 256),
+    )
+    wanted = wanted_slots(demand, 1, Bounds(max_slots=8), Hysteresis(), 0.0)
+    line = scaling_line(
+        {"wanted": wanted.number, "min_slots": 1, "max_slots": 8, "reason": wanted.reason}
+    )
+    assert f"    {line}\n" in GUIDE
 
 
 def test_figures_are_those_of_the_files() -> None:

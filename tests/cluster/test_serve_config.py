@@ -13,9 +13,11 @@ from ray.serve.schema import ServeDeploySchema
 
 from cluster import app
 from cluster.config import SightlineConfig, load_config
+from cluster.config.load import config_of
 from cluster.embedded import EmbeddedRedis
 from cluster.errors import ConfigError
 from cluster.registry import Registry
+from cluster.slot import worker
 from tests.cluster.cluster_files import (
     CONFIGS,
     KUBERAY,
@@ -69,6 +71,20 @@ def test_kuberay_runs_the_ray_that_is_locked_and_opens_only_its_ports() -> None:
     rules = NETWORK_POLICY["spec"]["ingress"]
     open_to_all = [p["port"] for rule in rules if "from" not in rule for p in rule["ports"]]
     assert open_to_all == [port]
+
+
+def test_slots_follow_the_streams_and_have_time_to_hand_them_over() -> None:
+    (deployment,) = [each for each in deployed() if each.name == "Slot"]
+    received = deployment._deployment_config
+    assert received.autoscaling_config is not None
+    assert received.autoscaling_config.policy.policy_function.endswith("serve:SlotScaling")
+    ending_s = worker._DRAIN_TIMEOUT_S + worker._LEAVE_TIMEOUT_S
+    assert received.graceful_shutdown_timeout_s >= 2 * ending_s
+
+
+def deployed() -> list[Any]:
+    config = config_of(SERVE["applications"][0]["args"], VARIABLES)
+    return build_app(app.application(config), name=app.NAME, default_runtime_env={}).deployments
 
 
 def test_deploy_and_up_give_the_same_deployments() -> None:
