@@ -180,7 +180,13 @@ def _placed(actor: Any) -> PlacedActor:
 
 
 def _common() -> dict[str, Any]:
-    return {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    """Each process more makes the start of a machine longer, for which Ray has little patience."""
+    return {
+        "include_dashboard": False,
+        "include_log_monitor": False,
+        "no_monitor": True,
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import typer
 from rich.pretty import pprint
 from rich.progress import Progress
 
+from cluster.cli.bench_cluster import cluster, failover
 from cluster.cli.bench_events import events
 from cluster.cli.bench_gpu import gpu
 from cluster.cli.bench_proofs import agreement, recovery, simulator
@@ -90,7 +91,9 @@ def qos(
 
 app.command()(gpu)
 app.command()(agreement)
+app.command()(cluster)
 app.command()(events)
+app.command()(failover)
 app.command()(recovery)
 app.command()(simulator)
 

@@ -66,7 +66,7 @@ def recovery(
     plan = RecoveryPlan(cameras, device.value, max_fps, pipeline, spares)
     found = measure_recovery(plan, console.print)
     columns = ("num_silent", "process_s", "first_s", "all_s", "load_s", "num_reopened", "dropped")
-    _show_rows(found["kills"], "victim", columns)
+    show_rows(found["kills"], "victim", columns)
     conclude(found, json_file)
 
 
@@ -80,7 +80,7 @@ def simulator(
 
     found = simulate(SimulatorPlan(num_cameras=cameras, num_slots=slots), console.print)
     parts = ("claim_ms", "placed", "rest", "died", "joined", "left")
-    _show_rows([{"part": part, "found": found[part]} for part in parts], "part", ("found",))
+    show_rows([{"part": part, "found": found[part]} for part in parts], "part", ("found",))
     conclude(found, json_file)
 
 
@@ -111,14 +111,15 @@ def agreement(
     open_side = partial(side, batch_sizes=sizes, report=console.print)
     plan = AgreementPlan(data, model, decoder.value, open_side, max_frames)
     found = measure_agreement(plan, console.print)
-    _show_rows(found["rows"], "decoder", ("engine", "ap50", "difference"))
+    show_rows(found["rows"], "decoder", ("engine", "ap50", "difference"))
     for decoder_name, levels in found["preprocessing"].items():
         console.print(f"{decoder_name}: decoded {_text(found['decoding'][decoder_name])}")
         console.print(f"{decoder_name}: preprocessed, grey levels: {_text(levels)}")
     conclude(found, json_file)
 
 
-def _show_rows(rows: Iterable[Mapping[str, Any]], first: str, columns: Sequence[str]) -> None:
+def show_rows(rows: Iterable[Mapping[str, Any]], first: str, columns: Sequence[str]) -> None:
+    """A table of some fields of each row."""
     table = Table(first, *columns, box=SIMPLE_HEAD)
     for row in rows:
         table.add_row(str(row[first]), *(_text(row[column]) for column in columns))

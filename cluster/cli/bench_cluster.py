@@ -1,0 +1,75 @@
+"""``sightline bench failover`` and ``cluster``: several machines of a Ray cluster, on this one."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cluster.cli.bench_proofs import conclude, show_rows
+from cluster.cli.output import console
+
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="Write the figures to this file too.")
+]
+MaxFps = Annotated[float, typer.Option(min=2.5, help="Inferences a second and camera.")]
+Cameras = Annotated[int, typer.Option(min=2, max=64, help="In real time, 640x360.")]
+NumMachines = Annotated[
+    int, typer.Option("--machines", min=1, max=16, help="With a slot each, besides the head.")
+]
+
+
+class FailureName(str, Enum):
+    """Who is killed."""
+
+    INGEST = "ingest"
+    ENGINE = "engine"
+    ANALYTICS = "analytics"
+    SLOT = "slot"
+    MACHINE = "machine"
+    CONTROLLER = "controller"
+    PROXY = "proxy"
+    HEAD = "head"
+    REDIS = "redis"
+
+
+def failover(
+    failure: Annotated[
+        list[FailureName] | None, typer.Option(help="Only these; repeat. All without it.")
+    ] = None,
+    times: Annotated[int, typer.Option(min=1, max=100, help="How often each.")] = 5,
+    cameras: Cameras = 6,
+    machines: NumMachines = 3,
+    max_fps: MaxFps = 4.0,
+    json_file: JsonFile = None,
+) -> None:
+    """Kill actors, slots, machines, Serve, the head and Redis in turn, and see what streams had."""
+    from cluster.bench.failover.run import FailoverPlan, measure_failover
+
+    names = [each.value for each in failure or FailureName]
+    plan = FailoverPlan(names, times, machines, cameras, max_fps)
+    found = measure_failover(plan, console.print)
+    console.print(", ".join(f"{key} {value}" for key, value in found["settings"].items()))
+    columns = ("limit_s", "hit_p50_s", "hit_max_s", "others_max_s", "calm_max_s", "api_s")
+    columns += ("whole_s", "num_made", "num_lost", "num_twice", "load")
+    show_rows(found["rows"], "failure", columns)
+    conclude(found, json_file)
+
+
+def cluster(
+    cameras: Cameras = 10,
+    machines: NumMachines = 3,
+    max_fps: MaxFps = 4.0,
+    json_file: JsonFile = None,
+) -> None:
+    """From one camera to all and back, while slots come and go: how soon, and what is lost."""
+    from cluster.bench.scaling.run import ScalingPlan, measure_scaling
+
+    plan = ScalingPlan(num_cameras=cameras, num_machines=machines, max_fps=max_fps)
+    found = measure_scaling(plan, console.print)
+    parts = [{"part": part, **found[part]} for part in ("up", "down")]
+    show_rows(parts, "part", ("slots", "slots_s", "num_moved", "longest_silence_s"))
+    show_rows(found["placement"], "slot", ("machines", "gpus", "on_gpu"))
+    conclude(found, json_file)
