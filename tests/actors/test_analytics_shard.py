@@ -192,6 +192,60 @@ def test_changes_of_streams_that_the_shard_does_not_have_are_left_out(actor, tmp
     assert [event.stream for event in written(tmp_path)] == ["gate"]
 
 
+def test_a_stream_that_moves_begins_and_ends_once_over_both_slots(actor, ledger, tmp_path):
+    other_ledger, path = Ledger.create(4), tmp_path / "other.jsonl"
+    other = AnalyticsActor(other_ledger.path, (FileSinkSpec(path=path),), "slot-2", LABELS)
+    actor.open_stream(assignment(YARD))
+    process(actor, drive(last=30))
+    state = actor.export_stream("gate")
+    process(actor, drive(first=30, last=32))
+    assert actor.status().num_unknown == 2
+    assert actor.status().streams == {}
+    other.open_stream(assignment(YARD, row=3), state)
+    process(other, drive(first=32))
+    other.close_stream("gate")
+    actor.stop()
+    other.stop()
+    (begun,) = written(tmp_path)
+    (ended,) = [Event.from_dict(json.loads(line)) for line in path.read_text().splitlines()]
+    assert (begun.phase, begun.slot) == (Phase.BEGIN, "slot-1")
+    assert (ended.phase, ended.slot, ended.track) == (Phase.END, "slot-2", begun.track)
+    assert ended.data["begin_id"] == begun.id
+    assert (other_ledger.row(3).read().analysed, other_ledger.row(3).read().events) == (8, 1)
+    other_ledger.unlink()
+
+
+def test_a_stream_that_nobody_has_or_that_has_seen_nothing_leaves_no_state(actor):
+    assert actor.export_stream("gate") == b""
+    actor.open_stream(assignment(YARD))
+    assert actor.export_stream("gate") == b""
+    assert actor.status().streams == {}
+
+
+def test_a_stream_that_runs_takes_no_state_from_elsewhere(actor, tmp_path):
+    actor.open_stream(assignment(YARD))
+    process(actor, drive(last=30))
+    state = actor.export_stream("gate")
+    actor.open_stream(assignment(YARD))
+    process(actor, drive(last=30))
+    actor.open_stream(assignment(YARD), state)
+    process(actor, drive(first=30))
+    actor.close_stream("gate")
+    assert [e.phase for e in written(tmp_path)] == [Phase.BEGIN, Phase.BEGIN, Phase.END]
+
+
+def test_events_carry_the_token_of_the_lease_also_one_that_was_renewed(actor):
+    actor.open_stream(assignment(YARD))
+    process(actor, drive(last=30))
+    assert actor.status().streams["gate"].last_event.token == 1
+    actor.open_stream(replace(assignment(YARD), token=7))
+    actor.report_states((CHANGE,))
+    assert actor.status().streams["gate"].last_event.token == 7
+    actor.open_stream(replace(assignment(generation=2), token=8))
+    ended = actor.status().streams["gate"].last_event
+    assert (ended.data["reason"], ended.token) == ("rule_removed", 8)
+
+
 def test_stopping_ends_all_streams(actor, tmp_path):
     for row, stream in enumerate(("a", "b")):
         actor.open_stream(assignment(YARD, stream=stream, row=row))
