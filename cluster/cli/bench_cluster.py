@@ -19,6 +19,10 @@ Cameras = Annotated[int, typer.Option(min=2, max=64, help="In real time, 640x360
 NumMachines = Annotated[
     int, typer.Option("--machines", min=1, max=16, help="With a slot each, besides the head.")
 ]
+_FAILOVER_COLUMNS = (
+    *("limit_s", "hit_p50_s", "hit_max_s", "others_max_s", "calm_max_s", "api_s", "whole_s"),
+    *("num_made", "num_lost", "num_twice", "load"),
+)
 
 
 class FailureName(str, Enum):
@@ -52,9 +56,7 @@ def failover(
     plan = FailoverPlan(names, times, machines, cameras, max_fps)
     found = measure_failover(plan, console.print)
     console.print(", ".join(f"{key} {value}" for key, value in found["settings"].items()))
-    columns = ("limit_s", "hit_p50_s", "hit_max_s", "others_max_s", "calm_max_s", "api_s")
-    columns += ("whole_s", "num_made", "num_lost", "num_twice", "load")
-    show_rows(found["rows"], "failure", columns)
+    show_rows(found["rows"], "failure", _FAILOVER_COLUMNS)
     conclude(found, json_file)
 
 
