@@ -57,6 +57,10 @@ def running(draw: st.DrawFn) -> Cluster:
     return cluster
 
 
+def fits_somewhere(cluster: Cluster, wanted: Need) -> bool:
+    return any(cluster.could_hold(name, wanted) for name in cluster.slots)
+
+
 def waiting(cluster: Cluster) -> list[Need]:
     return [cluster.needs[stream] for stream in cluster.needs.keys() - cluster.owner.keys()]
 
@@ -116,29 +120,29 @@ def test_a_slot_that_does_not_answer_keeps_no_stream_from_the_others_for_long(
 
 
 @SIMULATED
-@given(cluster=running())
-def test_what_is_displaced_is_of_a_lower_class_and_not_one_too_many(cluster: Cluster) -> None:
-    for stream in cluster.needs.keys() - cluster.owner.keys():
-        cluster.free_since[stream] = -9.0
-    for name in cluster.slots:
-        decision = cluster.decision(name)
-        gone = [cluster.needs[stream] for stream in decision.release]
-        if not gone:
-            continue
-        highest = min(wanted.rank for wanted in waiting(cluster))
-        assert all(each.rank > highest for each in gone)
-        owner = dict(cluster.owner)
-        for spared in gone:
-            cluster.owner = {
-                stream: slot
-                for stream, slot in owner.items()
-                if stream not in decision.release or stream == spared.stream
-            }
-            one_less = [cluster.could_hold(name, w) for w in waiting(cluster) if w not in gone]
-            cluster.owner = {s: n for s, n in cluster.owner.items() if s != spared.stream}
-            all_gone = [cluster.could_hold(name, w) for w in waiting(cluster) if w not in gone]
-            cluster.owner = owner
-            assert sum(all_gone) > sum(one_less) or len(gone) > 1
+@given(cluster=running(), data=st.data())
+def test_what_gives_way_is_of_a_lower_class_makes_room_and_is_not_one_too_many(
+    cluster: Cluster, data: st.DataObject
+) -> None:
+    """For one stream that fits nowhere."""
+    free = [wanted for wanted in waiting(cluster) if not fits_somewhere(cluster, wanted)]
+    assume(free)
+    wanted = data.draw(st.sampled_from(free))
+    cluster.needs = {s: n for s, n in cluster.needs.items() if s in cluster.owner or n is wanted}
+    cluster.free_since[wanted.stream] = -STEP_S
+    releasing = {name: cluster.decision(name).release for name in cluster.slots}
+    gone = [(name, stream) for name, streams in releasing.items() for stream in streams]
+    able = any(cluster.could_hold(name, wanted, True) for name in cluster.slots)
+    assert bool(gone) == able
+    assert len({name for name, _ in gone}) <= 1, "one slot makes room"
+    assert all(cluster.needs[stream].rank > wanted.rank for _, stream in gone)
+    owner = dict(cluster.owner)
+    for name, spared in gone:
+        others = {stream for _, stream in gone} - {spared}
+        cluster.owner = {s: slot for s, slot in owner.items() if s not in others}
+        assert not cluster.could_hold(name, wanted)
+        del cluster.owner[spared]
+        assert cluster.could_hold(name, wanted)
 
 
 @SIMULATED
