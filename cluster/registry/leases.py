@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -69,6 +69,7 @@ class Leases:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._index = Index(store)
+        self._told_costs: dict[str, str] = {}  # they seldom change, statuses always do
 
     def free(self, limit: int, offset: int = 0) -> list[FreeStream]:
         """Streams without a slot, the most important first, then by id.
@@ -93,8 +94,10 @@ class Leases:
         if not names:
             return {}
         tokens = self._index.run(scripts.CLAIM, [slot, ttl_ms, *names])
-        won = zip(names, map(int, tokens), strict=True)
-        return {name: token for name, token in won if token}
+        won = {name: int(token) for name, token in zip(names, tokens, strict=True) if token != "0"}
+        for name in won:
+            self._told_costs.pop(name, None)  # others may have told another one since
+        return won
 
     def renew(self, slot: str, held: Mapping[str, int], ttl_ms: int) -> Renewal:
         """Renew leases by their tokens; what has expired and is unclaimed is taken back."""
@@ -161,9 +164,22 @@ class Leases:
             return frozenset()
         args: list[str | int | bytes] = [ttl_ms]
         for name, (token, status) in statuses.items():
-            args += [name, token, status.model_dump_json(), _cost_text(status)]
+            cost = _cost_text(status)
+            is_told = self._told_costs.get(name) == cost
+            args += [name, token, status.model_dump_json(), "" if is_told else cost]
         accepted = self._index.run(scripts.PUBLISH_STATUS, args)
-        return frozenset(name for name, ok in zip(statuses, accepted, strict=True) if not ok)
+        refused = {name for name, ok in zip(statuses, accepted, strict=True) if not ok}
+        self._remember_costs(statuses, refused)
+        return frozenset(refused)
+
+    def _remember_costs(
+        self, statuses: Mapping[str, tuple[int, StreamStatus]], refused: Collection[str]
+    ) -> None:
+        for name, (_, status) in statuses.items():
+            if name in refused:
+                self._told_costs.pop(name, None)
+            else:
+                self._told_costs[name] = _cost_text(status)
 
     def statuses(self, streams: Iterable[str]) -> dict[str, StreamStatus]:
         """The last status of each of these streams that has one."""

@@ -161,6 +161,25 @@ def test_what_decoding_took_is_remembered_for_the_spec_that_it_was_seen_with(
     assert [each.decode_mpx_s for each in registry.leases.free(9)] == [None]
 
 
+def test_what_decoding_takes_is_written_again_when_it_changes_or_the_stream_is_a_new_one(
+    registry: Registry,
+) -> None:
+    def seen(mpx_s: float) -> list[float | None]:
+        record = registry.streams.put(stream_spec("a"))
+        held = registry.leases.claim("s", ["a"], TTL_MS)
+        fields = {"generation": record.generation, "decode_mpx_s": mpx_s}
+        for _ in range(2):
+            status = stream_status("s", held["a"], **fields)
+            assert registry.leases.publish_status("a", held["a"], status, TTL_MS)
+        registry.leases.release("s", held)
+        return [each.decode_mpx_s for each in registry.leases.free(9)]
+
+    assert seen(11.5) == [11.5]
+    assert seen(12.5) == [12.5]
+    registry.streams.delete("a")
+    assert seen(12.5) == [12.5]
+
+
 def test_a_slot_that_still_ends_a_deleted_stream_leaves_nothing_of_it(registry: Registry) -> None:
     add(registry, "a")
     token = registry.leases.claim("s", ["a"], TTL_MS)["a"]
