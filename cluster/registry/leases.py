@@ -94,7 +94,8 @@ class Leases:
         if not names:
             return {}
         tokens = self._index.run(scripts.CLAIM, [slot, ttl_ms, *names])
-        won = {name: int(token) for name, token in zip(names, tokens, strict=True) if token != "0"}
+        answers = zip(names, map(int, tokens), strict=True)
+        won = {name: token for name, token in answers if token}
         for name in won:
             self._told_costs.pop(name, None)  # others may have told another one since
         return won
