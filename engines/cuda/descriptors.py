@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.families.color import color_map
-from engines.families.placement import MAX_LAYOUTS, place
+from engines.families.placement import MAX_LAYOUTS, place, shown, whole
 from engines.frames import Chroma, DeviceFrame, Picture
 from engines.spec import ColorOrder, InputSpec
 
@@ -35,7 +35,11 @@ PICTURE = np.dtype(
         ("height", np.int32),
         ("placed_width", np.int32),
         ("placed_height", np.int32),
+        ("left", np.int32),
+        ("top", np.int32),
         ("chroma_step", np.int32),
+        ("first_x", np.float32),
+        ("first_y", np.float32),
         ("step_x", np.float32),
         ("step_y", np.float32),
         ("black", np.float32),
@@ -72,7 +76,9 @@ class PictureRecords:
             records["address"][index] = frame.address
 
     def _record(self, picture: Picture) -> NDArray[np.void]:
-        placement = place(picture.width, picture.height, self._input_spec)
+        seen = shown(whole(picture), self._input_spec)
+        placement = place(seen.width, seen.height, self._input_spec)
+        step_x, step_y = seen.width / placement.width, seen.height / placement.height
         color = color_map(picture)
         values = (
             0,
@@ -80,9 +86,13 @@ class PictureRecords:
             picture.height,
             placement.width,
             placement.height,
+            placement.left,
+            placement.top,
             2 if picture.chroma is Chroma.INTERLEAVED else 1,
-            picture.width / placement.width,
-            picture.height / placement.height,
+            seen.left + step_x / 2 - 0.5,
+            seen.top + step_y / 2 - 0.5,
+            step_x,
+            step_y,
             color.black,
             color.luma,
             color.blue,

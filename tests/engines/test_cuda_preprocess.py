@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engines.cuda.pool import DevicePool
 from engines.families.letterbox import Letterbox
 from engines.frames import Chroma, ColorMatrix, DeviceFrame, Frame, Picture, Plane
-from engines.spec import ColorOrder, InputSpec
+from engines.spec import ColorOrder, InputSpec, Resize
 from tests.engines.builders import random_frame
 from tests.engines.cuda_backends import ON_BOTH, Backend, backend_of
 
@@ -80,6 +80,12 @@ def test_mean_deviation_and_padding_are_those_of_the_spec(backend: Backend) -> N
     spec = InputSpec(
         width=96, height=96, mean=(123.7, 116.3, 103.5), std=(58.4, 57.1, 57.4), pad_value=50
     )
+    assert compare(backend, list(all_frames()), spec, np.float32).max() < MAX_GREY_LEVELS
+
+
+@pytest.mark.parametrize("resize", Resize)
+def test_pictures_lie_where_their_resize_says(backend: Backend, resize: Resize) -> None:
+    spec = InputSpec(width=96, height=64, resize=resize)
     assert compare(backend, list(all_frames()), spec, np.float32).max() < MAX_GREY_LEVELS
 
 

@@ -11,11 +11,13 @@ from onnx import helper, numpy_helper, version_converter
 
 from engines.errors import ModelError
 from engines.families.detector import MAX_CANDIDATES
+from engines.families.yolov8 import Yolov8
 from engines.families.yolox import anchor_grid, candidates, decode_boxes
 from engines.graph.best_candidates import OUTPUTS, PREFIX, best_candidates, num_candidates
 from engines.inspection import load_spec
 from engines.onnxruntime.session import open_session
 from engines.spec import ModelSpec
+from tests.engines.answering import answering_model, growing, spec_of
 from tests.engines.builders import tiny_spec, tiny_yolox
 
 ROOT = Path(__file__).parents[2]
@@ -132,6 +134,34 @@ def test_the_cut_runs_in_every_opset_and_uses_what_tensorrt_takes(opset: int) ->
     expected = run(best_candidates(tiny_yolox(), spec), images)
     for output, wanted in zip(run(cut, images), expected, strict=True):
         np.testing.assert_array_equal(output, wanted)
+
+
+def yolov8(num_classes: int) -> tuple[ModelSpec, onnx.ModelProto]:
+    """A network of the YOLOv8 kind whose scores grow as the picture becomes brighter."""
+    rng = np.random.default_rng(num_classes)
+    columns = rng.uniform(0, 1, (4 + num_classes, 84))
+    columns[:4] *= 60
+    spec = spec_of(Path("a.onnx"), "yolov8", labels=[str(c) for c in range(num_classes)])
+    return spec, answering_model({"output0": growing(columns, at=255)})
+
+
+@pytest.mark.parametrize("num_classes", [1, 3, 80])
+@pytest.mark.parametrize("opset", [13, 17, 18])
+def test_candidates_of_yolov8_are_those_that_the_cpu_reads(num_classes: int, opset: int) -> None:
+    spec, model = yolov8(num_classes)
+    adapter = Yolov8(spec.model_copy(update={"confidence": 0.001}))
+    images = np.stack([np.full((3, 64, 64), light, np.float32) for light in (255, 60, 128)])
+    wanted = open_session(model.SerializeToString()).run(None, {"image": images})[0]
+    if opset > 13:
+        model = version_converter.convert_version(model, opset)
+    cut = best_candidates(model, spec, max_candidates=30)
+    onnx.checker.check_model(cut)
+    results = open_session(cut.SerializeToString()).run(None, {"image": images})
+    for columns, boxes, scores, classes in zip(wanted, *results, strict=True):
+        found = adapter.candidates([columns])
+        np.testing.assert_allclose(scores, found.score[:30], rtol=1e-6)
+        np.testing.assert_array_equal(classes, found.class_id[:30])
+        np.testing.assert_allclose(boxes, found.sides.T[:30], rtol=1e-5, atol=1e-4)
 
 
 def test_one_class_is_enough() -> None:

@@ -1,4 +1,4 @@
-// Letterbox of a batch of decoded pictures into the input of a model, one thread an output pixel.
+// Decoded pictures into the input of a model, a batch at a time, one thread an output pixel.
 //
 // The arithmetic is that of engines/families/letterbox.py, where the formulas and their sources
 // stand. Block z is the picture; pictures of one batch may have any size and layout. Positions are
@@ -13,9 +13,10 @@ struct Model {
 struct Picture {
     unsigned long long address;  // Y, then either Cb and Cr or one plane of pairs, without gaps
     int width, height;           // of the luma plane
-    int placed_width, placed_height;
+    int placed_width, placed_height, left, top;  // where it lies in the input, in pixels
     int chroma_step;     // bytes from one Cb to the next: 1 planar, 2 interleaved
-    float step_x, step_y;  // luma samples from one output pixel to the next
+    float first_x, first_y;  // luma sample of the first output pixel
+    float step_x, step_y;    // luma samples from one output pixel to the next
     float black, luma, blue, red, green_of_blue, green_of_red;  // see engines/families/color.py
 };
 
@@ -60,7 +61,7 @@ static __device__ float read(const unsigned char* plane, int pitch, int step, Ta
                y.weight);
 }
 
-// Red, green and blue at an output pixel, 0..255.
+// Red, green and blue at a pixel of the placed picture, 0..255.
 static __device__ void color_at(const Picture& picture, int column, int row, float* rgb) {
     const unsigned char* luma = (const unsigned char*)picture.address;
     int chroma_width = (picture.width + 1) / 2, chroma_height = (picture.height + 1) / 2;
@@ -68,8 +69,8 @@ static __device__ void color_at(const Picture& picture, int column, int row, flo
     const unsigned char* cb = luma + picture.width * picture.height;
     const unsigned char* cr = cb + (picture.chroma_step == 1 ? chroma_width * chroma_height : 1);
 
-    float x = ((float)column + 0.5f) * picture.step_x - 0.5f;
-    float y = ((float)row + 0.5f) * picture.step_y - 0.5f;
+    float x = picture.first_x + (float)column * picture.step_x;
+    float y = picture.first_y + (float)row * picture.step_y;
     Taps chroma_x = taps(x / 2, chroma_width);
     Taps chroma_y = taps((y + 0.5f) / 2 - 0.5f, chroma_height);
     float grey = read(luma, picture.width, 1, taps(y, picture.height), taps(x, picture.width));
@@ -91,9 +92,11 @@ static __device__ void letterbox(const Picture* pictures, T* out, const Model& m
     int row = blockIdx.y * blockDim.y + threadIdx.y;
     if (column >= model.width || row >= model.height) return;
     const Picture& picture = pictures[blockIdx.z];
-    bool is_placed = column < picture.placed_width && row < picture.placed_height;
+    int across = column - picture.left, down = row - picture.top;
+    bool is_placed = across >= 0 && across < picture.placed_width && down >= 0 &&
+                     down < picture.placed_height;
     float rgb[3];
-    if (is_placed) color_at(picture, column, row, rgb);
+    if (is_placed) color_at(picture, across, down, rgb);
 
     size_t num_pixels = (size_t)model.width * model.height;
     T* pixel = out + 3 * num_pixels * blockIdx.z + (size_t)row * model.width + column;
