@@ -65,6 +65,14 @@ LabelKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")]
 LabelValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 
+class Decoding(str, Enum):
+    """Where a stream is decoded."""
+
+    AUTO = "auto"
+    NEAR = "near"
+    FAR = "far"
+
+
 class PlacementSpec(Spec):
     """Which slots may run a stream, and which streams shall not share one."""
 
@@ -78,6 +86,11 @@ class PlacementSpec(Spec):
         pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$",
         description="Streams with the same word are kept on different machines, then on different "
         "slots, where there is room: cameras that see the same place.",
+    )
+    decode: Decoding = Field(
+        Decoding.AUTO,
+        description="near: on the machine of the slot. far: on another one, where the slot has "
+        "ingest actors there. auto: there, too, once the slot's own decoder is full.",
     )
 
 

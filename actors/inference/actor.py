@@ -86,7 +86,7 @@ class EngineActor:
         is_far: Whether ingest actors on other machines may call, too.
     """
 
-    def __init__(self, pool: PoolConfig, num_shards: int, *, is_far: bool = False) -> None:
+    def __init__(self, pool: PoolConfig, num_shards: int, is_far: bool = False) -> None:
         self._incarnation = uuid.uuid4().hex
         self._pool = replace(pool, name=f"{pool.name}-{os.getpid()}")
         self._pool_family = pool.name

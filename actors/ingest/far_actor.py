@@ -47,5 +47,5 @@ class FarIngestActor(IngestActor):
 
     def status(self) -> IngestStatus:
         """What each stream is doing, with its counts so far."""
-        counts = {number: self._ledger.row(number).counts() for number in self._rows.values()}
+        counts = {name: self._ledger.row(row).counts() for name, row in self._rows.items()}
         return replace(super().status(), counts=counts)

@@ -51,7 +51,7 @@ class IngestStatus:
         num_free_slots: Slots of that lease which are free.
         streams: One entry for each stream that it was given.
         cpu_s: Processor time that its process has used so far, seconds.
-        counts: Rows of its own ledger by their number, where it is on another machine than its
+        counts: What its own ledger says of each stream, where it is on another machine than its
             slot; see ``LedgerRow.take``.
     """
 
@@ -61,7 +61,7 @@ class IngestStatus:
     num_free_slots: int
     streams: tuple[StreamStatus, ...]
     cpu_s: float = 0.0
-    counts: Mapping[int, bytes] = field(default_factory=dict)
+    counts: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def waiting(cls, incarnation: str) -> IngestStatus:

@@ -65,6 +65,23 @@ class ApiConfig(Section):
     auth: AuthConfig = Field(AuthConfig(), description="Whom it lets in.")
 
 
+class FarIngestConfig(Section):
+    """Ingest actors of a slot on other machines; their pictures cross the network, scaled down."""
+
+    num: int = Field(0, ge=0, le=64, description="Of each slot.")
+    num_cpus: float = Field(
+        1, gt=0, le=1024, description="CPUs that each reserves in Ray, and decodes on."
+    )
+    resources: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="What each reserves besides, as {decode: 1}: it runs where nodes offer it."
+    )
+    max_width: int = Field(960, ge=16, le=16_384, description="Of a picture that is sent, pixels.")
+    max_height: int = Field(540, ge=16, le=16_384, description="Likewise.")
+    max_mbytes_s: float = Field(
+        100, gt=0, le=100_000, description="What each sends in a second at most, megabytes."
+    )
+
+
 class SlotsConfig(Section):
     """The slots: a GPU's worth of pipeline each, or some CPUs."""
 
@@ -110,6 +127,9 @@ class SlotsConfig(Section):
         "that.",
     )
 
+    far_ingest: FarIngestConfig = Field(
+        FarIngestConfig(), description="Decoding on machines without a GPU."
+    )
     labels: dict[LabelKey, LabelValue] = Field(
         {},
         max_length=64,

@@ -40,6 +40,7 @@ class Child:
         handle: The actor's handle; the actor has ``status()``.
         on_start: Called for each new incarnation that answers, before its status is used.
         hung_after_s: So long may it leave a question for its status unanswered.
+        is_near: Whether it runs on this machine.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class Child:
         handle: Any,
         on_start: Callable[[Child], None],
         hung_after_s: float = HUNG_AFTER_S,
+        *,
+        is_near: bool = True,
     ) -> None:
         self.name = name
         self.handle = handle
@@ -56,6 +59,7 @@ class Child:
         self.num_starts = 0
         self._on_start = on_start
         self._hung_after_s = hung_after_s
+        self._is_near = is_near
         self._question: _Question | None = None
         self._process: int | None = None  # a descriptor that tells when it ends
 
@@ -141,7 +145,7 @@ class Child:
         self._forget_process()
         self.pid = pid
         try:
-            self._process = os.pidfd_open(pid)
+            self._process = os.pidfd_open(pid) if self._is_near else None
         except OSError:  # it is gone already, or this kernel has no such descriptors: Ray will say
             self._process = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,9 @@ from actors.ledger import Ledger
 from actors.pools import PoolConfig
 from actors.sinks.specs import SinkSpec
 from cluster.slot.child import HUNG_AFTER_S, Child
+from cluster.slot.far import FarIngests, FarPlan
 from cluster.slot.holdings import Holding, Holdings
-from cluster.slot.role import Role, start_actor
+from cluster.slot.role import Role, asked, make_role, numbered, say_nothing, start_actor, tell
 from engines.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class CrewConfig:
         pool: Pictures and bytes of the frame pool.
         ingest: Time-outs of the cameras.
         sinks: Where analytics write events.
+        far: Ingest actors on other machines; None for none.
     """
 
     name: str
@@ -67,10 +69,17 @@ class CrewConfig:
     pool: PoolConfig
     sinks: tuple[SinkSpec, ...]
     ingest: IngestConfig
+    far: FarPlan | None = None
 
 
 class Crew:
-    """Engine, ingest and analytics actors of a slot, on its part of the machine."""
+    """Engine, ingest and analytics actors of a slot, on its part of the machine.
+
+    Attributes:
+        far: Ingest actors on other machines; None where there are none.
+    """
+
+    far: FarIngests | None = None
 
     def __init__(self, config: CrewConfig, ledger: Ledger, holdings: Holdings) -> None:
         self._ledger = ledger
@@ -78,27 +87,31 @@ class Crew:
         self._model: tuple[ModelSpec, EngineOptions] | None = None
         self._engine_address: ChannelAddress | None = None
         self._shard_addresses: dict[int, ChannelAddress] = {}
-        shares, pool = config.gpu_shares, config.pool
+        shares, pool, is_far = config.gpu_shares, config.pool, config.far is not None
         patience_s = _GPU_ENGINE_HUNG_AFTER_S if shares.engine else HUNG_AFTER_S
-        self._shards = _role(
-            _numbered("analytics", config.num_shards),
+        self._shards = make_role(
+            numbered("analytics", config.num_shards),
             lambda: start_actor(AnalyticsActor, ledger.path, config.sinks, config.name),
             self._shard_started,
-            _nothing if config.spares else None,
+            say_nothing if config.spares else None,
         )
-        self._engines = _role(
+        self._engines = make_role(
             ["engine"],
-            lambda: start_actor(EngineActor, pool, config.num_shards, num_gpus=shares.engine),
+            lambda: start_actor(
+                EngineActor, pool, config.num_shards, is_far, num_gpus=shares.engine
+            ),
             self._engine_started,
             self._tell_model if config.spares else None,
             patience_s,
         )
-        self._ingests = _role(
-            _numbered("ingest", config.num_ingests),
+        self._ingests = make_role(
+            numbered("ingest", config.num_ingests),
             lambda: start_actor(IngestActor, ledger.path, config.ingest, num_gpus=shares.ingest),
             self._ingest_started,
-            _nothing if config.spares else None,
+            say_nothing if config.spares else None,
         )
+        if config.far is not None:
+            self.far = FarIngests(config.far, ledger, holdings)
 
     @property
     def engine(self) -> Child:
@@ -112,13 +125,19 @@ class Crew:
 
     @property
     def ingests(self) -> list[Child]:
-        """The actors that hold cameras."""
+        """The actors that hold cameras, on the slot's own machine."""
         return self._ingests.children
+
+    @property
+    def cameras(self) -> list[Child]:
+        """The actors that hold cameras, wherever they are."""
+        return [*self.ingests, *(self.far.children if self.far else ())]
 
     @property
     def all(self) -> list[Child]:
         """Every actor; those first that others send to."""
-        return [child for role in self._roles for child in role.all]
+        near = [child for role in self._roles for child in role.all]
+        return [*near, *(self.far.children if self.far else ())]
 
     @property
     def _roles(self) -> tuple[Role, Role, Role]:
@@ -141,7 +160,9 @@ class Crew:
         """Take news from all actors; never waits. Spares are started last, one by one."""
         for role in self._roles:
             role.poll(now)
-        if self.ready and all(child.ready for child in self.all):
+        if self.far is not None:
+            self.far.poll(now)
+        if self.ready and all(child.ready for role in self._roles for child in role.all):
             for role in self._roles:
                 if role.start_spare():
                     break
@@ -154,30 +175,41 @@ class Crew:
                 self._tell_model(engine)
         for shard in self.shards:
             if shard.ready:
-                _tell(shard, "set_labels", model.labels)
+                tell(shard, "set_labels", model.labels)
 
     def open(self, holding: Holding, state: bytes = b"") -> None:
         """Begin a stream: its rules first, which go on from ``state``, then its camera."""
         self._ledger.row(holding.assignment.ledger_row).begin(holding.assignment.spec.id)
-        _tell(self._shard(holding), "open_stream", holding.assignment, state)
-        _tell(self.ingests[holding.ingest], "open_stream", holding.assignment)
+        tell(self._shard(holding), "open_stream", holding.assignment, state)
+        if holding.is_far and self.far is not None:
+            self.far.open(holding)
+        else:
+            tell(self.ingests[holding.ingest], "open_stream", holding.assignment)
 
     def update(self, holding: Holding) -> None:
         """Take over a changed spec of a stream that runs."""
-        _tell(self._shard(holding), "open_stream", holding.assignment)
-        _tell(self.ingests[holding.ingest], "update_stream", holding.assignment)
+        tell(self._shard(holding), "open_stream", holding.assignment)
+        if holding.is_far and self.far is not None:
+            self.far.update(holding)
+        else:
+            tell(self.ingests[holding.ingest], "update_stream", holding.assignment)
 
     def close_camera(self, stream: str, holding: Holding) -> Any:
         """Begin to end a stream; returns a reference that is done when its frames have ended."""
+        if holding.is_far and self.far is not None:
+            return self.far.close(stream, holding)
         return self.ingests[holding.ingest].handle.close_stream.remote(stream)
 
     def ended(self, references: Sequence[Any]) -> list[Any]:
         """Those of the references that are done; never waits."""
-        return list(ray.wait(list(references), num_returns=len(references), timeout=0)[0])
+        done = list(ray.wait(list(references), num_returns=len(references), timeout=0)[0])
+        if self.far is not None:
+            self.far.take_last(done)
+        return done
 
     def close_rules(self, stream: str, holding: Holding) -> None:
         """End a stream's tracks and rules, once its frames have ended."""
-        _tell(self._shard(holding), "close_stream", stream)
+        tell(self._shard(holding), "close_stream", stream)
 
     def export_rules(self, stream: str, holding: Holding) -> Any:
         """Begin to give up a stream's tracks and rules, once its frames have ended.
@@ -219,79 +251,44 @@ class Crew:
 
     def _tell_model(self, engine: Child) -> None:
         if self._model is not None:
-            _tell(engine, "load", *self._model)
+            tell(engine, "load", *self._model)
 
     def _engine_started(self, engine: Child) -> None:
         """Give it its model and its place between the others."""
         self._tell_model(engine)
-        _tell(engine, "serve")
+        tell(engine, "serve")
         for number, address in self._shard_addresses.items():
-            _tell(engine, "use_shard", number, address)
-        address = _asked(engine, "channel")
+            tell(engine, "use_shard", number, address)
+        address = asked(engine, "channel")
         if address is not None:
             self._engine_address = address
             for ingest in self.ingests:
                 if ingest.ready:
-                    _tell(ingest, "use_engine", address)
+                    tell(ingest, "use_engine", address)
+        if self.far is not None:
+            self.far.use_engine(asked(engine, "far_channel"))
 
     def _shard_started(self, shard: Child) -> None:
         """Results come only once it knows its streams."""
         if self._model is not None:
-            _tell(shard, "set_labels", self._model[0].labels)
+            tell(shard, "set_labels", self._model[0].labels)
         for _, holding in self._holdings.items():
             if self._shard(holding) is shard:
-                _tell(shard, "open_stream", holding.assignment)
-        number, address = self.shards.index(shard), _asked(shard, "channel")
+                tell(shard, "open_stream", holding.assignment)
+        number, address = self.shards.index(shard), asked(shard, "channel")
         if address is not None:
             self._shard_addresses[number] = address
             if self.engine.ready:
-                _tell(self.engine, "use_shard", number, address)
+                tell(self.engine, "use_shard", number, address)
 
     def _ingest_started(self, ingest: Child) -> None:
         """Book what the dead process held as lost, then open its cameras again."""
-        _tell(ingest, "begin", ingest.name)
+        tell(ingest, "begin", ingest.name)
         if self._engine_address is not None:
-            _tell(ingest, "use_engine", self._engine_address)
+            tell(ingest, "use_engine", self._engine_address)
         number = self.ingests.index(ingest)
         for _, holding in self._holdings.items():
-            if holding.ingest == number and not holding.closing:
+            if holding.ingest == number and not holding.is_far and not holding.closing:
                 if ingest.num_starts > 1:
                     self._ledger.row(holding.assignment.ledger_row).settle()
-                _tell(ingest, "open_stream", holding.assignment)
-
-
-def _role(
-    names: list[str],
-    start: Callable[[], Any],
-    on_start: Callable[[Child], None],
-    on_spare: Callable[[Child], None] | None,
-    patience_s: float = HUNG_AFTER_S,
-) -> Role:
-    """Start an actor for each name; with ``on_spare``, called for it, a spare may follow."""
-    children = [Child(name, start(), on_start, patience_s) for name in names]
-    if on_spare is None:
-        return Role(children)
-    kind, told = names[0].partition("-")[0], on_spare
-    return Role(children, lambda: Child(f"{kind}-spare", start(), told, patience_s))
-
-
-def _nothing(_: Child) -> None:
-    """What a spare is told that learns all with its place."""
-
-
-def _numbered(kind: str, num: int) -> list[str]:
-    return [f"{kind}-{number}" for number in range(num)]
-
-
-def _tell(child: Child, method: str, *args: object) -> None:
-    """A child that is away is told when it is back, by its ``on_start``."""
-    _asked(child, method, *args)
-
-
-def _asked(child: Child, method: str, *args: object) -> Any:
-    """What a child answers; None where it is away."""
-    try:
-        return child.call(method, *args)
-    except ConnectionError as error:
-        logger.warning("%s not told %s: %s", child.name, method, error)
-        return None
+                tell(ingest, "open_stream", holding.assignment)

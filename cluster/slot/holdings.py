@@ -16,11 +16,13 @@ class Holding:
         assignment: What its actors were told.
         ingest: Number of the ingest actor that has its camera.
         closing: True from the moment that its actors were told to end it.
+        is_far: Whether its camera is held on another machine; then ``ingest`` counts those there.
     """
 
     assignment: Assignment
     ingest: int
     closing: bool = False
+    is_far: bool = False
 
     @property
     def token(self) -> int:
@@ -29,11 +31,17 @@ class Holding:
 
 
 class Holdings:
-    """Streams by id. Gives each a free ledger row and the ingest actor with the fewest cameras."""
+    """Streams by id. Gives each a free ledger row and the ingest actor with the fewest cameras.
 
-    def __init__(self, num_rows: int, num_ingests: int) -> None:
+    Args:
+        num_rows: Streams at most.
+        num_ingests: Ingest actors on the slot's machine.
+        num_far: Those on other machines.
+    """
+
+    def __init__(self, num_rows: int, num_ingests: int, num_far: int = 0) -> None:
         self._free_rows = list(range(num_rows - 1, -1, -1))
-        self._num_ingests = num_ingests
+        self._num_ingests = {False: num_ingests, True: num_far}
         self._held: dict[str, Holding] = {}
 
     def __len__(self) -> int:
@@ -63,13 +71,21 @@ class Holdings:
         """The fencing token of each stream."""
         return {stream: holding.token for stream, holding in self._held.items()}
 
-    def add(self, record: StreamRecord, token: int) -> Holding:
-        """Take a stream whose lease was won; there must be ``room``."""
-        loads = [0] * self._num_ingests
+    def add(self, record: StreamRecord, token: int, *, is_far: bool = False) -> Holding:
+        """Take a stream whose lease was won; there must be ``room``.
+
+        Args:
+            record: The stream.
+            token: Of the lease.
+            is_far: Whether another machine shall hold its camera, if there is one.
+        """
+        is_far = is_far and self._num_ingests[True] > 0
+        loads = [0] * self._num_ingests[is_far]
         for holding in self._held.values():
-            loads[holding.ingest] += 1
+            if holding.is_far == is_far:
+                loads[holding.ingest] += 1
         assignment = Assignment(record.spec, token, self._free_rows.pop(), record.generation)
-        holding = Holding(assignment, loads.index(min(loads)))
+        holding = Holding(assignment, loads.index(min(loads)), is_far=is_far)
         self._held[record.spec.id] = holding
         return holding
 

@@ -11,7 +11,9 @@ import socket
 import time
 from collections.abc import Iterable, Mapping
 
+from actors.ingest.decode_cost import ASSUMED_MPX_S
 from actors.ledger import Ledger
+from actors.specs import StreamSpec
 from cluster.placement import (
     NOTHING,
     Axes,
@@ -27,6 +29,7 @@ from cluster.registry import Registry, StreamRecord, StreamStatus
 from cluster.slot.changes import StateWatch
 from cluster.slot.crew import Crew
 from cluster.slot.departures import Departed, Departures
+from cluster.slot.far import decodes_far
 from cluster.slot.holdings import Holdings
 from cluster.slot.statuses import Statuses
 from cluster.slot.surroundings import Surroundings
@@ -54,6 +57,10 @@ class StreamKeeper:
         max_streams: How many it may hold.
         ttl_ms: Life of a lease.
         labels: By which streams choose the slot.
+
+    Attributes:
+        near_limit_mpx_s: Up to which the slot's own machine decodes, where others may do so, too;
+            0 while that is not known.
     """
 
     def __init__(
@@ -68,6 +75,7 @@ class StreamKeeper:
         ttl_ms: int,
         labels: Mapping[str, str] = _NO_LABELS,
     ) -> None:
+        self.near_limit_mpx_s = 0.0
         self._name = name
         self._registry = registry
         self._crew = crew
@@ -213,11 +221,20 @@ class StreamKeeper:
         states = leases.take_states(won)
         for stream, token in won.items():
             if _is_ours(records.get(stream)):
-                holding = self._holdings.add(records[stream], token)
+                is_far = self._decodes_far(records[stream].spec)
+                holding = self._holdings.add(records[stream], token, is_far=is_far)
                 self._crew.open(holding, states.get(stream, b""))
             else:
                 leases.release(self._name, {stream: token})
         return len(won)
+
+    def _decodes_far(self, spec: StreamSpec) -> bool:
+        if self._crew.far is None:
+            return False
+        near = [stream for stream, holding in self._holdings.items() if not holding.is_far]
+        near_mpx_s = sum(self._need(stream).axes.decode_mpx_s for stream in near)
+        wish = spec.placement.decode
+        return decodes_far(wish, ASSUMED_MPX_S, near_mpx_s, self.near_limit_mpx_s)
 
     def _hand_over(self, moves: Mapping[str, str]) -> None:
         for stream, to in moves.items():

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 from actors.ingest.config import IngestConfig
+from actors.ingest.far import FarConfig
 from actors.sinks.specs import RedisSinkSpec, default_spool_dir
 from cluster.config import SightlineConfig
 from cluster.devices import is_on_gpu, reserves_gpu
 from cluster.machine import num_cores
 from cluster.slot.crew import NO_GPU, CrewConfig, GpuShares
+from cluster.slot.far import FarPlan
 from cluster.slot.pool import pool_config
+from engines.frames import Picture
 
 _MAX_GPU_INGESTS = 8
 _GPU_WAITING = 2  # decoders that are nearly full give out some pictures late
@@ -34,7 +37,7 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
         max_streams=slots.max_streams or (256 if on_gpu else 64),
         spares=spares,
         gpu_shares=gpu_shares(num_ingests, spares) if reserves_gpu(config) else NO_GPU,
-        pool=pool_config(config, num_ingests, f"{name}-pool"),
+        pool=pool_config(config, num_ingests + slots.far_ingest.num, f"{name}-pool"),
         ingest=IngestConfig(
             open_timeout_s=config.cameras.open_timeout_s,
             read_timeout_s=config.cameras.read_timeout_s,
@@ -45,6 +48,29 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
             max_decoding=max(1, num_cores() // num_ingests),
         ),
         sinks=(redis_sink(config), *config.sinks),
+        far=far_plan(config),
+    )
+
+
+def far_plan(config: SightlineConfig) -> FarPlan | None:
+    """The slot's ingest actors on other machines; None where none are asked for."""
+    far = config.slots.far_ingest
+    if far.num == 0:
+        return None
+    return FarPlan(
+        num=far.num,
+        num_cpus=far.num_cpus,
+        resources=far.resources,
+        ingest=IngestConfig(
+            open_timeout_s=config.cameras.open_timeout_s,
+            read_timeout_s=config.cameras.read_timeout_s,
+            allowed=config.cameras.allow.policy,
+            max_decoding=max(1, math.floor(far.num_cpus)),
+        ),
+        route=FarConfig(
+            slot_bytes=Picture(far.max_width, far.max_height).size_bytes,
+            max_bytes_s=far.max_mbytes_s * 1e6,
+        ),
     )
 
 

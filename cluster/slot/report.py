@@ -32,6 +32,7 @@ from cluster.slot.capacity import Capacity
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
 from cluster.slot.decode_axis import DecodeAxis
+from cluster.slot.decoding import SlotDecoding
 from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.rates import Rates
 from cluster.slot.sinks import sink_loads
@@ -41,7 +42,7 @@ def cameras_of(crew: Crew) -> dict[str, CameraStatus]:
     """What the ingest actors that answer say of their cameras."""
     return {
         camera.stream: camera
-        for child in crew.ingests
+        for child in crew.cameras
         if isinstance(child.status, IngestStatus)
         for camera in child.status.streams
     }
@@ -174,7 +175,7 @@ def slot_info(
     )
 
 
-def decode_fields(axis: DecodeAxis, load_mpx_s: float) -> dict[str, Any]:
+def decode_fields(axis: DecodeAxis | SlotDecoding, load_mpx_s: float) -> dict[str, Any]:
     """The slot's decoding, as fields of SlotInfo."""
     return {
         "decoder": axis.decoder,

@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from cluster.slot.child import Child
+from cluster.slot.child import HUNG_AFTER_S, Child
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,44 @@ class Role:
         if self.spare is not None and self.spare.ready:
             logger.warning("%s: the spare takes its place", child.name)
             child.trade_places(self.spare)
+
+
+def make_role(
+    names: list[str],
+    start: Callable[[], Any],
+    on_start: Callable[[Child], None],
+    on_spare: Callable[[Child], None] | None,
+    patience_s: float = HUNG_AFTER_S,
+) -> Role:
+    """Start an actor for each name; with ``on_spare``, called for it, a spare may follow."""
+    children = [Child(name, start(), on_start, patience_s) for name in names]
+    if on_spare is None:
+        return Role(children)
+    kind, told = names[0].partition("-")[0], on_spare
+    return Role(children, lambda: Child(f"{kind}-spare", start(), told, patience_s))
+
+
+def say_nothing(_: Child) -> None:
+    """What a spare is told that learns all with its place."""
+
+
+def numbered(kind: str, num: int) -> list[str]:
+    """Names of the places of a kind."""
+    return [f"{kind}-{number}" for number in range(num)]
+
+
+def tell(child: Child, method: str, *args: object) -> None:
+    """A child that is away is told when it is back, by its ``on_start``."""
+    asked(child, method, *args)
+
+
+def asked(child: Child, method: str, *args: object) -> Any:
+    """What a child answers; None where it is away."""
+    try:
+        return child.call(method, *args)
+    except ConnectionError as error:
+        logger.warning("%s not told %s: %s", child.name, method, error)
+        return None
 
 
 def start_actor(actor: type, *args: object, num_gpus: float = 0.0) -> Any:

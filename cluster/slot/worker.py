@@ -19,7 +19,7 @@ from cluster.placement import Axes
 from cluster.registry import Registry, SlotState, WakeUp
 from cluster.slot.capacity import Capacity
 from cluster.slot.crew import Crew
-from cluster.slot.decode_axis import DecodeAxis
+from cluster.slot.decoding import SlotDecoding
 from cluster.slot.holdings import Holdings
 from cluster.slot.keeper import PIPELINE, StreamKeeper
 from cluster.slot.labels import slot_labels
@@ -59,7 +59,8 @@ class SlotWorker:
         self._labels = slot_labels(config.slots.labels, of_node)
         self._device: DeviceName = "cuda" if is_on_gpu(config) else "cpu"
         self._ledger = Ledger.create(self._max_streams, name=f"{name}-ledger")
-        self._holdings = Holdings(self._max_streams, plan.num_ingests)
+        num_far = plan.far.num if plan.far else 0
+        self._holdings = Holdings(self._max_streams, plan.num_ingests, num_far)
         self._crew = Crew(plan, self._ledger, self._holdings)
         self._keeper = StreamKeeper(
             name,
@@ -72,7 +73,7 @@ class SlotWorker:
             labels=self._labels,
         )
         self._capacity = Capacity()
-        self._decoding = DecodeAxis(decode_cores(config))
+        self._decoding = SlotDecoding(decode_cores(config), plan.far)
         self._gpu = GpuWatch()
         self._pipeline_generation = 0
         self._model_error = ""
@@ -124,7 +125,8 @@ class SlotWorker:
         self._finish_closing(now)
         if self._is_due("publish", now, _PUBLISH_EVERY_S):
             self._capacity.observe(self._crew.engine_status, now)
-            self._decoding.follow(self._crew.ingests, now)
+            self._decoding.follow(self._crew, now)
+            self._keeper.near_limit_mpx_s = self._decoding.near_limit_mpx_s
             self._publish()
             self._keeper.publish(now)
 
