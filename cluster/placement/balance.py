@@ -7,7 +7,7 @@ First it takes apart what should be kept apart (``spread``), then it evens out h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def evacuation(held: Iterable[Need], places: Places) -> dict[str, str]:
 
 
 def rebalancing(
-    own: int, labels: Mapping[str, str], held: Iterable[Need], places: Places
+    own: int, labels: Mapping[str, str], held: Sequence[Need], places: Places
 ) -> dict[str, str]:
     """Streams to hand over, and to which slot; empty where nothing is clearly better.
 
@@ -44,11 +44,14 @@ def rebalancing(
         held: Its streams.
         places: All slots, as they will be when what is on its way has come.
     """
+    turn = _turn(own, labels, places)
+    if turn is None and not any(need.spread for need in held):
+        return {}
     moves: dict[str, str] = {}
     # The least important first, and of these the heaviest: fewer have to go.
     left = sorted(held, key=lambda need: (-need.rank, -_weight(own, need, places), need.stream))
     while len(moves) < MAX_MOVES:
-        found = _parting(own, left, places) or _levelling(own, labels, left, places)
+        found = _parting(own, left, places) or _levelling(own, turn, left, places)
         if found is None:
             break
         need, target = found
@@ -56,12 +59,23 @@ def rebalancing(
         places.change(need, target)
         left.remove(need)
         moves[need.stream] = places.names[target]
+        turn = _turn(own, labels, places)
     return moves
 
 
 def _weight(own: int, need: Need, places: Places) -> float:
     """How much less full the slot is without a stream."""
-    return round(float(places.fullness()[own] - places.fullness(need, -1)[own]), 6)
+    return round(places.fullness_of(own) - places.fullness_of(own, need, -1), 6)
+
+
+def _turn(own: int, labels: Mapping[str, str], places: Places) -> int | None:
+    """How many slots like this one may give streams before it; None where it keeps all."""
+    full = places.fullness()
+    if full[own] < _FULL_ENOUGH or full.min() > full[own] - _CLEARLY_LESS:
+        return None
+    alike = places.alike(labels)
+    turn = int(((full > full[own]) & alike).sum() + ((full == full[own]) & alike)[:own].sum())
+    return turn if turn < _MAX_GIVERS else None
 
 
 def _parting(own: int, held: Iterable[Need], places: Places) -> tuple[Need, int] | None:
@@ -78,16 +92,11 @@ def _parting(own: int, held: Iterable[Need], places: Places) -> tuple[Need, int]
 
 
 def _levelling(
-    own: int, labels: Mapping[str, str], held: Iterable[Need], places: Places
+    own: int, turn: int | None, held: Iterable[Need], places: Places
 ) -> tuple[Need, int] | None:
     """A stream that is clearly better off at another slot."""
-    full = places.fullness()
-    alike = places.alike(labels)
-    turn = int(((full > full[own]) & alike).sum() + ((full == full[own]) & alike)[:own].sum())
-    if full[own] < _FULL_ENOUGH or turn >= _MAX_GIVERS or full.min() > full[own] - _CLEARLY_LESS:
-        return None
-    for need in held:
-        target = _clearly_better(own, need, turn, places)
+    for need in held if turn is not None else ():
+        target = _clearly_better(own, need, turn or 0, places)
         if target is not None and _weight(own, need, places) > _AT_ALL:
             return need, target
     return None

@@ -103,10 +103,7 @@ def _target(free: Free, mine: int | None, places: Places) -> int | None:
     reserved = places.index.get(free.reserved_for)
     if reserved is not None:
         return reserved
-    num_better = None if mine is None else places.num_better(free.need, mine)
-    if num_better is not None and num_better <= free.free_s / STEP_S:
-        return mine
-    return places.best(free.need)
+    return places.choice(free.need, mine, int(free.free_s / STEP_S))
 
 
 def _displaced(

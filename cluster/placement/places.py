@@ -59,16 +59,26 @@ class Places:
 
     def best(self, need: Need) -> int | None:
         """The slot that is best for a stream; None where it fits nowhere."""
-        scores = self.scores(need)
-        at = int(scores.argmin()) if len(scores) else 0
-        return at if len(scores) and scores[at] < np.inf else None
+        return self.choice(need, None, 0)
 
-    def num_better(self, need: Need, at: int) -> int | None:
-        """How many slots are better for a stream than this one; None where it does not fit here."""
-        scores = self.scores(need)
-        if scores[at] == np.inf:
+    def choice(self, need: Need, own: int | None, num_passed: int) -> int | None:
+        """The slot that shall have a stream; None where it fits nowhere.
+
+        Args:
+            need: The stream.
+            own: A slot that has it instead of the best once the better ones have been passed over.
+            num_passed: How many of the best have been.
+        """
+        if not self.names:
             return None
-        return int((scores < scores[at]).sum() + (scores[:at] == scores[at]).sum())
+        scores = self.scores(need)
+        best = int(scores.argmin())
+        if scores[best] == np.inf:
+            return None
+        if own is None or scores[own] == np.inf:
+            return best
+        num_better = (scores < scores[own]).sum() + (scores[:own] == scores[own]).sum()
+        return own if num_better <= num_passed else best
 
     def fits(self, need: Need, at: int) -> bool:
         """Whether a slot has the labels, and room on both axes and for one more stream."""
@@ -114,6 +124,11 @@ class Places:
         taken = self._taken if need is None else self._taken + sign * _row(need)
         full: Floats = (taken * self._share).max(axis=1, initial=0.0)
         return full
+
+    def fullness_of(self, at: int, need: Need | None = None, sign: int = 1) -> float:
+        """The same of one slot."""
+        taken = self._taken[at] if need is None else self._taken[at] + sign * _row(need)
+        return float((taken * self._share[at]).max())
 
     def suitable(self, need: Need) -> Bools:
         """Which slots have the stream's labels."""
