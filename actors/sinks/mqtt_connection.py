@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class MqttConnection:
         self._spec = spec
         self._status_topic = f"{spec.topic_prefix}/_status/{client_id}"
         self._changed = threading.Condition()
-        self._is_connected = False
+        self._is_connected = self._is_abandoned = False
         self._fault = ""
         self._max_unanswered = _MAX_UNANSWERED
         self._birth: int | None = None  # message id of the birth that is not answered
@@ -74,6 +75,7 @@ class MqttConnection:
 
     def abandon(self) -> None:
         """Cut the connection, so that nothing more is sent; the broker publishes the last will."""
+        self._is_abandoned = True
         with contextlib.suppress(OSError, AttributeError):  # it may be gone already
             self._client.socket().shutdown(socket.SHUT_RDWR)
         self._client.disconnect()
@@ -141,14 +143,15 @@ class MqttConnection:
         return client
 
     def _on_connect(self, client: Any, _: Any, __: Any, reason: Any, properties: Any) -> None:
-        if reason.is_failure:
+        if reason.is_failure or self._is_abandoned:
             self._lose(str(reason))
+            client.disconnect()
             return
         self._max_unanswered = getattr(properties, "ReceiveMaximum", _MAX_UNANSWERED)
         self._birth = client.publish(self._status_topic, b"online", qos=1, retain=True).mid
 
     def _on_connect_fail(self, *_: Any) -> None:
-        self._lose("nobody answers")
+        self._lose(str(sys.exc_info()[1] or "nobody answers"))  # called where it is handled
 
     def _on_disconnect(self, _: Any, __: Any, ___: Any, reason: Any, *____: Any) -> None:
         self._lose(f"the connection was lost ({reason})")
