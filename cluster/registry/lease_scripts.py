@@ -8,7 +8,7 @@ restored from a copy that has forgotten some: each is at least the time in milli
 the events judges what a former owner tells late. It outlives the leases by a day.
 """
 
-from cluster.registry.scripts import INDEXED
+from cluster.registry.scripts import HEARD, INDEXED
 
 SWEEP_AT_MOST = 200
 """Leases that one call finds expired; the next call goes on."""
@@ -21,12 +21,14 @@ _STATE_TTL_MS = 30_000
 
 _OWNING = (
     INDEXED
+    + HEARD
     + f"""
 local function owns(id, token, slot)
   local held = redis.call('HMGET', key('lease', id), 'slot', 'token')
   return held[2] == token and (not slot or held[1] == slot)
 end
 local function sweep()
+  if redis.call('EXISTS', key('grace')) == 1 then return end
   local ended = redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now_ms, 'LIMIT', 0, {SWEEP_AT_MOST})
   for _, id in ipairs(ended) do
     local left_ms = redis.call('PTTL', key('lease', id))

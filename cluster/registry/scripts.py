@@ -47,6 +47,14 @@ local function want(id, generation, need)
 end
 """
 
+# All leases end while Redis is away, though their slots run on. So where no slot was heard of for
+# a while, who comes first waits for the others to renew before it takes what has ended.
+HEARD = """
+local heard_ms = tonumber(redis.call('GET', key('heard')) or now_ms)
+redis.call('SET', key('heard'), string.format('%.0f', now_ms))
+if now_ms - heard_ms > 2000 then redis.call('SET', key('grace'), '1', 'PX', 2500) end
+"""
+
 INDEXED = (
     NAMES
     + """

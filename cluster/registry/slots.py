@@ -5,12 +5,13 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from cluster.registry.records import SlotInfo
-from cluster.registry.scripts import NAMES
+from cluster.registry.scripts import HEARD, NAMES
 from cluster.registry.store import Store
 
 # ARGV: slot, load, time to live in ms.
 _PUBLISH_LOAD = (
     NAMES
+    + HEARD
     + """
 local until_ms = string.format('%.0f', now_ms + ARGV[3])
 redis.call('HSET', key('loads'), ARGV[1], until_ms .. ' ' .. ARGV[2])

@@ -113,6 +113,7 @@ class SlotWorker:
             self._wait()
         except UnavailableError as error:
             logger.warning("%s", error)
+            self._due["renew"] = 0.0  # others may take what has ended soon after Redis is back
             self._stopping.wait(_TICK_S)
 
     def _follow_registry(self, now: float) -> None:

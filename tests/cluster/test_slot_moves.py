@@ -50,6 +50,7 @@ def end_leases(slot: Slot) -> None:
     for stream in slot.holdings.tokens():
         command(slot, "DEL", f"lease:{stream}")
         command(slot, "ZADD", "expiry", 1, stream)
+    command(slot, "DEL", "heard")  # another slot was there all the time
 
 
 def drained(slot: Slot) -> bool:
