@@ -269,11 +269,11 @@ class Crew:
             self.far.use_engine(asked(engine, "far_channel"))
 
     def _shard_started(self, shard: Child) -> None:
-        """Results come only once it knows its streams."""
+        """Results come only once it knows its streams; those that leave need no rules again."""
         if self._model is not None:
             tell(shard, "set_labels", self._model[0].labels)
         for _, holding in self._holdings.items():
-            if self._shard(holding) is shard:
+            if self._shard(holding) is shard and not holding.closing:
                 tell(shard, "open_stream", holding.assignment)
         number, address = self.shards.index(shard), asked(shard, "channel")
         if address is not None:

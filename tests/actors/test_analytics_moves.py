@@ -289,7 +289,8 @@ def test_no_credentials_move():
     assert b"hunter2" not in zlib.decompress(pipeline.state()[4:])
 
 
-def test_fifty_tracks_and_twenty_rules_fit_into_a_hundred_thousand_bytes():
+def crowded() -> StreamPipeline:
+    """Fifty tracks and twenty rules of every kind, six seconds long."""
     rules = [
         rule.model_copy(update={"name": f"{rule.name}-{n}", "schedule": None})
         for n, rule in enumerate([*EVERY_KIND, *EVERY_KIND, *EVERY_KIND][:20])
@@ -300,6 +301,11 @@ def test_fifty_tracks_and_twenty_rules_fit_into_a_hundred_thousand_bytes():
     for n in range(48):
         feet = np.stack([x + 0.7 * n * (y > 200), y], 1) + random.normal(0, 0.4, (50, 2))
         found = detections([tuple(foot) for foot in feet], (60, 40))
-        pipeline.process(frame_result(n, found, source_size=SIZE))
+        pipeline.process(frame_result(n, found, fps=FPS, source_size=SIZE))
+    return pipeline
+
+
+def test_fifty_tracks_and_twenty_rules_fit_into_a_hundred_thousand_bytes():
+    pipeline = crowded()
     assert len(pipeline.tracked) == 50
     assert 10_000 < len(pipeline.state()) < 100_000

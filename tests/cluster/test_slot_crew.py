@@ -15,7 +15,9 @@ from actors.inference.actor import shard_of
 from actors.messages import DegradeStep, StreamState
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
+from cluster.slot.holdings import Holdings
 from cluster.slot.role import Role
+from tests.cluster.builders import stream_record
 
 NUM_SHARDS = 2
 
@@ -70,3 +72,20 @@ def test_a_stream_whose_shard_died_moves_without_what_was_known(
     assert crew.exported("reference") == b"state"
     assert crew.exported("reference") == b""
     assert "moves without" in caplog.text
+
+
+def test_a_shard_that_comes_back_is_not_given_streams_that_leave() -> None:
+    opened: list[str] = []
+
+    class Shard(Child):
+        def call(self, method: str, *args: Any) -> Any:
+            opened.extend(a.spec.id for a in args if method == "open_stream")
+
+    crew = Crew.__new__(Crew)
+    crew._holdings, crew._model, crew._shard_addresses = Holdings(4, 1), None, {}
+    crew._shards = Role([Shard("analytics-0", None, lambda _: None)])
+    for stream in ("stays", "leaves"):
+        crew._holdings.add(stream_record(stream), 1)
+    crew._holdings.close("leaves")
+    crew._shard_started(crew.shards[0])
+    assert opened == ["stays"]
