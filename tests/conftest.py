@@ -20,7 +20,12 @@ prepare_environment()  # some tests import Ray long before the first one starts 
 
 CONFIG = {
     "cameras": {"open_timeout_s": 2.0, "read_timeout_s": 1.5},
-    "slots": {"max_streams": 16},
+    "slots": {
+        "max_streams": 16,
+        "spares": True,
+        "num_cpus": 0.5,
+        "far_ingest": {"num": 1, "num_cpus": 0.1, "max_width": 320, "max_height": 180},
+    },
     "lease": {"ttl_s": 10},
 }
 

@@ -45,6 +45,17 @@ class System:
         (slot,) = self.api.get("/v1/slots")["slots"]
         return int(next(a["pid"] for a in slot["details"]["actors"] if a["name"] == actor))
 
+    def await_actor(self, actor: str, timeout_s: float = 60.0) -> None:
+        """Wait until an actor of the slot answers: those that are started last take a while."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            (slot,) = self.api.get("/v1/slots")["slots"]
+            known = {each["name"]: each["ready"] for each in slot["details"]["actors"]}
+            if known.get(actor):
+                return
+            assert time.monotonic() < deadline, f"no {actor} within {timeout_s} s: {known}"
+            time.sleep(0.1)
+
     def kill(self, actor: str) -> int:
         pid = self.pid(actor)
         os.kill(pid, signal.SIGKILL)

@@ -108,6 +108,25 @@ def test_a_stream_that_is_switched_off_has_accounted_for_every_frame(system: Sys
     system.await_more_frames("cam3")
 
 
+def test_a_camera_that_another_machine_decodes_is_watched_like_the_others(system: System) -> None:
+    job = {**stream_job(system, "cam1"), "id": "far-away", "placement": {"decode": "far"}}
+    system.await_actor("far-0")
+    system.api.post("/v1/streams", job)
+    first = system.await_more_frames("far-away")
+    system.kill("far-0")
+    again = system.await_stats("far-away", lambda s: s["session"] > first["session"], 40.0)
+    assert again["decoded"] >= first["decoded"]
+    stats = system.await_more_frames("far-away")
+    assert stats["source"]["width"] == 640
+    assert stats["latency_ms"]["p50"] < 4000
+    event = next(system.api.events(type="line_cross", stream="far-away", since="0"))
+    assert event["box"][2] <= 640
+    system.api.patch("/v1/streams/far-away", {"enabled": False})
+    last = system.await_stats("far-away", lambda s: s["state"] == "disabled" and s["slot"] is None)
+    assert last["decoded"] == last["inferred"] + sum(last["dropped"].values())
+    system.api.delete("/v1/streams/far-away")
+
+
 def test_events_of_rules_reach_http_and_redis(system: System) -> None:
     event = next(system.api.events(type="line_cross", stream="cam1", since="0"))
     assert event["stream"] == "cam1"
