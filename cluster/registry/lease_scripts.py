@@ -28,7 +28,7 @@ local function owns(id, token, slot)
   return held[2] == token and (not slot or held[1] == slot)
 end
 local function sweep()
-  if redis.call('EXISTS', key('grace')) == 1 then return end
+  if is_grace() then return end
   local ended = redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now_ms, 'LIMIT', 0, {SWEEP_AT_MOST})
   for _, id in ipairs(ended) do
     local left_ms = redis.call('PTTL', key('lease', id))

@@ -48,11 +48,15 @@ end
 """
 
 # All leases end while Redis is away, though their slots run on. So where no slot was heard of for
-# a while, who comes first waits for the others to renew before it takes what has ended.
+# a while, who comes first gives the others 2.5 s to renew before it takes what has ended; once in
+# 10 s at most, so that slots which are slow for another reason still take it.
 HEARD = """
 local heard_ms = tonumber(redis.call('GET', key('heard')) or now_ms)
 redis.call('SET', key('heard'), string.format('%.0f', now_ms))
-if now_ms - heard_ms > 2000 then redis.call('SET', key('grace'), '1', 'PX', 2500) end
+if now_ms - heard_ms > 1500 then redis.call('SET', key('grace'), '1', 'PX', 10000, 'NX') end
+local function is_grace()
+  return redis.call('PTTL', key('grace')) > 7500
+end
 """
 
 INDEXED = (

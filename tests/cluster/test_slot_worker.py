@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +14,7 @@ import pytest
 
 from cluster.config import PipelineSpec, SightlineConfig
 from cluster.embedded import EmbeddedRedis
-from cluster.registry import Registry, SlotState
+from cluster.registry import Lease, Registry, SlotState
 from cluster.slot import worker as worker_module
 from cluster.slot.worker import SlotWorker
 from tests.cluster.builders import eventually, fresh_prefix, open_config, stream_spec
@@ -151,6 +155,40 @@ def test_a_slot_takes_streams_as_soon_as_its_actors_are_up(
     assert owners(registry, "x") == {}
     crew.is_up = True
     eventually(lambda: owners(registry, "x") == {"x": "a"})
+
+
+def test_no_stream_moves_or_is_closed_where_redis_was_away_for_longer_than_the_leases(
+    workers: MakeWorker, registry: Registry, server: EmbeddedRedis
+) -> None:
+    streams = "uvwxyz"
+    slots = [workers("a"), workers("b")]
+    eventually(lambda: len(registry.slots.loads()) == 2)
+    for stream in streams:
+        registry.streams.create(stream_spec(stream))
+    before = eventually(lambda: _all(registry.leases.lookup(streams), len(streams)))
+    opened = [list(crew_of(slot).opened) for slot in slots]
+    assert all(opened)
+    with _stopped(server.pid):
+        time.sleep(3.0)
+    eventually(lambda: _all(registry.leases.lookup(streams), len(streams)))
+    time.sleep(3.0)
+    assert registry.leases.lookup(streams) == before
+    assert [crew_of(slot).opened for slot in slots] == opened
+    assert [crew_of(slot).closed for slot in slots] == [[], []]
+
+
+def _all(found: dict[str, Lease], num: int) -> dict[str, Lease] | None:
+    return found if len(found) == num else None
+
+
+@contextmanager
+def _stopped(pid: int) -> Iterator[None]:
+    """A process that answers nobody; its clock runs on."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_leases_that_ended_while_redis_was_away_are_taken_back(
