@@ -77,6 +77,23 @@ class _Track:
     settled: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """One frame, measured.
+
+    Attributes:
+        tracks: Its detections with their tracks.
+        least_px: [n], the smaller of width and height.
+        size_px: n roots of areas: one number for how large a box is.
+        at_s: When it was taken.
+    """
+
+    tracks: Detections
+    least_px: NDArray[np.float32]
+    size_px: list[float]
+    at_s: float
+
+
 class Cascade:
     """The secondary models of one stream.
 
@@ -104,17 +121,18 @@ class Cascade:
             at_s: Time of the frame, of a clock that never goes back.
         """
         self._refill(at_s)
-        sides = tracks.xyxy[:, 2:] - tracks.xyxy[:, :2]
+        sides = np.maximum(tracks.xyxy[:, 2:] - tracks.xyxy[:, :2], 0)
+        seen = _Seen(tracks, sides.min(axis=1), np.sqrt(sides[:, 0] * sides[:, 1]).tolist(), at_s)
         found = []
         for name, secondary in self._secondaries.items():
             if secondary.spec.after:
                 continue
-            rows = self._wanted(secondary, tracks, sides, at_s)[: int(self._allowance[name])]
+            rows = self._wanted(secondary, seen)[: int(self._allowance[name])]
             self._allowance[name] -= len(rows)
             for row in rows:
                 looks = self._looks(int(tracks.track_id[row]), name)
                 looks.is_pending, looks.last_s = True, at_s
-                looks.asked_px = _size(sides[row])
+                looks.asked_px = seen.size_px[row]
             if rows:
                 found.append(Due(name, np.array(rows, np.int64)))
         return found
@@ -195,17 +213,15 @@ class Cascade:
             full = max(1.0, BURST_S * rate)
             self._allowance[name] = min(full, self._allowance[name] + elapsed_s * rate)
 
-    def _wanted(
-        self, secondary: Secondary, tracks: Detections, sides: NDArray[np.float32], at_s: float
-    ) -> list[int]:
+    def _wanted(self, secondary: Secondary, seen: _Seen) -> list[int]:
         """Rows that are worth a look, the most wanted first."""
-        spec = secondary.spec
-        large = (sides >= spec.min_size_px).all(axis=1) & (tracks.track_id >= 0)
+        name, tracks = secondary.spec.name, seen.tracks
+        fits = (seen.least_px >= secondary.spec.min_size_px) & (tracks.track_id >= 0)
+        rows = np.flatnonzero(fits & secondary.looks_at(tracks.class_id))
         wanted = []
-        for row in np.flatnonzero(large & secondary.looks_at(tracks.class_id)).tolist():
-            track_id, size_px = int(tracks.track_id[row]), _size(sides[row])
-            looks = self._looks(track_id, spec.name)
-            if self._is_due(secondary, track_id, looks, size_px, at_s):
+        for row, track_id in zip(rows.tolist(), tracks.track_id[rows].tolist(), strict=True):
+            looks, size_px = self._looks(track_id, name), seen.size_px[row]
+            if self._is_due(secondary, track_id, looks, size_px, seen.at_s):
                 wanted.append((looks.num, -size_px, row))
         return [row for _, _, row in sorted(wanted)]
 
@@ -248,8 +264,3 @@ def _close(looks: _Looks) -> None:
     looks.num += 1
     looks.is_pending = False
     looks.size_px = max(looks.size_px, looks.asked_px)
-
-
-def _size(sides: NDArray[np.float32]) -> float:
-    """One number for how large a box is: the root of its area, in pixels."""
-    return float(np.sqrt(max(0.0, float(sides[0]) * float(sides[1]))))

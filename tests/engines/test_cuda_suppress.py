@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from engines.cuda.suppress import Suppressor
+from engines.families.detector import MAX_CANDIDATES
 from engines.families.suppression import suppress
-from engines.families.yolox import MAX_CANDIDATES
 from tests.engines.cuda_backends import ON_BOTH, Backend, backend_of
 
 Array = NDArray[np.float32]
