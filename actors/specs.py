@@ -124,6 +124,10 @@ class StreamSpec(Spec):
     )
     loop: bool = Field(False, description="Play a file again from its start when it ends.")
     qos: QosSpec = Field(QosSpec(), description="Quality of service.")
+    tracker: Literal["bytetrack", "sort", "ocsort", "deepsort"] = Field(
+        "bytetrack",
+        description="How objects are followed; deepsort needs a pipeline that gives embeddings.",
+    )
     rules: tuple[RuleSpec, ...] = Field(
         (), max_length=64, description="What is reported of the objects that are seen."
     )

@@ -10,7 +10,7 @@ from actors.analytics.life_cycle import EventContext, EventLifeCycle
 from actors.analytics.memory import Memory, remembered
 from actors.analytics.rules import Border, Moment, Occurrence, Rule, Scene, make_rule
 from actors.analytics.session import Session
-from actors.analytics.tracking import Tracker
+from actors.analytics.tracking import Tracker, config_of, make_tracker
 from actors.errors import StateError
 from actors.messages import FrameResult
 from actors.specs import StreamSpec
@@ -93,6 +93,8 @@ class StreamPipeline:
         gone = [rule for rule in self._rules if rule.spec.name not in kept]
         events = self._close(gone, "rule_removed")
         self._rules = [kept.get(rule.name) or make_rule(rule) for rule in spec.rules]
+        if self._session is not None:
+            self._session.tracker.config = config_of(spec.tracker)
         self.spec = spec
         return events
 
@@ -176,7 +178,8 @@ class StreamPipeline:
         if session is None:
             # The first frame's time is part of the name: a clock set back could repeat a number.
             name = f"{result.session}@{round(result.ts * 1000)}"
-            self._session = session = Session(EventLifeCycle(name), result)
+            tracker = make_tracker(self.spec.tracker)
+            self._session = session = Session(EventLifeCycle(name), result, tracker)
         session.last = result
         session.clock.advance(result.pts_s, result.arrival)
         return ended

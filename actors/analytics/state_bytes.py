@@ -23,7 +23,7 @@ from actors.analytics.rules.scene import Moment, Sighting
 from actors.analytics.rules.state import Column
 from actors.errors import StateError
 
-VERSION = 1
+VERSION = 2
 """Counts up with each change of what a tracker, a rule or a life cycle puts into its state."""
 
 _HEADER = b"SLM" + bytes([VERSION])

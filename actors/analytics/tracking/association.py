@@ -16,7 +16,9 @@ Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 
-def overlaps(a: Floats, b: Floats, i: Indices, j: Indices) -> tuple[Indices, Indices, Floats]:
+def overlaps(
+    a: Floats, b: Floats, i: Indices, j: Indices
+) -> tuple[Indices, Indices, Floats, Floats]:
     """Those of the pairs that overlap, and by how much: intersection over union, above 0.
 
     Args:
@@ -24,19 +26,37 @@ def overlaps(a: Floats, b: Floats, i: Indices, j: Indices) -> tuple[Indices, Ind
         b: Boxes [4, m].
         i: Box of ``a`` of each pair.
         j: Box of ``b`` of each pair.
+
+    Returns:
+        The pairs, the overlap of their boxes, and that of their heights alone.
     """
-    size = np.minimum(a[2:].take(i, axis=1), b[2:].take(j, axis=1))
-    size -= np.maximum(a[:2].take(i, axis=1), b[:2].take(j, axis=1))
+    a, b = a.take(i, axis=1), b.take(j, axis=1)
+    size = np.minimum(a[2:], b[2:])
+    size -= np.maximum(a[:2], b[:2])
     meet = (np.minimum(size[0], size[1]) > 0).nonzero()[0]
     i, j, size = i[meet], j[meet], size.take(meet, axis=1)
+    sizes = (a[2:] - a[:2]).take(meet, axis=1), (b[2:] - b[:2]).take(meet, axis=1)
     common = size[0] * size[1]
-    return i, j, common / (area(a)[i] + area(b)[j] - common)
+    either = sizes[0][0] * sizes[0][1] + sizes[1][0] * sizes[1][1] - common
+    return i, j, common / either, size[1] / (sizes[0][1] + sizes[1][1] - size[1])
 
 
-def area(boxes: Floats) -> Floats:
-    """Areas [n] of boxes [4, n], square pixels."""
-    size = boxes[2:] - boxes[:2]
-    return np.asarray(size[0] * size[1])
+def directions(trail: Floats, ahead: Floats, there: Floats, i: Indices, j: Indices) -> Floats:
+    """Cosine of the angle between where an object goes and where each detection of it would be.
+
+    Args:
+        trail: Where each object was a moment ago [2, n].
+        ahead: Where it should be now [2, n].
+        there: Centres of the detections [2, m].
+        i: Object of each pair.
+        j: Detection of each pair.
+    """
+    way = ahead - trail
+    way /= np.maximum(np.hypot(way[0], way[1]), 1e-6)
+    step = there.take(j, axis=1)
+    step -= trail.take(i, axis=1)
+    cosine = (step * way.take(i, axis=1)).sum(axis=0)
+    return np.asarray(cosine / np.maximum(np.hypot(step[0], step[1]), 1e-6))
 
 
 @cache

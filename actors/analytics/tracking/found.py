@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from actors.analytics.tracking import kalman
 from engines.detections import Detections
 
 Indices = NDArray[np.intp]
+Looks = NDArray[np.float32]
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +28,7 @@ class Found:
         class_id: int32 [n].
         corners: float64 [4, n], left, top, right, bottom.
         boxes: float64 [4, n], centre and size.
+        looks: float32 [d, n], embeddings of unit length; d is 0 where none are compared.
         num_classes: The highest class and one.
     """
 
@@ -34,23 +38,53 @@ class Found:
     class_id: NDArray[np.int32]
     corners: kalman.Floats
     boxes: kalman.Floats
+    looks: Looks
     num_classes: int
 
     @classmethod
-    def of(cls, pictures: Sequence[Detections], low_confidence: float) -> Found:
+    def of(
+        cls,
+        pictures: Sequence[Detections],
+        low_confidence: float,
+        looks: Sequence[Looks],
+    ) -> Found:
         """Take the detections of each picture, but not those below a confidence."""
-        picture = np.arange(len(pictures)).repeat([len(each) for each in pictures])
-        confidence = np.concatenate([each.confidence for each in pictures])
-        xyxy = np.concatenate([each.xyxy for each in pictures])
-        class_id = np.concatenate([each.class_id for each in pictures])
+        picture = numbers([len(each) for each in pictures])
+        confidence = joined([each.confidence for each in pictures])
+        xyxy = joined([each.xyxy.T for each in pictures])
+        class_id = joined([each.class_id for each in pictures])
+        appearance = joined(looks)
         worthy = confidence >= low_confidence
         if np.count_nonzero(worthy) < len(worthy):
             picture, confidence = picture[worthy], confidence[worthy]
-            xyxy, class_id = xyxy[worthy], class_id[worthy]
-        corners = np.array(xyxy.T, dtype=np.float64, order="C")
+            xyxy, class_id, appearance = xyxy[:, worthy], class_id[worthy], appearance[:, worthy]
+        corners = np.array(xyxy, dtype=np.float64, order="C")
         num_classes = int(class_id.max(initial=-1)) + 1
         boxes = kalman.to_centre(corners)
-        return cls(picture, xyxy, confidence, class_id, corners, boxes, num_classes)
+        return cls(picture, xyxy.T, confidence, class_id, corners, boxes, appearance, num_classes)
 
     def __len__(self) -> int:
         return len(self.picture)
+
+
+def joined(parts: Sequence[NDArray[_Number]]) -> NDArray[_Number]:
+    """The parts one after the other along the last axis; a part that is alone is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+
+
+def numbers(counts: Sequence[int]) -> Indices:
+    """Number of the picture of each thing, where each picture has so many, [sum of counts]."""
+    if len(counts) == 1:
+        return np.zeros(counts[0], dtype=np.intp)
+    return np.arange(len(counts)).repeat(counts)
+
+
+def no_looks(num: int = 0) -> Looks:
+    """Embeddings of objects of which nothing is known but their boxes."""
+    return np.empty((0, num), dtype=np.float32)
+
+
+def unit(looks: Looks) -> Looks:
+    """Embeddings [d, n] at unit length; what is zero stays so."""
+    length = np.sqrt((looks * looks).sum(axis=0))
+    return np.asarray(looks / np.maximum(length, 1e-12), dtype=np.float32)

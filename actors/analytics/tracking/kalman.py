@@ -18,7 +18,8 @@ NUM_ROWS = 5
 POSITION, VELOCITY, VAR_POSITION, COVARIANCE, VAR_VELOCITY = range(NUM_ROWS)
 
 # Variances as fractions of width times height, [4, 1].
-_MEASURED = np.array([[0.075], [0.075], [0.1], [0.1]]) ** 2
+_MEASURED = np.array([[0.045], [0.045], [0.1], [0.1]]) ** 2
+_POSITION_WALK = np.array([[0.1], [0.1], [0.0], [0.0]]) ** 2  # per second: cameras shake
 _FIRST_VELOCITY = np.array([[5.0], [5.0], [0.5], [0.5]]) ** 2  # per second squared
 _VELOCITY_WALK = np.array([[0.3], [0.3], [0.1], [0.1]]) ** 2  # per second cubed
 _MIN_SIZE_PX = np.array(1.0)  # an array: NumPy takes longer over a number
@@ -37,12 +38,14 @@ def begin(boxes: Floats) -> Floats:
 def predict(state: Floats, dt_s: Floats) -> None:
     """Take each state ``dt_s`` [n] ahead, in place.
 
-    White noise acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2).
+    White noise acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2), and a random walk.
     """
     position, velocity, var_position, covariance, var_velocity = state
-    walk = _VELOCITY_WALK * (_area(position) * dt_s)
+    noise = _area(position) * dt_s
+    walk = _VELOCITY_WALK * noise
     position += velocity * dt_s
     var_position += dt_s * (2 * covariance + dt_s * (var_velocity + walk / 3))
+    var_position += _POSITION_WALK * noise
     covariance += dt_s * (var_velocity + walk / 2)
     var_velocity += walk
     size = position[2:]

@@ -1,8 +1,10 @@
-"""A tracker of the ByteTrack kind that measures motion in seconds, for rates from 1 to 30 a second.
+"""Trackers that measure motion in seconds, for rates from 1 to 30 a second.
 
-After Zhang et al., "ByteTrack" (2022): sure detections are matched to predicted boxes first, unsure
-ones then keep tracks alive. Added here: time in seconds, votes on the class, and a third round
-which gives small fast objects that overlap nothing to the track whose motion explains them.
+All kinds work alike: tracks are predicted, rounds share the detections out among them, and sure
+detections that are left begin new tracks. A kind is its rounds and its thresholds (``kinds.py``).
+The default is of the kind of Zhang et al., "ByteTrack" (2022). Added there: time in seconds, votes
+on the class, shape and direction, and a round that gives small fast objects that overlap nothing to
+the track whose motion explains them.
 
 An operation on a small array costs the same whatever it does, so pictures of several streams are
 tracked together: their tracks and detections lie one after the other in the same arrays.
@@ -10,6 +12,7 @@ tracked together: their tracks and detections lie one after the other in the sam
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,11 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.analytics.pairing import pairs
 from actors.analytics.tracking import kalman
-from actors.analytics.tracking.association import Matching, best_assignment, overlaps
+from actors.analytics.tracking.association import best_assignment
 from actors.analytics.tracking.config import TrackerConfig
-from actors.analytics.tracking.found import Found
+from actors.analytics.tracking.found import Found, Looks, no_looks, unit
+from actors.analytics.tracking.rounds import Rounds
 from actors.analytics.tracking.tracks import (
     BORN_S,
     CLASS_ID,
@@ -35,11 +38,12 @@ from actors.analytics.tracking.tracks import (
     TENTATIVE,
     Tracks,
     checked,
+    checked_looks,
     no_tracks,
 )
 from engines.detections import Detections
 
-Indices = NDArray[np.intp]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,11 @@ class Birth:
 class Tracker:
     """Tracks the objects of one stream session. Identities count up from 1.
 
+    Args:
+        config: What kind of tracker it is; ByteTrack without it.
+
     Attributes:
+        config: Another one may be set between two frames; the tracks stay.
         births: First observations of the tracks that the last update confirmed, by identity.
         ended: Identities that ended with the last update.
     """
@@ -63,8 +71,10 @@ class Tracker:
         best_assignment()  # loaded now, not with the first frame
         self.births: dict[int, Birth] = {}
         self.ended: tuple[int, ...] = ()
-        self._config = config or TrackerConfig()
+        self.config = config or TrackerConfig()
         self._table = no_tracks()
+        self._looks = no_looks()
+        self._is_told = False
         self._num_identities = 0
         self._t_s: float | None = None
 
@@ -72,50 +82,87 @@ class Tracker:
         """Number of confirmed tracks, seen or lost."""
         return int(np.count_nonzero(self._table[IDENTITY]))
 
-    def update(self, detections: Detections, t_s: float) -> Detections:
+    def update(
+        self, detections: Detections, t_s: float, embeddings: Looks | None = None
+    ) -> Detections:
         """Track one frame; see ``update_all``."""
-        return Tracker.update_all([(self, detections, t_s)])[0]
+        return Tracker.update_all([(self, detections, t_s)], [embeddings])[0]
 
     @staticmethod
-    def update_all(frames: Sequence[tuple[Tracker, Detections, float]]) -> list[Detections]:
+    def update_all(
+        frames: Sequence[tuple[Tracker, Detections, float]],
+        embeddings: Sequence[Looks | None] = (),
+    ) -> list[Detections]:
         """Track one frame of each of several streams.
 
         Args:
-            frames: Of each stream its tracker, all with the same configuration; what the model
-                found, of any confidence; and the time of the frame, seconds, later than that of
-                the frame before.
+            frames: Of each stream its tracker; what the model found, of any confidence; and the
+                time of the frame, seconds, later than that of the frame before.
+            embeddings: Of each stream float32 [n, d], what its detections look like, for kinds that
+                compare it; without them these go by motion alone, and say so in the log.
 
         Returns:
             Of each stream the detections of confirmed tracks in their order, with the boxes and
             confidences they came with, ``track_id``, and the class that the track has by vote.
 
         Raises:
-            ValueError: if time does not advance.
+            ValueError: if time does not advance, or embeddings are not one for each detection.
         """
-        step = _Step(frames)
-        step.match()
-        step.observe()
-        step.begin()
-        step.confirm()
-        tracked = step.tracked()
-        step.end()
+        looks = [
+            tracker._look(found, embeddings[n] if embeddings else None)
+            for n, (tracker, found, _) in enumerate(frames)
+        ]
+        if len(frames) == 1:
+            return _Step(frames, looks).run()
+        alike: dict[tuple[int, int], list[int]] = {}
+        for n, (tracker, _, _) in enumerate(frames):
+            alike.setdefault((id(tracker.config), len(looks[n])), []).append(n)
+        tracked = [Detections.empty()] * len(frames)
+        for numbers in alike.values():
+            step = _Step([frames[n] for n in numbers], [looks[n] for n in numbers])
+            for n, own in zip(numbers, step.run(), strict=True):
+                tracked[n] = own
         return tracked
 
     def state(self) -> dict[str, Any]:
         """All that the next update needs, as plain values and arrays."""
-        return {"table": self._table, "num_identities": self._num_identities, "t_s": self._t_s}
+        return {
+            "table": self._table,
+            "looks": self._looks.astype(np.float16),
+            "num_identities": self._num_identities,
+            "t_s": self._t_s,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what ``state`` gave of a tracker with the same configuration.
+        """Go on from what ``state`` gave of a tracker of any kind.
 
         Raises:
             KeyError: if a value is missing.
             ValueError: if the tracks are not a table of this tracker's.
         """
         self._table = checked(state["table"])
+        self._looks = checked_looks(state["looks"], self._table)
         self._num_identities = int(state["num_identities"])
         self._t_s = None if state["t_s"] is None else float(state["t_s"])
         self.births, self.ended = {}, ()
+
+    def _look(self, found: Detections, embeddings: Looks | None) -> Looks:
+        """Embeddings [d, n] as tracks compare them; d is 0 where they are not compared."""
+        if not self.config.wants_looks:
+            embeddings = None
+        elif embeddings is None and not self._is_told:
+            logger.warning("no embeddings come with the detections: tracking by motion alone")
+            self._is_told = True
+        if embeddings is None:
+            looks = no_looks(len(found))
+        elif embeddings.ndim != 2 or len(embeddings) != len(found):
+            shape = list(embeddings.shape)
+            raise ValueError(f"embeddings {shape}: expected [{len(found)}, d], one a detection")
+        else:
+            looks = unit(embeddings.T)
+        if len(looks) != len(self._looks):
+            self._looks = np.zeros((len(looks), self._table.shape[1]), dtype=np.float32)
+        return looks
 
     def _advance(self, t_s: float) -> float:
         """Take the time of a frame; how long it is after the one before, seconds."""
@@ -131,75 +178,44 @@ class Tracker:
 
 
 class _Step:
-    """One frame of each of some streams."""
+    """One frame of each of some streams whose trackers are alike."""
 
-    def __init__(self, frames: Sequence[tuple[Tracker, Detections, float]]) -> None:
-        self._trackers = [tracker for tracker, _, _ in frames]
-        self._config = self._trackers[0]._config
-        self._found = Found.of([found for _, found, _ in frames], self._config.low_confidence)
-        tables = [tracker._table for tracker in self._trackers]
-        self._tracks = Tracks(tables, self._found.num_classes)
+    def __init__(
+        self, frames: Sequence[tuple[Tracker, Detections, float]], looks: Sequence[Looks]
+    ) -> None:
+        self._trackers = trackers = [tracker for tracker, _, _ in frames]
+        self._config = trackers[0].config
+        pictures = [found for _, found, _ in frames]
+        self._found = Found.of(pictures, self._config.low_confidence, looks)
         self._t_s = np.array([t_s for _, _, t_s in frames])
         passed_s = np.array([tracker._advance(t_s) for tracker, _, t_s in frames])
+        tables, known = [each._table for each in trackers], [each._looks for each in trackers]
+        self._tracks = Tracks(tables, known, self._found.num_classes)
         if len(self._tracks):
             kalman.predict(self._tracks.state, passed_s[self._tracks.picture])
-        self._matching = Matching(self._tracks.picture, len(self._found))
+        self._rounds = Rounds(self._tracks, self._found, self._t_s, self._config)
+        self._row_of = self._rounds.matching.row_of
 
-    def match(self) -> None:
-        """Find the detection of each track, in three rounds."""
-        tracks, found, config = self._tracks, self._found, self._config
-        if not len(tracks) or not len(found):
-            return
-        boxes = kalman.to_corners(tracks.state[kalman.POSITION])
-        rows, cols = pairs(tracks.picture, found.picture, len(self._trackers))
-        rows, cols, similarity = overlaps(boxes, found.corners, rows, cols)
-        other_class = tracks.table[CLASS_ID, rows] != found.class_id[cols]
-        similarity[other_class] *= config.class_penalty
-        sure = found.confidence >= config.high_confidence
-        confident = similarity * found.confidence[cols].astype(np.float64)
-        self._add(rows, cols, confident, config.min_iou, sure[cols])
-        if np.count_nonzero(sure) < len(sure):
-            known = tracks.table[IDENTITY, rows] != TENTATIVE
-            self._add(rows, cols, similarity, config.min_iou_low, known & ~sure[cols])
-        self._match_far(sure)
-
-    def _match_far(self, sure: NDArray[np.bool_]) -> None:
-        """The third round: sure detections that are left, by the motion of tracks that are left."""
-        tracks, found, config = self._tracks, self._found, self._config
-        cols = (sure & (self._matching.row_of < 0)).nonzero()[0]
-        if len(cols):
-            age_s = self._t_s[tracks.picture] - tracks.table[SEEN_S]
-            rows = (self._matching.is_free & (age_s <= config.max_gate_s)).nonzero()[0]
-            i, j = pairs(tracks.picture[rows], found.picture[cols], len(self._trackers))
-            rows, cols = rows[i], cols[j]
-            same = (tracks.table[CLASS_ID, rows] == found.class_id[cols]).nonzero()[0]
-            rows, cols = rows[same], cols[same]
-            state, boxes = tracks.state.take(rows, axis=2), found.boxes.take(cols, axis=1)
-            near = config.max_gate - kalman.squared_distance(state, boxes)
-            self._add(rows, cols, near, 0.0, True)
-
-    def _add(
-        self,
-        rows: Indices,
-        cols: Indices,
-        likeness: kalman.Floats,
-        least: float,
-        allowed: NDArray[np.bool_] | bool,
-    ) -> None:
-        """Match the free ones of the allowed pairs that are alike enough."""
-        free = self._matching.is_free[rows] & (self._matching.row_of[cols] < 0)
-        good = (free & allowed & (likeness >= least)).nonzero()[0]
-        self._matching.add(rows[good], cols[good], likeness[good] - (least - 1e-6))
+    def run(self) -> list[Detections]:
+        """Take the frames; the detections that belong to confirmed tracks, of each picture."""
+        self._rounds.play()
+        self.observe()
+        self.begin()
+        self.confirm()
+        tracked = self.tracked()
+        self.end()
+        return tracked
 
     def observe(self) -> None:
         """Correct the tracks that have a detection."""
-        cols = (self._matching.row_of >= 0).nonzero()[0]
+        cols = (self._row_of >= 0).nonzero()[0]
         if len(cols):
-            self._tracks.observe(self._matching.row_of[cols], self._found, cols, self._t_s)
+            rows, straight_s = self._row_of[cols], self._config.straight_s
+            self._tracks.observe(rows, self._found, cols, self._t_s, straight_s)
 
     def begin(self) -> None:
         """Add tracks for sure detections that have none."""
-        found, row_of = self._found, self._matching.row_of
+        found, row_of = self._found, self._row_of
         new = (row_of < 0) & (found.confidence >= self._config.begin_confidence)
         cols = new.nonzero()[0]
         if len(cols):
@@ -224,7 +240,7 @@ class _Step:
 
     def tracked(self) -> list[Detections]:
         """The detections that belong to confirmed tracks, of each picture."""
-        found, row_of = self._found, self._matching.row_of
+        found, row_of = self._found, self._row_of
         cols = (row_of >= 0).nonzero()[0]
         identity = self._tracks.table[IDENTITY, row_of[cols]].astype(np.int64)
         known = identity != TENTATIVE
@@ -246,6 +262,6 @@ class _Step:
         for row in over.nonzero()[0].tolist():
             if identity := int(tracks.table[IDENTITY, row]):
                 self._trackers[tracks.picture[row]].ended += (identity,)
-        parts = tracks.part(~over, len(self._trackers))
-        for tracker, table in zip(self._trackers, parts, strict=True):
-            tracker._table = table
+        tables, looks = tracks.part(~over, len(self._trackers))
+        for tracker, table, known in zip(self._trackers, tables, looks, strict=True):
+            tracker._table, tracker._looks = table, known

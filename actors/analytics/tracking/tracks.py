@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.analytics.tracking import kalman
-from actors.analytics.tracking.found import Found
+from actors.analytics.tracking.found import Found, Looks, joined, numbers, unit
 
 Indices = NDArray[np.intp]
 Table = NDArray[np.float64]
@@ -19,10 +20,15 @@ TENTATIVE = 0
 # The rows of a table. Counts, identities and classes are exact in it, too.
 _NUM_STATE = 4 * kalman.NUM_ROWS
 FIRST_XYXY = slice(_NUM_STATE, _NUM_STATE + 4)
-VOTES = _NUM_STATE + 11  # from here on, a row a class
+LAST_XYXY = slice(_NUM_STATE + 4, _NUM_STATE + 8)
+TRAIL = slice(_NUM_STATE + 8, _NUM_STATE + 10)
+VOTES = _NUM_STATE + 17  # from here on, a row a class
 FIRST_CONFIDENCE, BORN_S, SEEN_S, PATIENCE_S, IDENTITY, NUM_HITS, CLASS_ID = range(
-    _NUM_STATE + 4, VOTES
+    _NUM_STATE + 10, VOTES
 )
+
+_TRAIL_S = 0.2  # the trail follows the centre by so much
+_OLD_LOOKS = 0.9  # share of what was known, when the object is seen again
 
 
 def no_tracks() -> Table:
@@ -45,6 +51,20 @@ def checked(table: Table) -> Table:
     return table
 
 
+def checked_looks(looks: NDArray[Any], table: Table) -> Looks:
+    """The embeddings of tracks that were tracked elsewhere.
+
+    Raises:
+        ValueError: if they are not those of the table's tracks.
+    """
+    if looks.dtype.kind != "f" or looks.ndim != 2 or looks.shape[1] != table.shape[1]:
+        raise ValueError(
+            f"embeddings of tracks are {looks.dtype} {list(looks.shape)}: expected float "
+            f"[d, {table.shape[1]}]"
+        )
+    return looks.astype(np.float32)
+
+
 class Tracks:
     """The tracks of some pictures, those of a picture in the order of their birth.
 
@@ -53,18 +73,21 @@ class Tracks:
         num_classes: Classes that votes may come for.
 
     Attributes:
-        table: float64 [31 + k, n], a column a track: state (see ``kalman``), first box and its
-            confidence, times of the first and the last observation, for how long it may go unseen,
-            identity (from 1, or ``TENTATIVE``), number of observations, the class with the most
-            votes, and of each of k classes the sum of its confidences.
+        table: float64 [37 + k, n], a column a track: state (see ``kalman``), first and last box,
+            the centre that trails behind, confidence of the first box, times of the first and the
+            last observation, for how long it may go unseen, identity (from 1, or ``TENTATIVE``),
+            number of observations, the class with the most votes, and of each of k classes the sum
+            of its confidences.
+        looks: float32 [d, n], embeddings of unit length, zero where there is none.
         picture: intp [n], number of the picture that each belongs to, ascending.
     """
 
-    def __init__(self, tables: Sequence[Table], num_classes: int) -> None:
+    def __init__(self, tables: Sequence[Table], looks: Sequence[Looks], num_classes: int) -> None:
         num_rows = max(VOTES + num_classes, *map(len, tables))
         wide = [t if len(t) == num_rows else _padded(t, num_rows) for t in tables]
         self.table = np.concatenate(wide, axis=1)
-        self.picture = np.arange(len(tables)).repeat([t.shape[1] for t in tables])
+        self.looks = np.concatenate(looks, axis=1) if len(looks[0]) else joined(looks)
+        self.picture = numbers([t.shape[1] for t in tables])
 
     def __len__(self) -> int:
         return len(self.picture)
@@ -74,23 +97,46 @@ class Tracks:
         """float64 [5, 4, n], a view."""
         return self.table[:_NUM_STATE].reshape(kalman.NUM_ROWS, 4, -1)
 
-    def observe(self, rows: Indices, found: Found, cols: Indices, t_s: kalman.Floats) -> None:
-        """Let each track of ``rows`` see one detection; ``t_s`` is the time of each picture."""
-        table = self.table
-        seen = self.state.take(rows, axis=2)
-        kalman.correct(seen, found.boxes.take(cols, axis=1))
-        self.state[:, :, rows] = seen
-        table[NUM_HITS, rows] += 1
-        table[SEEN_S, rows] = t_s[self.picture[rows]]
-        table[VOTES + found.class_id[cols], rows] += found.confidence[cols]
-        table[CLASS_ID] = table[VOTES:].argmax(axis=0)
+    def observe(
+        self, rows: Indices, found: Found, cols: Indices, t_s: kalman.Floats, straight_s: float
+    ) -> None:
+        """Let each track of ``rows`` see one detection.
+
+        Args:
+            rows: The tracks.
+            found: All detections.
+            cols: Their detections.
+            t_s: Time of each picture.
+            straight_s: Tracks that were hidden for longer take the speed of the straight way.
+        """
+        seen = self.table.take(rows, axis=1)
+        boxes, now_s = found.boxes.take(cols, axis=1), t_s[self.picture[rows]]
+        gap_s = now_s - seen[SEEN_S]
+        state = seen[:_NUM_STATE].reshape(kalman.NUM_ROWS, 4, -1)
+        kalman.correct(state, boxes)
+        if straight_s < np.inf:
+            way = (boxes - kalman.to_centre(seen[LAST_XYXY]))[:2]
+            velocity = state[kalman.VELOCITY, :2]
+            np.copyto(velocity, way / gap_s, where=gap_s > straight_s)
+        seen[LAST_XYXY] = found.corners.take(cols, axis=1)
+        seen[TRAIL] += (boxes[:2] - seen[TRAIL]) * (1 - np.exp(gap_s / -_TRAIL_S))
+        seen[NUM_HITS] += 1
+        seen[SEEN_S] = now_s
+        seen[VOTES + found.class_id[cols], np.arange(len(cols))] += found.confidence[cols]
+        seen[CLASS_ID] = seen[VOTES:].argmax(axis=0)
+        self.table[:, rows] = seen
+        if len(self.looks):
+            mixed = _OLD_LOOKS * self.looks[:, rows] + (1 - _OLD_LOOKS) * found.looks[:, cols]
+            self.looks[:, rows] = unit(mixed)
 
     def begin(self, found: Found, cols: Indices, t_s: kalman.Floats, patience_s: float) -> None:
         """Add a tentative track behind all others for each of the detections ``cols``."""
         new = np.zeros((len(self.table), len(cols)))
         picture, class_id = found.picture[cols], found.class_id[cols]
-        new[:_NUM_STATE] = kalman.begin(found.boxes[:, cols]).reshape(_NUM_STATE, -1)
-        new[FIRST_XYXY] = found.corners[:, cols]
+        boxes = found.boxes[:, cols]
+        new[:_NUM_STATE] = kalman.begin(boxes).reshape(_NUM_STATE, -1)
+        new[FIRST_XYXY] = new[LAST_XYXY] = found.corners[:, cols]
+        new[TRAIL] = boxes[:2]
         new[FIRST_CONFIDENCE] = found.confidence[cols]
         new[BORN_S] = new[SEEN_S] = t_s[picture]
         new[PATIENCE_S] = patience_s
@@ -98,16 +144,19 @@ class Tracks:
         new[CLASS_ID] = class_id
         new[VOTES + class_id, np.arange(len(cols))] = found.confidence[cols]
         self.table = np.concatenate([self.table, new], axis=1)
+        self.looks = np.concatenate([self.looks, found.looks[:, cols]], axis=1)
         self.picture = np.concatenate([self.picture, picture])
 
-    def part(self, keep: NDArray[np.bool_], num_pictures: int) -> list[Table]:
-        """The tables of the pictures, with the tracks that are kept."""
+    def part(self, keep: NDArray[np.bool_], num_pictures: int) -> tuple[list[Table], list[Looks]]:
+        """The tables and looks of the pictures, with the tracks that are kept."""
+        if num_pictures == 1 and np.count_nonzero(keep) == len(keep):
+            return [self.table], [self.looks]
         rows = keep.nonzero()[0]
-        picture = self.picture[rows]
-        order = picture.argsort(kind="stable")
-        ends = picture[order].searchsorted(np.arange(num_pictures + 1)).tolist()
-        table = self.table.take(rows[order], axis=1)
-        return [table[:, a:b] for a, b in pairwise(ends)]
+        rows = rows[self.picture[rows].argsort(kind="stable")]
+        ends = self.picture[rows].searchsorted(np.arange(num_pictures + 1)).tolist()
+        table, looks = self.table.take(rows, axis=1), self.looks.take(rows, axis=1)
+        spans = list(pairwise(ends))
+        return [table[:, a:b] for a, b in spans], [looks[:, a:b] for a, b in spans]
 
 
 def _padded(table: Table, num_rows: int) -> Table:
