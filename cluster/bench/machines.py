@@ -13,7 +13,6 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,25 +24,8 @@ from cluster.runtime import OBJECT_STORE_BYTES, RECOVERY_ENVIRONMENT, prepare_en
 
 _CPUS_A_MACHINE = 8
 """Counted, not measured: there are as many real ones as this machine has."""
-_END_TIMEOUT_S = 5.0
+_END_TIMEOUT_S = 20.0
 _MAX_HEAD_STARTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedActor:
-    """An actor and where it runs.
-
-    Attributes:
-        kind: Its class.
-        pid: Its process.
-        machine: Id of its Ray node.
-        gpus: Numbers of the GPUs that Ray gave it there.
-    """
-
-    kind: str
-    pid: int
-    machine: str
-    gpus: tuple[int, ...]
 
 
 class Machines:
@@ -119,14 +101,14 @@ class Machines:
                 return name
         raise UnavailableError(f"process {pid} runs on none of {', '.join(self.names)}")
 
-    def actors(self) -> list[PlacedActor]:
-        """All actors that live, as GCS knows them."""
+    def nodes(self) -> dict[int, str]:
+        """The Ray node of each actor that lives, by its process, as GCS knows them."""
         from ray.core.generated import gcs_pb2
 
         table: Any = vars(gcs_pb2)["ActorTableData"]  # protobuf makes it when it is imported
         accessor = self._cluster.global_state._connect_and_get_accessor()
         found = map(table.FromString, accessor.get_actor_table(None, None))
-        return [_placed(actor) for actor in found if actor.state == table.ALIVE]
+        return {a.pid: a.address.node_id.hex() for a in found if a.state == table.ALIVE}
 
     def kill(self, name: str) -> None:
         """Pull a machine's plug: all its processes get SIGKILL at once."""
@@ -163,20 +145,14 @@ class Machines:
         self._cluster.wait_for_nodes(timeout=120)
 
     def _end(self) -> None:
-        """What processes have started ends with them; that of killed machines is gone already."""
+        """What processes have started ends with them; the head first, so that none starts more."""
         if self._cluster is None:
             return
         with quiet():
-            for machine in self._machines.values():
-                _kill_processes(machine)
             if self._cluster.head_node is not None:
                 _kill_processes(self._cluster.head_node)
-
-
-def _placed(actor: Any) -> PlacedActor:
-    gpus = [each for each in actor.resource_mapping if each.name == "GPU"]
-    numbers = tuple(part.index for each in gpus for part in each.resource_ids)
-    return PlacedActor(actor.class_name, actor.pid, actor.address.node_id.hex(), numbers)
+            for machine in self._machines.values():
+                _kill_processes(machine)
 
 
 def _common() -> dict[str, Any]:

@@ -73,5 +73,5 @@ def cluster(
     found = measure_scaling(plan, console.print)
     parts = [{"part": part, **found[part]} for part in ("up", "down")]
     show_rows(parts, "part", ("slots", "slots_s", "num_moved", "longest_silence_s"))
-    show_rows(found["placement"], "slot", ("machines", "gpus", "on_gpu"))
+    show_rows(found["placement"], "slot", ("nodes", "gpus", "on_gpu"))
     conclude(found, json_file)

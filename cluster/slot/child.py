@@ -56,6 +56,7 @@ class Child:
         self.handle = handle
         self.status: Status | None = None
         self.pid: int | None = None
+        self.gpus: tuple[str, ...] = ()
         self.num_starts = 0
         self._on_start = on_start
         self._hung_after_s = hung_after_s
@@ -106,7 +107,7 @@ class Child:
 
         The one that comes to this place is told all that it must know here.
         """
-        for what in ("handle", "status", "pid", "_question", "_process"):
+        for what in ("handle", "status", "pid", "gpus", "_question", "_process"):
             ours, theirs = getattr(self, what), getattr(other, what)
             setattr(self, what, theirs)
             setattr(other, what, ours)
@@ -136,7 +137,8 @@ class Child:
 
     def _started(self) -> None:
         self.num_starts += 1
-        pid: int = ray.get(self.handle.__ray_call__.remote(_pid), timeout=_CALL_TIMEOUT_S)
+        found = ray.get(self.handle.__ray_call__.remote(_whereabouts), timeout=_CALL_TIMEOUT_S)
+        pid, self.gpus = found
         self._watch(pid)
         self._on_start(self)
 
@@ -158,5 +160,7 @@ class Child:
             self._process = None
 
 
-def _pid(_: object) -> int:
-    return os.getpid()
+def _whereabouts(_: object) -> tuple[int, tuple[str, ...]]:
+    """The process, and the GPUs of its machine that Ray gave it."""
+    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", ())
+    return os.getpid(), tuple(gpus)

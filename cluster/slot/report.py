@@ -248,6 +248,7 @@ def _process(child: Child) -> dict[str, Any]:
         "pid": child.pid,
         "starts": child.num_starts,
         "ready": child.ready,
+        "gpus": list(child.gpus),
     }
     if isinstance(child.status, IngestStatus) and child.status.is_attached:
         found["free_slots"] = child.status.num_free_slots

@@ -7,32 +7,30 @@ from typing import Any
 import pytest
 
 from cluster.bench.claims import all_hold
-from cluster.bench.machines import PlacedActor
 from cluster.bench.scaling.figures import claims_of, percentiles_s, placement_of
 from cluster.bench.scaling.run import ScalingPlan
 
 
-def slot(name: str, *pids: int) -> dict[str, Any]:
-    return {"name": name, "details": {"actors": [{"name": "x", "pid": pid} for pid in pids]}}
+def slot(name: str, *actors: tuple[str, int, tuple[str, ...]]) -> dict[str, Any]:
+    told = [{"name": actor, "pid": pid, "gpus": gpus} for actor, pid, gpus in actors]
+    return {"name": name, "details": {"actors": told}}
 
 
-ACTORS = [
-    PlacedActor("EngineActor", 1, "node-a", (0,)),
-    PlacedActor("IngestActor", 2, "node-a", (0,)),
-    PlacedActor("AnalyticsActor", 3, "node-a", ()),
-    PlacedActor("EngineActor", 4, "node-b", (0,)),
-]
+ENGINE, INGEST, ANALYTICS = ("engine", 1, ("0",)), ("ingest-0", 2, ("0",)), ("analytics-0", 3, ())
+FIRST = slot("s1", ENGINE, INGEST, ANALYTICS)
+SECOND = slot("s2", ("engine", 4, ("0",)), ("ingest-0", 5, ("0",)))
+NODES = {1: "node-a", 2: "node-a", 3: "node-a", 4: "node-b", 5: "node-b"}
 
 
-def test_slots_are_told_with_the_gpus_that_ray_gave_their_actors() -> None:
-    first, second = placement_of([slot("s1", 1, 2, 3), slot("s2", 4, 99)], ACTORS)
+def test_slots_are_told_with_their_node_and_the_gpus_that_ray_shows_their_actors() -> None:
+    first, second = placement_of([FIRST, SECOND], NODES)
     assert first == {
         "slot": "s1",
-        "machines": ["node-a"],
-        "gpus": [("node-a", 0)],
-        "on_gpu": ["EngineActor", "IngestActor"],
+        "nodes": ["node-a"],
+        "gpus": [("node-a", "0")],
+        "on_gpu": ["engine", "ingest-0"],
     }
-    assert second["gpus"] == [("node-b", 0)]
+    assert second["gpus"] == [("node-b", "0")]
 
 
 def test_percentiles_are_of_all_cameras() -> None:
@@ -47,7 +45,7 @@ def test_slots_are_wanted_for_four_fifths_of_what_each_can_hold(cameras: int, sl
 def figures(**fields: Any) -> dict[str, Any]:
     return {
         "warm": {"first_detection_s": {"p50": 0.9, "p95": 1.9}},
-        "placement": placement_of([slot("s1", 1, 2), slot("s2", 4)], ACTORS),
+        "placement": placement_of([FIRST, SECOND], NODES),
         "dropped": {"lost": 0, "closed": 3},
         "down": {"longest_silence_s": 0.4},
     } | fields
@@ -60,9 +58,11 @@ def test_all_claims_hold_where_each_figure_is_within_its_limit() -> None:
 BROKEN = [
     figures(warm={"first_detection_s": {"p50": 1.1, "p95": 1.9}}),
     figures(warm={"first_detection_s": {"p50": 0.9, "p95": 2.1}}),
-    figures(placement=placement_of([slot("s1", 1), slot("s2", 2)], ACTORS)),
-    figures(placement=placement_of([slot("s1", 1, 4)], ACTORS)),
-    figures(placement=placement_of([slot("s1", 3)], ACTORS)),
+    figures(placement=placement_of([FIRST, FIRST], NODES)),
+    figures(placement=placement_of([FIRST, SECOND], {**NODES, 4: "node-a", 5: "node-a"})),
+    figures(placement=placement_of([FIRST, SECOND], {**NODES, 5: "node-a"})),
+    figures(placement=placement_of([slot("s1", ENGINE, ("ingest-0", 2, ()))], NODES)),
+    figures(placement=placement_of([slot("s1", ANALYTICS)], NODES)),
     figures(dropped={"lost": 1}),
     figures(down={"longest_silence_s": 2.5}),
 ]

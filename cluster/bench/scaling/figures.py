@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from cluster.bench.claims import Claim, at_most
-from cluster.bench.machines import PlacedActor
 
 WARM_S = {"p50": 1.0, "p95": 2.0}
 """From POST to the first detection, on a slot that runs."""
@@ -21,25 +20,24 @@ def percentiles_s(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def placement_of(
-    slots: Iterable[Mapping[str, Any]], actors: Iterable[PlacedActor]
+    slots: Iterable[Mapping[str, Any]], nodes: Mapping[int, str]
 ) -> list[dict[str, Any]]:
-    """Where the engine and the ingest actors of each slot run, and on which GPUs of Ray.
+    """Where the actors of each slot run, and which GPUs Ray shows to its engine and its ingest.
 
     Args:
         slots: As the API tells.
-        actors: As Ray's GCS knows them.
+        nodes: The Ray node of each process, as GCS knows them.
     """
-    by_pid = {actor.pid: actor for actor in actors}
     found = []
     for slot in slots:
-        own = [by_pid[a["pid"]] for a in slot["details"]["actors"] if a["pid"] in by_pid]
-        on_gpu = [actor for actor in own if actor.gpus]
+        actors = [a for a in slot["details"]["actors"] if a["pid"] in nodes]
+        on_gpu = [a for a in actors if a["gpus"]]
         found.append(
             {
                 "slot": slot["name"],
-                "machines": sorted({actor.machine for actor in own}),
-                "gpus": sorted({(actor.machine, gpu) for actor in on_gpu for gpu in actor.gpus}),
-                "on_gpu": sorted(actor.kind for actor in on_gpu),
+                "nodes": sorted({nodes[a["pid"]] for a in actors}),
+                "gpus": sorted({(nodes[a["pid"]], gpu) for a in on_gpu for gpu in a["gpus"]}),
+                "on_gpu": sorted(a["name"] for a in on_gpu),
             }
         )
     return found
@@ -50,14 +48,16 @@ def claims_of(found: Mapping[str, Any]) -> list[Claim]:
     warm = found["warm"]["first_detection_s"]
     placement = found["placement"]
     gpus = [tuple(gpu) for slot in placement for gpu in slot["gpus"]]
-    own = len(gpus) == len(set(gpus)) == len(placement)
+    own = len(gpus) == len(set(gpus)) == len(placement) and all(
+        {"engine", "ingest-0"} <= set(slot["on_gpu"]) for slot in placement
+    )
     silence_s = found["down"]["longest_silence_s"]
     return [
         *(
             at_most(f"from POST to the first detection on a warm slot, {p}, s", warm[p], limit_s)
             for p, limit_s in WARM_S.items()
         ),
-        Claim("each slot is on one machine, on a GPU that no other slot has", len(gpus), own),
+        Claim("engine and ingest of each slot see one GPU, which no other slot has", gpus, own),
         at_most("frames lost while slots came and went", found["dropped"].get("lost", 0), 0),
         at_most("the camera that stays is never silent for more than 2 s", silence_s, 2.0),
     ]

@@ -32,6 +32,10 @@ class History:
             sums.update(counts)
         return {reason: num for reason, num in sums.items() if reason != _ON_PURPOSE}
 
+    def forget(self, stream: str) -> None:
+        """One of the same name is another."""
+        self._holders.pop(stream, None)
+
     def look(self) -> None:
         """Note who holds the streams, and the counts of each, which begin anew with each holder."""
         holders = self._system.holders()

@@ -97,7 +97,7 @@ class _Bench:
         self._system.report(f"warm: {percentiles_s(warm)}")
         up = self._up(rest)
         self._system.report(f"up: {up}")
-        placement = placement_of(self._system.ready_slots(), self._system.machines.actors())
+        placement = placement_of(self._system.ready_slots(), self._system.machines.nodes())
         down = self._down(first, rest)
         self._system.report(f"down: {down}")
         return {
@@ -126,6 +126,7 @@ class _Bench:
             "slots": len(self._system.ready_slots()),
             "slots_s": round(slots_s, 1),
             "first_detection_s": percentiles_s(first),
+            "all_s": sorted(round(s, 2) for s in first),
             "num_moved": self._history.num_moves - num_moves,
             "longest_silence_s": self._longest_silence_s(streams, began),
         }
@@ -148,6 +149,7 @@ class _Bench:
         found = self._first_detection_s(feed)
         self._system.api.delete(f"/v1/streams/{feed.name}")
         self._until(lambda: feed.name not in self._system.holders(), f"the end of {feed.name}")
+        self._history.forget(feed.name)
         return found
 
     def _first_detection_s(self, feed: Feed) -> float:
@@ -169,13 +171,13 @@ class _Bench:
         return [at for at in self._watch.seen_at(stream) if at >= moment]
 
     def _longest_silence_s(self, streams: Sequence[str], began: float) -> float:
-        """Of streams once they had a detection, or were watched before."""
+        """Of streams, from their first detection of a time on."""
         now = time.monotonic()
         return round(
             max(
-                longest_silence_s(seen, max(began, seen[0]), now)
+                longest_silence_s(seen, seen[0], now)
                 for stream in streams
-                if (seen := self._watch.seen_at(stream))
+                if (seen := self._since(stream, began))
             ),
             3,
         )
