@@ -53,7 +53,7 @@ end
 HEARD = """
 local heard_ms = tonumber(redis.call('GET', key('heard')) or now_ms)
 redis.call('SET', key('heard'), string.format('%.0f', now_ms))
-if now_ms - heard_ms > 1500 then redis.call('SET', key('grace'), '1', 'PX', 10000, 'NX') end
+if now_ms - heard_ms > 2000 then redis.call('SET', key('grace'), '1', 'PX', 10000, 'NX') end
 local function is_grace()
   return redis.call('PTTL', key('grace')) > 7500
 end

@@ -54,7 +54,7 @@ def server() -> Iterator[EmbeddedRedis]:
 @pytest.fixture
 def config(server: EmbeddedRedis) -> SightlineConfig:
     redis = {"url": server.url, "prefix": fresh_prefix()}
-    return open_config(server.url, redis=redis, lease={"ttl_s": 1}, slots={"max_streams": 8})
+    return open_config(server.url, redis=redis, lease={"ttl_s": 3}, slots={"max_streams": 8})
 
 
 @pytest.fixture
@@ -166,10 +166,10 @@ def test_no_stream_moves_or_is_closed_where_redis_was_away_for_longer_than_the_l
     for stream in streams:
         registry.streams.create(stream_spec(stream))
     before = eventually(lambda: _all(registry.leases.lookup(streams), len(streams)))
+    eventually(lambda: sum(len(crew_of(slot).opened) for slot in slots) == len(streams))
     opened = [list(crew_of(slot).opened) for slot in slots]
-    assert all(opened)
     with _stopped(server.pid):
-        time.sleep(3.0)
+        time.sleep(4.0)
     eventually(lambda: _all(registry.leases.lookup(streams), len(streams)))
     time.sleep(3.0)
     assert registry.leases.lookup(streams) == before
