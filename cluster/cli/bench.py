@@ -14,6 +14,7 @@ from cluster.cli.bench_cluster import cluster, failover
 from cluster.cli.bench_events import events
 from cluster.cli.bench_gpu import gpu
 from cluster.cli.bench_proofs import agreement, recovery, simulator
+from cluster.cli.bench_tracking import tracking
 from cluster.cli.output import console
 
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
@@ -95,6 +96,7 @@ app.command()(cluster)
 app.command()(events)
 app.command()(failover)
 app.command()(recovery)
+app.command()(tracking)
 app.command()(simulator)
 
 

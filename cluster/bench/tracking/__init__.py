@@ -1,0 +1,1 @@
+"""Trackers on the sequences of MOT Challenge, beside those that others wrote."""
