@@ -153,6 +153,7 @@ def deployed(
         config = _config(redis.url, folder / "spool", num_machines, settings)
         report("starting Sightline")
         config = _deploy(config, machines.address)
+        signal.signal(signal.SIGTERM, _leave)  # Ray has taken it: it would end us where we stand
         api = stack.enter_context(ApiClient(_url(config), own_token(config.api.auth)))
         found = Deployment(config, machines, redis, api, served, report)
         found.await_slots(config.slots.num)
@@ -188,6 +189,10 @@ def _deploy(config: SightlineConfig, address: str) -> SightlineConfig:
         seed(config)
         run_application(config)
     return config
+
+
+def _leave(_signum: int, _frame: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _url(config: SightlineConfig) -> str:
