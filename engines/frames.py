@@ -37,6 +37,13 @@ class Chroma(str, Enum):
     INTERLEAVED = "interleaved"
 
 
+class ChromaSite(str, Enum):
+    """Where chroma lies beside the two luma samples of a row; it is always between two rows."""
+
+    LEFT = "left"
+    CENTER = "center"
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """The layout of one decoded picture: YCbCr 4:2:0, 8 bits (``yuv420p`` or ``nv12``).
@@ -47,6 +54,8 @@ class Picture:
         matrix: YCbCr matrix for the conversion to RGB.
         full_range: True where luma spans 0..255, False for 16..235.
         chroma: Planar is what decoders on the CPU give, interleaved what NVDEC gives.
+        site: Left is the default of H.264, H.265 and MPEG-4 (chroma type 0 of ITU-T H.264, Annex
+            E); JPEG has it in the centre.
     """
 
     width: int
@@ -54,12 +63,18 @@ class Picture:
     matrix: ColorMatrix = ColorMatrix.BT709
     full_range: bool = False
     chroma: Chroma = Chroma.PLANAR
+    site: ChromaSite = ChromaSite.LEFT
 
     @property
     def plane_shapes(self) -> tuple[tuple[int, int], ...]:
         """(rows, columns) of Y, U and V; chroma is rounded up for odd sizes."""
         chroma = ((self.height + 1) // 2, (self.width + 1) // 2)
         return ((self.height, self.width), chroma, chroma)
+
+    @property
+    def chroma_shift(self) -> float:
+        """How far chroma lies right of the left luma sample of its pair, in chroma samples."""
+        return 0.25 if self.site is ChromaSite.CENTER else 0.0
 
     @property
     def stored_shapes(self) -> tuple[tuple[int, int], ...]:

@@ -6,14 +6,14 @@ padded. For the output pixel (x, y), counted from the window's corner in the inp
 
     sx = left + (x + 0.5) * W / w - 0.5   sy = top + (y + 0.5) * H / h - 0.5   half-pixel centres
     Y  = bilinear(luma, sx, sy)
-    C  = bilinear(chroma, sx / 2, (sy + 0.5) / 2 - 0.5)                        Cb and Cr alike
+    C  = bilinear(chroma, sx / 2 - shift, (sy + 0.5) / 2 - 0.5)                Cb and Cr alike
     value[c]  = clamp(R, G or B of (Y, Cb, Cr), 0, 255)                        see color.py
     output[c] = (value[c] - mean[c]) / std[c]
 
 ``bilinear`` clamps its position to the first and last sample of the picture's axis, as OpenCV's
-INTER_LINEAR does. Chroma is left-sited, between two rows (ITU-T H.264 Annex E, chroma type 0, the
-default of H.264, H.265 and MPEG-4). All arithmetic is float32 or exact, without intermediate
-rounding, tap positions are float64; a padded pixel holds (pad_value - mean[c]) / std[c].
+INTER_LINEAR does. ``shift`` is ``Picture.chroma_shift``. All arithmetic is float32 or exact,
+without intermediate rounding, tap positions are float64; a padded pixel holds
+(pad_value - mean[c]) / std[c].
 """
 
 from __future__ import annotations
@@ -67,11 +67,12 @@ def _plan(input_spec: InputSpec, picture: Picture, window: Window | None = None)
     x = _positions(seen.left, seen.width, placement.width)
     y = _positions(seen.top, seen.height, placement.height)
     rows, columns = picture.plane_shapes[1]
+    chroma_x = x / 2 - picture.chroma_shift
     return _Plan(
         placement,
         luma=_reading(y, x, picture.height, picture.width, window),
         # Left-sited chroma ends before the picture does: the last column is repeated.
-        chroma=_reading((y + 0.5) / 2 - 0.5, x / 2, rows, columns + 1, window),
+        chroma=_reading((y + 0.5) / 2 - 0.5, chroma_x, rows, columns + 1, window),
         color=color_map(picture),
     )
 

@@ -11,7 +11,7 @@ import onnxruntime
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from engines.frames import ColorMatrix, Frame, Picture
+from engines.frames import ChromaSite, ColorMatrix, Frame, Picture
 from engines.spec import ModelSpec
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -39,12 +39,14 @@ def pictures(path: Path, wanted: Collection[int] | None = None) -> Iterator[tupl
 
 
 def frame_of(decoded: VideoFrame) -> Frame:
-    """A decoded picture as engines take it; a JPEG spans the full range."""
+    """A decoded picture as engines take it; a JPEG spans the full range, its chroma is centred."""
+    is_jpeg = decoded.format.name.startswith("yuvj")
     picture = Picture(
         decoded.width,
         decoded.height,
         ColorMatrix.BT601 if decoded.height < HD_ROWS else ColorMatrix.BT709,
-        full_range=decoded.format.name.startswith("yuvj"),
+        full_range=is_jpeg,
+        site=ChromaSite.CENTER if is_jpeg else ChromaSite.LEFT,
     )
     planes = (
         np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:rows, :columns]

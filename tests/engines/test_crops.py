@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engines.crops import Crop, cut
 from engines.families.letterbox import Letterbox
 from engines.families.placement import SourceMaps, place
-from engines.frames import Chroma, ColorMatrix, Frame, FramePool, Picture
+from engines.frames import Chroma, ChromaSite, ColorMatrix, Frame, FramePool, Picture
 from engines.spec import ColorOrder, InputSpec, Resize
 from tests.engines.builders import grey_frame, random_frame
 from tests.engines.test_letterbox import bilinear, rgb
@@ -75,7 +75,8 @@ def reference(crop: Crop, spec: InputSpec) -> NDArray[np.float64]:
             sx = left + (column + 0.5) * width / at.width - 0.5
             sy = top + (row + 0.5) * height / at.height - 0.5
             luma = bilinear(frame.planes[0], sx, sy)
-            cb, cr = (bilinear(p, sx / 2, (sy + 0.5) / 2 - 0.5) for p in frame.planes[1:])
+            cx = sx / 2 if picture.site is ChromaSite.LEFT else (sx + 0.5) / 2 - 0.5
+            cb, cr = (bilinear(p, cx, (sy + 0.5) / 2 - 0.5) for p in frame.planes[1:])
             color = rgb(luma, cb, cr, picture)
             order = color if spec.color is ColorOrder.RGB else color[::-1]
             out[:, at.top + row, at.left + column] = np.clip(order, 0, 255)
@@ -93,6 +94,7 @@ fractions = st.tuples(st.floats(0, 0.9), st.floats(0, 0.9), st.floats(0.1, 1), s
         height=st.integers(4, 60),
         matrix=st.sampled_from(ColorMatrix),
         full_range=st.booleans(),
+        site=st.sampled_from(ChromaSite),
     ),
     resize=st.sampled_from(Resize),
     size=st.tuples(st.integers(4, 24), st.integers(4, 24)),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engines.cuda.pool import DevicePool
 from engines.families.letterbox import Letterbox
-from engines.frames import Chroma, ColorMatrix, DeviceFrame, Frame, Picture, Plane
+from engines.frames import Chroma, ChromaSite, ColorMatrix, DeviceFrame, Frame, Picture, Plane
 from engines.spec import ColorOrder, InputSpec, Resize
 from tests.engines.builders import random_frame
 from tests.engines.cuda_backends import ON_BOTH, Backend, backend_of
@@ -19,7 +19,7 @@ MAX_GREY_LEVELS = 0.1
 """The issue asks for 2; float32 positions cost a small part of that."""
 
 SIZES = [(1, 1), (2, 3), (7, 5), (33, 47), (160, 90), (161, 91), (64, 48), (640, 360)]
-LAYOUTS = list(itertools.product(ColorMatrix, (False, True), Chroma))
+LAYOUTS = list(itertools.product(ColorMatrix, (False, True), Chroma, ChromaSite))
 
 
 @pytest.fixture(params=ON_BOTH)
@@ -63,8 +63,8 @@ def compare(
 
 
 def all_frames() -> Iterator[Frame]:
-    for (width, height), (matrix, full_range, chroma) in itertools.product(SIZES, LAYOUTS):
-        yield random_frame(Picture(width, height, matrix, full_range, chroma), seed=width)
+    for (width, height), (matrix, full_range, chroma, site) in itertools.product(SIZES, LAYOUTS):
+        yield random_frame(Picture(width, height, matrix, full_range, chroma, site), seed=width)
 
 
 @pytest.mark.parametrize("color", ColorOrder)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engines.families.bilinear import EvenTaps, taps
 from engines.families.letterbox import Letterbox
 from engines.families.placement import place
-from engines.frames import ColorMatrix, Frame, Picture
+from engines.frames import ChromaSite, ColorMatrix, Frame, Picture
 from engines.spec import ColorOrder, InputSpec
 from tests.engines.builders import grey_frame, random_frame
 
@@ -49,7 +49,8 @@ def reference(frame: Frame, spec: InputSpec) -> NDArray[np.float64]:
         sx = (x + 0.5) * picture.width / width - 0.5
         sy = (y + 0.5) * picture.height / height - 0.5
         luma = bilinear(frame.planes[0], sx, sy)
-        cb, cr = (bilinear(p, sx / 2, (sy + 0.5) / 2 - 0.5) for p in frame.planes[1:])
+        cx = sx / 2 if picture.site is ChromaSite.LEFT else (sx + 0.5) / 2 - 0.5
+        cb, cr = (bilinear(p, cx, (sy + 0.5) / 2 - 0.5) for p in frame.planes[1:])
         channels = rgb(luma, cb, cr, picture)
         out[:, y, x] = np.clip(channels if spec.color is ColorOrder.RGB else channels[::-1], 0, 255)
     return (out - np.array(spec.mean)[:, None, None]) / np.array(spec.std)[:, None, None]
@@ -61,6 +62,7 @@ pictures = st.builds(
     height=st.integers(2, 50),
     matrix=st.sampled_from(ColorMatrix),
     full_range=st.booleans(),
+    site=st.sampled_from(ChromaSite),
 )
 
 

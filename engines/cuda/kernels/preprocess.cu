@@ -14,7 +14,8 @@ struct Picture {
     unsigned long long address;  // Y, then either Cb and Cr or one plane of pairs, without gaps
     int width, height;           // of the luma plane
     int placed_width, placed_height, left, top;  // where it lies in the input, in pixels
-    int chroma_step;     // bytes from one Cb to the next: 1 planar, 2 interleaved
+    int chroma_step;         // bytes from one Cb to the next: 1 planar, 2 interleaved
+    float chroma_shift;      // how far chroma lies right of the left luma sample, in its samples
     float first_x, first_y;  // luma sample of the first output pixel
     float step_x, step_y;    // luma samples from one output pixel to the next
     float black, luma, blue, red, green_of_blue, green_of_red;  // see engines/families/color.py
@@ -71,7 +72,7 @@ static __device__ void color_at(const Picture& picture, int column, int row, flo
 
     float x = picture.first_x + (float)column * picture.step_x;
     float y = picture.first_y + (float)row * picture.step_y;
-    Taps chroma_x = taps(x / 2, chroma_width);
+    Taps chroma_x = taps(x / 2 - picture.chroma_shift, chroma_width);
     Taps chroma_y = taps((y + 0.5f) / 2 - 0.5f, chroma_height);
     float grey = read(luma, picture.width, 1, taps(y, picture.height), taps(x, picture.width));
     float blueness = read(cb, pitch, picture.chroma_step, chroma_y, chroma_x);
