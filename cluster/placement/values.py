@@ -156,17 +156,23 @@ def slot_load(
     is_ready: bool = True,
     is_draining: bool = False,
 ) -> SlotLoad:
-    """The load of a slot that holds these streams; arguments as in ``SlotLoad``."""
+    """The load of a slot that holds these streams; arguments as in ``SlotLoad``.
+
+    Its figures are rounded as others will read them: slots that are equally full must look so to
+    each of themselves, too.
+    """
     needs = list(held)
     ranks = range(NUM_RANKS)
-    by_rank = tuple(total(need.axes for need in needs if need.rank == rank) for rank in ranks)
+    by_rank = tuple(
+        _rounded(total(need.axes for need in needs if need.rank == rank)) for rank in ranks
+    )
     return SlotLoad(
         name=name,
         node=node,
         labels=labels or {},
         is_ready=is_ready,
         is_draining=is_draining,
-        capacity=capacity,
+        capacity=_rounded(capacity),
         max_streams=max_streams,
         num_streams=len(needs),
         taken=total(by_rank),
@@ -174,6 +180,10 @@ def slot_load(
         num_by_rank=tuple(sum(need.rank == rank for need in needs) for rank in ranks),
         groups=Counter(need.spread for need in needs if need.spread),
     )
+
+
+def _rounded(axes: Axes) -> Axes:
+    return Axes(*_pair(axes))
 
 
 def _pair(axes: Axes) -> list[float]:

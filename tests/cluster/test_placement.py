@@ -60,6 +60,13 @@ def test_a_load_survives_the_way_through_the_registry() -> None:
     assert load.groups == {"gate": 2}
 
 
+def test_a_slot_sees_its_own_load_as_the_others_do() -> None:
+    thirds = [need(f"s{number}", number % 4, 1 / 3, 57.6 / 7) for number in range(107)]
+    capacity = Axes(4200.0 / 7, 9900.0 / 7)
+    load = slot_load("a", thirds, max_streams=256, capacity=capacity)
+    assert SlotLoad.from_json(load.to_json()) == load
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"name": "a", "capacity": 3}'])
 def test_what_is_no_load_is_none(text: str) -> None:
     assert SlotLoad.from_json(text) is None
