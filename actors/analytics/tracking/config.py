@@ -101,3 +101,7 @@ class TrackerConfig:
         """Work out once what is asked of each frame."""
         wants_looks = any(each.likeness is Likeness.LOOKS for each in self.rounds)
         object.__setattr__(self, "wants_looks", wants_looks)
+
+
+BYTETRACK = TrackerConfig()
+"""The default; trackers that share a configuration are updated together."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from actors.analytics.tracking.config import MAX_GATE, Likeness, Round, Stage, TrackerConfig
+from actors.analytics.tracking.config import (
+    BYTETRACK,
+    MAX_GATE,
+    Likeness,
+    Round,
+    Stage,
+    TrackerConfig,
+)
 from actors.analytics.tracking.tracker import Tracker
 
 CONFIGS = {
-    "bytetrack": TrackerConfig(),
+    "bytetrack": BYTETRACK,
     "sort": TrackerConfig(
         rounds=(Round(Likeness.OVERLAP, 0.3),), low_confidence=0.5, begin_confidence=0.5, min_hits=3
     ),

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from actors.analytics.tracking import kalman
 from actors.analytics.tracking.association import best_assignment
-from actors.analytics.tracking.config import TrackerConfig
+from actors.analytics.tracking.config import BYTETRACK, TrackerConfig
 from actors.analytics.tracking.found import Found, Looks, no_looks, unit
 from actors.analytics.tracking.rounds import Rounds
 from actors.analytics.tracking.tracks import (
@@ -71,7 +71,7 @@ class Tracker:
         best_assignment()  # loaded now, not with the first frame
         self.births: dict[int, Birth] = {}
         self.ended: tuple[int, ...] = ()
-        self.config = config or TrackerConfig()
+        self.config = config or BYTETRACK
         self._table = no_tracks()
         self._looks = no_looks()
         self._is_told = False
@@ -93,7 +93,7 @@ class Tracker:
         frames: Sequence[tuple[Tracker, Detections, float]],
         embeddings: Sequence[Looks | None] = (),
     ) -> list[Detections]:
-        """Track one frame of each of several streams.
+        """Track one frame of each of several streams; those of one configuration in one go.
 
         Args:
             frames: Of each stream its tracker; what the model found, of any confidence; and the
