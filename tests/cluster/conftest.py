@@ -1,4 +1,4 @@
-"""An API of its own for each file that asks for one, on a real Valkey and without slots."""
+"""A real Valkey, a registry of its own for each test, an API for each file that asks for one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,22 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.cluster.builders import ServedApi, served_api
+from cluster.embedded import EmbeddedRedis
+from cluster.registry import Registry
+from tests.cluster.builders import ServedApi, fresh_prefix, served_api
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    with EmbeddedRedis() as server:
+        yield server.url
+
+
+@pytest.fixture
+def registry(redis_url: str) -> Iterator[Registry]:
+    registry = Registry.open(redis_url, fresh_prefix())
+    yield registry
+    registry.close()
 
 
 @pytest.fixture(scope="module")

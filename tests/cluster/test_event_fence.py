@@ -10,18 +10,11 @@ import pytest
 from actors.analytics.events import Event, EventType, Phase
 from actors.sinks import SinkStatus, open_sink
 from cluster.config import SightlineConfig
-from cluster.embedded import EmbeddedRedis
 from cluster.registry import Registry
 from cluster.slot.plan import redis_sink
 from tests.cluster.builders import eventually, fresh_prefix, stream_spec
 
 LONG_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    with EmbeddedRedis() as server:
-        yield server.url
 
 
 @pytest.fixture

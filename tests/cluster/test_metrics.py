@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,22 +23,9 @@ from cluster.registry import (
     SlotState,
     StageLatency,
 )
-from tests.cluster.builders import fresh_prefix, slot_info, stream_spec, stream_status
+from tests.cluster.builders import slot_info, stream_spec, stream_status
 
 TTL_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    with EmbeddedRedis() as server:
-        yield server.url
-
-
-@pytest.fixture
-def registry(redis_url: str) -> Iterator[Registry]:
-    registry = Registry.open(redis_url, fresh_prefix())
-    yield registry
-    registry.close()
 
 
 def scrape(registry: Registry, max_labels: int = 100) -> dict[tuple[str, ...], float]:

@@ -31,12 +31,6 @@ from tests.cluster.builders import (
 TTL_MS = 60_000
 
 
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    with EmbeddedRedis() as server:
-        yield server.url
-
-
 @pytest.fixture
 def registry(redis_url: str) -> Iterator[Registry]:
     registry = Registry.open(redis_url, fresh_prefix(), max_streams=3)
