@@ -191,7 +191,7 @@ class Cascade:
         ]
 
     def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave; of secondaries that are no more nothing is taken."""
+        """Go on from what ``state`` gave; of secondaries and heads that are no more nothing."""
         self._tracks = {}
         for track_id, looks, ballots, settled in state:
             track = self._tracks[track_id] = _Track()
@@ -201,8 +201,8 @@ class Cascade:
                     track.looks[name] = _Looks(num, last_s, size_px=size_px)
                 if name in ballots:
                     track.ballots[name] = self._secondaries[name].ballots()
-                    for head, ballot in track.ballots[name].items():
-                        ballot.restore(ballots[name][head])
+                    for head in ballots[name].keys() & track.ballots[name].keys():
+                        track.ballots[name][head].restore(ballots[name][head])
             track.settled = {(s, h): tuple(v) for s, h, v in settled if s in self._secondaries}
 
     def _refill(self, at_s: float) -> None:

@@ -84,8 +84,9 @@ class LabelBallot(Ballot):
         return [self._num, self._sums.tolist()]
 
     def restore(self, state: Any) -> None:
-        """See ``Ballot.restore``."""
-        self._num, self._sums = state[0], np.array(state[1], np.float64)
+        """See ``Ballot.restore``; votes on another number of labels are left out."""
+        if len(state[1]) == len(self._labels):
+            self._num, self._sums = state[0], np.array(state[1], np.float64)
 
     def _sureness(self, probabilities: NDArray[Any]) -> float:
         """That of the likeliest label; of the least decided where each is decided by itself."""

@@ -333,6 +333,17 @@ def test_of_a_secondary_that_is_no_more_nothing_is_taken() -> None:
     assert [one.secondary for one in after.due(tracks((1, 50)), 1)] == ["b"]
 
 
+def test_votes_on_other_labels_are_left_out_after_a_change_of_the_model() -> None:
+    before = cascade(secondary("a", min_votes=2))
+    before.due(tracks((1, 50)), 0)
+    before.answered("a", [1], vehicle(0, 0))
+    after = cascade(secondary("a", "classifier", min_votes=1))
+    after.restore(before.state())
+    after.due(tracks((1, 50)), 1)
+    read = Attributes((np.array([[0.1, 0.9]], np.float32),))
+    assert told(after.answered("a", [1], read)) == [(1, LABEL, "night")]
+
+
 @pytest.mark.parametrize("num", [0, 1])
 def test_a_stream_without_secondaries_asks_for_nothing(num: int) -> None:
     assert cascade().due(tracks(*[(1, 50)] * num), 0) == []

@@ -105,6 +105,12 @@ def test_a_label_ballot_goes_on_from_its_state(
     assert moved.leader() == of_labels(before + after).leader()
 
 
+def test_votes_on_another_number_of_labels_are_left_out() -> None:
+    ballot = LabelBallot(("day", "night"))
+    ballot.restore(of_labels([[0.9, 0.1, 0.0]]).state())
+    assert ballot.leader() is None
+
+
 @given(st.lists(texts, max_size=6), st.lists(texts, max_size=6))
 def test_a_text_ballot_goes_on_from_its_state(
     before: list[tuple[str, float]], after: list[tuple[str, float]]
