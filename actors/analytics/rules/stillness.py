@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from actors.analytics.events import Box
+from actors.analytics.rules.halts import started_s, stopped_s
 from actors.analytics.rules.scene import Moment
 from actors.analytics.rules.state import floats, moments
 
-_SAMPLE_S = 0.08
+_SAMPLE_S = 0.15
+_REACH_SIZES = 1.0  # what an object did farther away says little of when it stopped
 _SETTLE_S = 4.0  # so long it must stand until it rests
+_STOPS_S = 4.0  # nobody takes longer for the last length of itself
 _LEAVES_S = 0.5  # so long it must be away until it has left, unless it is far away
-_STARTS_S = 3.0  # nobody takes longer from rest to certainly away
+_STARTS_S = 4.0  # nobody takes longer from rest to certainly away
 _LEAST_PX = 0.25
 
 
@@ -60,11 +63,11 @@ class Stillness:
     tolerance_sizes: float
     settle_s: float = _SETTLE_S
     since: Moment | None = None
-    _samples: list[tuple[Moment, Box]] = field(default_factory=list)  # while it does not rest
+    _samples: list[tuple[Moment, Box]] = field(default_factory=list)  # of the last seconds
     _place: Box = (0.0, 0.0, 0.0, 0.0)
     _noise_px: float = _LEAST_PX
-    _moved: tuple[Moment, float] | None = None  # first sighting that was not noise, and how far
-    _away: tuple[Moment, float] | None = None  # first sighting out of tolerance, and how far
+    _moved: Moment | None = None  # first sighting that was not noise
+    _away: Moment | None = None  # first sighting out of tolerance
 
     @classmethod
     def within(cls, tolerance_sizes: float, min_s: float) -> Stillness:
@@ -77,9 +80,13 @@ class Stillness:
         Returns:
             When the object started to move, once it is certain that it does not rest any more.
         """
+        is_new = not self._samples or at.t_s - self._samples[-1][0].t_s >= _SAMPLE_S
         if self.since is None:
-            self._approach(box, at)
+            if is_new:
+                self._approach(box, at)
             return None
+        if is_new:
+            self._keep(box, at, _STARTS_S)
         self._watch(box, at)
         if self._away is None or self._is_near(box, at):
             return None
@@ -88,40 +95,38 @@ class Stillness:
         return started
 
     def started(self) -> Moment | None:
-        """When it started to move; None if it has not, or does not rest.
-
-        Who accelerates evenly from rest has gone a way whose root grows evenly with time.
-        """
+        """When it started to move; None if it has not, or does not rest."""
         if self.since is None or self._moved is None:
             return None
-        (first, near), (then, far) = self._moved, self._away or self._moved
-        t_s = first.t_s
-        if far > near:
-            t_s -= (then.t_s - first.t_s) * near**0.5 / (far**0.5 - near**0.5)
-        return then.at(max(t_s, then.t_s - _STARTS_S, self.since.t_s))
+        t_s = started_s([at.t_s for at, _ in self._samples], [box for _, box in self._samples])
+        return self._moved.at(max(t_s, self.since.t_s))
+
+    def _keep(self, box: Box, at: Moment, last_s: float) -> None:
+        """Keep what was seen in the last seconds and at most a length of itself away."""
+        reach_px = _REACH_SIZES * _size_px(box)
+        self._samples = [
+            each
+            for each in self._samples
+            if each[0].t_s >= at.t_s - last_s and shift_px(each[1], box) <= reach_px
+        ]
+        self._samples.append((at, _rounded(box)))
 
     def _approach(self, box: Box, at: Moment) -> None:
-        """Keep what was seen in the last seconds, until it is all in one place."""
-        if self._samples and at.t_s - self._samples[-1][0].t_s < _SAMPLE_S:
+        """Keep what is seen, until it is all in one place for long enough."""
+        self._keep(box, at, self.settle_s + _STOPS_S)
+        settled_s = at.t_s - self.settle_s
+        if self._samples[0][0].t_s > settled_s:
             return
-        reach_px = 2 * self.tolerance_sizes * _size_px(box)  # who drives leaves little behind
-        samples = [each for each in self._samples if shift_px(each[1], box) <= reach_px]
-        self._samples = samples = [*samples, (at, _rounded(box))]
-        while len(samples) > 1 and samples[1][0].t_s <= at.t_s - self.settle_s:
-            samples.pop(0)
-        if samples[0][0].t_s <= at.t_s - self.settle_s:
-            self._settle(at)
+        boxes = [box for moment, box in self._samples if moment.t_s >= settled_s]
+        late = [b for moment, b in self._samples if moment.t_s >= at.t_s - self.settle_s / 2]
+        place = _middle(late)
+        if max(shift_px(place, each) for each in boxes) <= self.tolerance_sizes * _size_px(place):
+            self._settle(place, max(shift_px(place, each) for each in late), at)
 
-    def _settle(self, at: Moment) -> None:
-        boxes = [box for _, box in self._samples]
-        num_late = sum(moment.t_s >= at.t_s - self.settle_s / 2 for moment, _ in self._samples)
-        place = _middle(boxes[-num_late:])
-        shifts = [shift_px(place, box) for box in boxes]
-        if max(shifts) > self.tolerance_sizes * _size_px(place):
-            return
-        first = _first_still(place, boxes, num_late)
-        self.since, self._place = self._samples[first][0], place
-        self._noise_px = max(_LEAST_PX, 1.5 * max(shifts[-num_late:]))
+    def _settle(self, place: Box, jitter_px: float, at: Moment) -> None:
+        t_s = stopped_s([at.t_s for at, _ in self._samples], [box for _, box in self._samples])
+        self.since, self._place = at.at(t_s), place
+        self._noise_px = max(_LEAST_PX, 1.5 * jitter_px)
         self._samples, self._moved, self._away = [], None, None
 
     def _watch(self, box: Box, at: Moment) -> None:
@@ -129,31 +134,22 @@ class Stillness:
         if shift <= self._noise_px:
             self._moved = self._away = None
             return
-        self._moved = self._moved or (at, shift)
+        self._moved = self._moved or at
         if shift <= self.tolerance_sizes * _size_px(self._place):
             self._away = None
         else:
-            self._away = self._away or (at, shift)
+            self._away = self._away or at
 
     def _is_near(self, box: Box, at: Moment) -> bool:
         """Whether it may come back: not far away, and not for long."""
         if self._away is None or shift_px(self._place, box) >= _size_px(self._place):
             return False
-        return at.t_s - self._away[0].t_s < _LEAVES_S
+        return at.t_s - self._away.t_s < _LEAVES_S
 
 
 def _middle(boxes: Sequence[Box]) -> Box:
     left, top, right, bottom = (median(side) for side in zip(*boxes, strict=True))
     return left, top, right, bottom
-
-
-def _first_still(place: Box, boxes: Sequence[Box], num_late: int) -> int:
-    """From which box on the object was in its place, told from boxes whose jitter is smoothed."""
-    smooth = [_middle(boxes[max(n - 2, 0) : n + 3]) for n in range(len(boxes))]
-    shifts = [shift_px(place, box) for box in smooth]
-    noise_px = max(_LEAST_PX, 1.2 * max(shifts[-num_late:]))
-    moving = [n for n, shift in enumerate(shifts) if shift > noise_px]
-    return moving[-1] + 1 if moving else 0
 
 
 def stillness_state(objects: Sequence[Stillness]) -> list[Any]:
@@ -162,8 +158,8 @@ def stillness_state(objects: Sequence[Stillness]) -> list[Any]:
         moments([each.since for each in objects]),
         np.array([each._place for each in objects]).reshape(-1, 4),
         floats([each._noise_px for each in objects]),
-        _pairs_state([each._moved for each in objects]),
-        _pairs_state([each._away for each in objects]),
+        moments([each._moved for each in objects]),
+        moments([each._away for each in objects]),
         _samples_state([each._samples for each in objects]),
     ]
 
@@ -174,18 +170,8 @@ def restore_stillnesses(objects: Sequence[Stillness], state: list[Any]) -> None:
     boxes = [(a, b, c, d) for a, b, c, d in places.tolist()]
     for each, at, box, noise in zip(objects, since, boxes, noise_px, strict=True):
         each.since, each._place, each._noise_px = at, box, noise
-    pairs = zip(objects, _pairs_of(moved), _pairs_of(away), _samples_of(samples), strict=True)
-    for each, first, out, seen in pairs:
+    for each, first, out, seen in zip(objects, moved, away, _samples_of(samples), strict=True):
         each._moved, each._away, each._samples = first, out, seen
-
-
-def _pairs_state(pairs: Sequence[tuple[Moment, float] | None]) -> list[Any]:
-    known = [pair or (None, 0.0) for pair in pairs]
-    return [moments([at for at, _ in known]), floats([far for _, far in known])]
-
-
-def _pairs_of(state: list[Any]) -> list[tuple[Moment, float] | None]:
-    return [None if at is None else (at, far) for at, far in zip(*state, strict=True)]
 
 
 def _samples_state(samples: Sequence[list[tuple[Moment, Box]]]) -> list[Any]:
