@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from operator import attrgetter
 
+from actors.crop_messages import CropAnswer
 from actors.specs import QosSpec, StreamSpec
 from engines.detections import Detections
 from engines.frames import Picture, PoolLayout
@@ -244,6 +245,7 @@ class FrameResult:
         model: What found the detections.
         detections: In pixels of the camera's picture.
         inferred_at: ``time.monotonic()`` when they were there, seconds.
+        crops: What secondary models say of crops that were asked for.
     """
 
     stream: str
@@ -256,6 +258,31 @@ class FrameResult:
     model: str
     detections: Detections
     inferred_at: float
+    crops: tuple[CropAnswer, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        ticket: Ticket,
+        detections: Detections,
+        crops: tuple[CropAnswer, ...],
+        model: str,
+        inferred_at: float,
+    ) -> FrameResult:
+        """What became of a ticket."""
+        return cls(
+            ticket.stream,
+            ticket.session,
+            ticket.index,
+            ticket.pts_s,
+            ticket.ts,
+            ticket.arrival,
+            ticket.source_size,
+            model,
+            detections,
+            inferred_at,
+            crops,
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         """Cross a process as plain values: half the price of what a dataclass does by itself."""

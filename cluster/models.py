@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import engines
+from actors.cascade_specs import require_models
+from actors.crop_messages import SecondaryModel
 from actors.inference.service import DeviceName, EngineOptions
 from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
 from cluster.machine import num_cores
@@ -40,8 +42,50 @@ def resolve_model(pipeline: PipelineSpec, device: DeviceName = "cpu") -> ModelSp
     return spec.model_copy(update={"confidence": pipeline.confidence})
 
 
-def engine_options(pipeline: PipelineSpec, device: DeviceName = "cpu") -> EngineOptions:
-    """How the pipeline wants its model to be run; half the cores where it does not say.
+def resolve_secondaries(
+    pipeline: PipelineSpec, primary: ModelSpec, device: DeviceName = "cpu"
+) -> tuple[SecondaryModel, ...]:
+    """Read and check the secondary models that a pipeline names.
+
+    Args:
+        pipeline: What is wanted.
+        primary: The pipeline's detector.
+        device: What the slot runs on.
+
+    Raises:
+        ModelError: if a file cannot be used, or models do not fit together; names the secondary,
+            the field and the remedy.
+    """
+    if not pipeline.secondaries:
+        return ()
+    if device != "cpu":
+        raise ModelError(
+            "pictures in a GPU's memory cannot be cropped yet: a kernel for crops, and engines on "
+            "the GPU for the models that read them, are missing",
+            field="secondaries",
+            remedy="Set slots.device to cpu and start again, or leave secondaries out.",
+        )
+    resolved = []
+    for number, spec in enumerate(pipeline.secondaries):
+        try:
+            resolved.append(SecondaryModel(spec, _load(Path(spec.model))))
+        except ModelError as error:
+            within = "model" if error.field == "path" else f"model.{error.field}"
+            field = f"secondaries.{number}.{within}"
+            raise ModelError(error.message, field=field, remedy=error.remedy) from None
+    try:
+        require_models(pipeline.secondaries, primary, {r.spec.name: r.model for r in resolved})
+    except ValueError as error:
+        raise ModelError(str(error), field="secondaries") from None
+    return tuple(resolved)
+
+
+def engine_options(
+    pipeline: PipelineSpec,
+    device: DeviceName = "cpu",
+    secondaries: tuple[SecondaryModel, ...] = (),
+) -> EngineOptions:
+    """How the pipeline wants its models to be run; half the cores where it does not say.
 
     The other half decodes: on a CPU that costs about as much as inference does.
     """
@@ -53,6 +97,8 @@ def engine_options(pipeline: PipelineSpec, device: DeviceName = "cpu") -> Engine
         policy=pipeline.policy,
         device=device,
         precision=pipeline.precision,
+        secondaries=secondaries,
+        max_crops=pipeline.max_crops,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from actors.analytics.status import AnalyticsStatus
 from actors.analytics.stream_state import StateChange
 from actors.channel import ChannelAddress, ChannelServer
+from actors.crop_messages import SecondaryModel
 from actors.ledger import Ledger
 from actors.messages import Assignment
 from actors.sinks.specs import SinkSpec
@@ -62,9 +63,11 @@ class AnalyticsActor:
         """Give a stream up to another slot: without its ends, for ``open_stream`` there."""
         return self._shard.export(stream)
 
-    def set_labels(self, labels: tuple[str, ...]) -> None:
-        """Take the class names of another model."""
-        self._shard.set_labels(labels)
+    def set_labels(
+        self, labels: tuple[str, ...], secondaries: tuple[SecondaryModel, ...] = ()
+    ) -> None:
+        """Take the class names and the secondary models of another pipeline."""
+        self._shard.set_labels(labels, secondaries)
 
     def channel(self) -> ChannelAddress:
         """Where the engine calls ``AnalyticsShard.process``, with one call in flight."""

@@ -41,7 +41,7 @@ class EventRecord(_Described):
     stream: str = Field(description="Id of the stream.")
     ts: Milliseconds = Field(description="When it happened: UTC, ms since 1970.")
     pts: float = Field(description="The same in the source's own clock, seconds.")
-    rule: str = Field(description="Name of the rule; empty where none made it.")
+    rule: str = Field(description="Name of the rule, or of the secondary model; may be empty.")
     track: int | None = Field(description="Identity of the object within the source session.")
     class_: str = Field(alias="class", description="Label of the object; may be empty.")
     confidence: Share | None = Field(description="Of the detection.")
@@ -139,6 +139,27 @@ class ObjectData(_OfSpell):
     )
 
 
+class AttributeData(_Described):
+    """It is settled what an object looks like; comes again when a later look changes it."""
+
+    name: str = Field(description="Which attribute: `label` of a classifier, else the head's name.")
+    values: list[str] = Field(
+        description="One label; any number where the model says of each whether it is true."
+    )
+    confidence: Share = Field(description="Of the values, the mean over the looks.")
+    votes: int = Field(ge=1, description="Looks that it was settled by.")
+    previous: list[str] | None = Field(description="What was settled before; null the first time.")
+
+
+class PlateData(_Described):
+    """It is settled what is written on an object; comes again when a later look changes it."""
+
+    text: str = Field(description="What was read.")
+    confidence: Share = Field(description="Of the text, the mean over the looks.")
+    votes: int = Field(ge=1, description="Looks that read this text.")
+    previous: str | None = Field(description="What was settled before; null the first time.")
+
+
 class StreamStateData(_Described):
     """A stream does something else than before, or is degraded otherwise."""
 
@@ -162,6 +183,8 @@ DATA: dict[EventType, tuple[type[BaseModel], tuple[Phase, ...]]] = {
     EventType.OVERCROWDING: (OvercrowdingData, _SPELL),
     EventType.SPEED: (SpeedData, _SPELL),
     EventType.OBJECT: (ObjectData, _SPELL),
+    EventType.ATTRIBUTE: (AttributeData, (Phase.INSTANT,)),
+    EventType.PLATE: (PlateData, (Phase.INSTANT,)),
     EventType.STREAM_STATE: (StreamStateData, (Phase.INSTANT,)),
 }
 """What ``data`` has, and which phases there are, by type; another type may have anything."""

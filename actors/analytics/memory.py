@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
+from actors.analytics.inspector import Inspector
 from actors.analytics.life_cycle import EventLifeCycle
 from actors.analytics.motion_clock import MotionClock
 from actors.analytics.rules import Rule, make_rule
@@ -31,7 +32,8 @@ def remembered(session: Session, rules: Sequence[Rule], labels: Sequence[str]) -
     last, clock = session.last, session.clock
     head = [last.ts, last.pts_s, last.source_size, last.model, labels]
     known = [[rule.spec.model_dump_json(), rule.state()] for rule in rules]
-    tree = [clock.t_s, session.life_cycle.state(), session.tracker.state(), known]
+    read = session.inspector.state() if session.inspector is not None else None
+    tree = [clock.t_s, session.life_cycle.state(), session.tracker.state(), known, read]
     return to_bytes(head, tree)
 
 
@@ -61,7 +63,11 @@ class Memory:
         return is_near and first.source_size == self._size and tuple(labels) == self._labels
 
     def recall(
-        self, stream: str, first: FrameResult | None, specs: Sequence[AnyRule]
+        self,
+        stream: str,
+        first: FrameResult | None,
+        specs: Sequence[AnyRule],
+        inspector: Inspector | None = None,
     ) -> tuple[Session, list[Rule]]:
         """The session and the rules as they were.
 
@@ -70,6 +76,7 @@ class Memory:
             first: Its first frame here: all that was is told in the clocks of this frame's source.
                 None if it does not go on.
             specs: Rules that it has here; it may have had others.
+            inspector: Of the secondary models that there are here, new.
 
         Raises:
             StateError: if they cannot be read.
@@ -77,10 +84,13 @@ class Memory:
         last = self._last(stream, first)
         tree = self._bytes.tree(last.pts_s - self._pts_s)
         with reading():
-            t_s, life_cycle, tracker, known = tree
+            t_s, life_cycle, tracker, known, read = tree
             clock = MotionClock.of(float(t_s), last.pts_s, last.arrival)
-            session = Session(EventLifeCycle.of(life_cycle), last, clock=clock)
+            life = EventLifeCycle.of(life_cycle)
+            session = Session(life, last, clock=clock, inspector=inspector)
             session.tracker.restore(tracker)
+            if inspector is not None:
+                inspector.restore(read)
             return session, _rules(known, specs)
 
     def _last(self, stream: str, first: FrameResult | None) -> FrameResult:

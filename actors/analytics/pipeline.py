@@ -1,4 +1,4 @@
-"""One stream's analytics: frames in order, through tracker and rules, to events."""
+"""One stream's analytics: frames in order, through tracker, rules and cascade, to events."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import logging
 from collections.abc import Sequence
 
 from actors.analytics.events import Event
+from actors.analytics.inspector import Inspector
 from actors.analytics.life_cycle import EventContext, EventLifeCycle
 from actors.analytics.memory import Memory, remembered
 from actors.analytics.rules import Border, Moment, Occurrence, Rule, Scene, make_rule
 from actors.analytics.session import Session
 from actors.analytics.tracking import Tracker, config_of, make_tracker
+from actors.crop_messages import CropRequest, SecondaryModel
 from actors.errors import StateError
 from actors.messages import FrameResult
 from actors.specs import StreamSpec
@@ -20,29 +22,38 @@ logger = logging.getLogger(__name__)
 
 
 class StreamPipeline:
-    """Tracker, rules and event life cycle of one stream.
+    """Tracker, rules, cascade and event life cycle of one stream.
 
     Args:
         spec: The stream job.
         labels: Class names of the model, in class order.
         slot: Name of the slot, for events.
         token: Fencing token of the slot's lease, for events.
+        secondaries: Models that look at crops of what is tracked.
 
     Attributes:
         spec: The stream job as it is now.
         token: The fencing token as it is now.
         tracked: Detections of the last frame that belong to tracks.
+        requests: What the secondary models should look at in the next frame.
         num_late: Frames that were refused because they came out of order or twice.
     """
 
     def __init__(
-        self, spec: StreamSpec, labels: Sequence[str] = (), slot: str = "", token: int = 0
+        self,
+        spec: StreamSpec,
+        labels: Sequence[str] = (),
+        slot: str = "",
+        token: int = 0,
+        secondaries: Sequence[SecondaryModel] = (),
     ) -> None:
         self.spec = spec
         self.token = token
         self.tracked = Detections.empty()
+        self.requests: list[CropRequest] = []
         self.num_late = 0
         self._labels = tuple(labels)
+        self._secondaries = tuple(secondaries)
         self._slot = slot
         self._rules: list[Rule] = [make_rule(rule) for rule in spec.rules]
         self._session: Session | None = None
@@ -98,16 +109,24 @@ class StreamPipeline:
         self.spec = spec
         return events
 
-    def set_labels(self, labels: Sequence[str]) -> list[Event]:
-        """Take the class names of another model; if they differ, tracks start afresh.
+    def set_labels(
+        self, labels: Sequence[str], secondaries: Sequence[SecondaryModel] = ()
+    ) -> list[Event]:
+        """Take the class names and the secondary models of another pipeline.
+
+        If the names differ, tracks start afresh; if the secondary models do, what these know of
+        the tracks does.
 
         Returns:
             Ends of what was open.
         """
-        if tuple(labels) == self._labels:
+        is_same = tuple(labels) == self._labels
+        if is_same and tuple(secondaries) == self._secondaries:
             return []
-        events = self._end_session("labels_changed")
-        self._labels = tuple(labels)
+        events = [] if is_same else self._end_session("labels_changed")
+        self._labels, self._secondaries = tuple(labels), tuple(secondaries)
+        if self._session is not None:
+            self._session.inspector = self._inspector()
         return events
 
     def close(self) -> list[Event]:
@@ -146,7 +165,7 @@ class StreamPipeline:
         fits = first is None or memory.fits(first, self._labels)
         source = first if fits else None
         try:
-            recalled = memory.recall(self.spec.id, source, self.spec.rules)
+            recalled = memory.recall(self.spec.id, source, self.spec.rules, self._inspector())
         except StateError as error:
             self._start_afresh(error)
             return []
@@ -180,6 +199,7 @@ class StreamPipeline:
             name = f"{result.session}@{round(result.ts * 1000)}"
             tracker = make_tracker(self.spec.tracker)
             self._session = session = Session(EventLifeCycle(name), result, tracker)
+            session.inspector = self._inspector()
         session.last = result
         session.clock.advance(result.pts_s, result.arrival)
         return ended
@@ -187,8 +207,11 @@ class StreamPipeline:
     def _end_session(self, reason: str) -> list[Event]:
         events = self._close(self._rules, reason)
         self._session = None
-        self.tracked = Detections.empty()
+        self.tracked, self.requests = Detections.empty(), []
         return events
+
+    def _inspector(self) -> Inspector | None:
+        return Inspector(self._secondaries, self._labels) if self._secondaries else None
 
     def _close(self, rules: Sequence[Rule], reason: str) -> list[Event]:
         occurrences = [o for rule in rules for o in rule.close(reason)]
@@ -205,6 +228,9 @@ class StreamPipeline:
 
     def _apply_rules(self, session: Session, scene: Scene) -> list[Event]:
         occurrences = [o for rule in self._rules for o in rule.update(scene)]
+        if session.inspector is not None:
+            occurrences += session.inspector.hear(session.last, scene)
+            self.requests = session.inspector.ask(session.last, scene)
         events = self._record(session, occurrences)
         session.life_cycle.forget(scene.ended)
         return events

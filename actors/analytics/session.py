@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from actors.analytics.inspector import Inspector
 from actors.analytics.life_cycle import EventLifeCycle
 from actors.analytics.motion_clock import MotionClock
 from actors.analytics.tracking import Tracker
@@ -19,9 +20,11 @@ class Session:
         last: The last frame.
         tracker: Follows the objects.
         clock: Gives frames their motion time.
+        inspector: What secondary models know of the objects; None without such models.
     """
 
     life_cycle: EventLifeCycle
     last: FrameResult
     tracker: Tracker = field(default_factory=Tracker)
     clock: MotionClock = field(default_factory=MotionClock)
+    inspector: Inspector | None = None

@@ -13,6 +13,7 @@ from actors.analytics.life_cycle import EventContext
 from actors.analytics.pipeline import StreamPipeline
 from actors.analytics.status import AnalyticsStatus, StreamAnalytics
 from actors.analytics.stream_state import StateChange, state_event
+from actors.crop_messages import CropRequest, SecondaryModel
 from actors.ledger import Ledger, LedgerRow
 from actors.messages import Assignment, FrameResult
 from actors.sinks import FrameSink, Sink
@@ -31,7 +32,7 @@ class _Stream:
 
     @property
     def last_frame(self) -> FrameResult | None:
-        return replace(self.last[0], detections=self.last[1]) if self.last else None
+        return replace(self.last[0], detections=self.last[1], crops=()) if self.last else None
 
 
 class AnalyticsShard:
@@ -63,6 +64,7 @@ class AnalyticsShard:
         self._all_sinks: tuple[Sink | FrameSink, ...] = (*self._sinks, *self._frame_sinks)
         self._slot = slot
         self._labels = tuple(labels)
+        self._secondaries: tuple[SecondaryModel, ...] = ()
         self._streams: dict[str, _Stream] = {}
         self._num_unknown = 0
         self._clock = clock
@@ -102,15 +104,20 @@ class AnalyticsShard:
             stream = self._streams.pop(stream_id, None)
             return stream.pipeline.state() if stream is not None else b""
 
-    def set_labels(self, labels: Sequence[str]) -> None:
-        """Take the class names of another model."""
+    def set_labels(self, labels: Sequence[str], secondaries: Sequence[SecondaryModel] = ()) -> None:
+        """Take the class names and the secondary models of another pipeline."""
         with self._lock:
-            self._labels = tuple(labels)
+            self._labels, self._secondaries = tuple(labels), tuple(secondaries)
             for stream in self._streams.values():
-                self._emit(stream, stream.pipeline.set_labels(labels))
+                self._emit(stream, stream.pipeline.set_labels(labels, secondaries))
 
-    def process(self, results: Sequence[FrameResult]) -> None:
-        """Analyse frames, of any streams, each stream's in order."""
+    def process(self, results: Sequence[FrameResult]) -> tuple[CropRequest, ...]:
+        """Analyse frames, of any streams, each stream's in order.
+
+        Returns:
+            What secondary models should look at in the streams' next frames.
+        """
+        requests: list[CropRequest] = []
         with self._lock:
             together: dict[str, tuple[_Stream, FrameResult]] = {}
             for result in results:
@@ -119,10 +126,11 @@ class AnalyticsShard:
                     self._num_unknown += 1
                     continue
                 if result.stream in together:
-                    self._process(together.values())
+                    requests += self._process(together.values())
                     together = {}
                 together[result.stream] = stream, result
-            self._process(together.values())
+            requests += self._process(together.values())
+        return tuple(requests)
 
     def report_states(self, changes: Sequence[StateChange]) -> None:
         """Write an event of each change; of streams that the shard does not have, none."""
@@ -149,7 +157,9 @@ class AnalyticsShard:
 
     def _open(self, assignment: Assignment, state: bytes) -> _Stream:
         spec = assignment.spec
-        pipeline = StreamPipeline(spec, self._labels, self._slot, assignment.token)
+        pipeline = StreamPipeline(
+            spec, self._labels, self._slot, assignment.token, self._secondaries
+        )
         pipeline.restore(state)
         return _Stream(
             assignment.generation,
@@ -166,18 +176,21 @@ class AnalyticsShard:
         if assignment.spec != stream.pipeline.spec:
             self._emit(stream, stream.pipeline.replace_spec(assignment.spec))
 
-    def _process(self, frames: Collection[tuple[_Stream, FrameResult]]) -> None:
-        """Analyse one frame of each of some streams."""
+    def _process(self, frames: Collection[tuple[_Stream, FrameResult]]) -> list[CropRequest]:
+        """Analyse one frame of each of some streams; what is to be looked at in the next ones."""
+        requests: list[CropRequest] = []
         analysed = StreamPipeline.process_all([(s.pipeline, result) for s, result in frames])
         now = self._clock()
         for (stream, result), events in zip(frames, analysed, strict=True):
             if events is not None:
+                requests += stream.pipeline.requests
                 stream.last = result, stream.pipeline.tracked
                 stream.counts.count_analysed()
                 self._emit(stream, events)
                 stream.latencies.count(result.inferred_at, now)
                 for sink in self._frame_sinks:
                     sink.write(*stream.last, self._labels, self._slot)
+        return requests
 
     def _state_event(self, stream: _Stream, change: StateChange) -> Event:
         frame = stream.last_frame

@@ -23,8 +23,8 @@ from actors.analytics.rules.scene import Moment, Sighting
 from actors.analytics.rules.state import Column
 from actors.errors import StateError
 
-VERSION = 2
-"""Counts up with each change of what a tracker, a rule or a life cycle puts into its state."""
+VERSION = 3
+"""Counts up with each change of what trackers, rules, cascades and life cycles put into a state."""
 
 _HEADER = b"SLM" + bytes([VERSION])
 _MAX_BYTES = 8_000_000

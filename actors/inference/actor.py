@@ -16,8 +16,10 @@ from typing import Any
 import ray.util
 
 from actors.channel import ChannelAddress, ChannelServer, Route
+from actors.crop_messages import CropRequest
 from actors.inference.ladder import LadderStatus
 from actors.inference.outlet import ResultOutlet
+from actors.inference.secondaries import with_secondaries
 from actors.inference.service import EngineOptions, InferenceService
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.inference.warm_up import batch_costs_ms
@@ -93,7 +95,7 @@ class EngineActor:
         self._gpu = "" if pool.device is None else bus_address(pool.device)
         names = [f"analytics-{number}" for number in range(num_shards)]
         self._shards = [Route(name, _DELIVER_TIMEOUT_S) for name in names]
-        self._outlets = [ResultOutlet(route.call) for route in self._shards]
+        self._outlets = [ResultOutlet(route.call, self._ask) for route in self._shards]
         self._channel = ChannelServer(self._answer, "engine")
         self._far = _far_channel(self._answer) if is_far else None
         self._is_serving = False
@@ -237,6 +239,10 @@ class EngineActor:
         if service.failure is not None:
             os._exit(1)  # a device that failed is only clean again in a new process: Ray starts it
 
+    def _ask(self, requests: Sequence[CropRequest]) -> None:
+        if self._service is not None:
+            self._service.ask(requests)
+
     def _publish(self, results: Sequence[FrameResult]) -> None:
         own: dict[int, list[FrameResult]] = {}
         for result in results:
@@ -270,7 +276,7 @@ def _loaded(spec: ModelSpec, options: EngineOptions, report: Callable[[str], Non
         report=lambda progress: report(progress.sentence(spec.name)),
     )
     engine.load()
-    return engine
+    return with_secondaries(engine, options.secondaries, options.num_threads, options.max_crops)
 
 
 def _remove_pools(family: str) -> None:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from actors.crop_messages import CropRequest
 from actors.messages import FrameResult
 
 logger = logging.getLogger(__name__)
@@ -17,7 +18,8 @@ _RETRY_S = 0.1
 _MIN_INTERVAL_S = 0.02
 """A call costs about as much as a tracker's work on a frame; events may wait for so long."""
 
-Deliver = Callable[[tuple[FrameResult, ...]], None]
+Deliver = Callable[[tuple[FrameResult, ...]], Sequence[CropRequest]]
+Ask = Callable[[Sequence[CropRequest]], None]
 
 
 class ResultOutlet:
@@ -30,11 +32,14 @@ class ResultOutlet:
     the ledger shows them.
 
     Args:
-        deliver: Brings results to the shard; raises ConnectionError while it is away.
+        deliver: Brings results to the shard, and what it would like secondary models to look at
+            back; raises ConnectionError while it is away.
+        ask: Gets these requests, if there are any.
     """
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Deliver, ask: Ask) -> None:
         self._deliver = deliver
+        self._ask = ask
         self._results: deque[FrameResult] = deque(maxlen=_MAX_RESULTS)
         self._changed = threading.Condition()
         self._closed = False
@@ -61,7 +66,8 @@ class ResultOutlet:
         while (results := self._take()) is not None:
             began = time.monotonic()
             try:
-                self._deliver(results)
+                if requests := self._deliver(results):
+                    self._ask(requests)
             except ConnectionError as error:
                 logger.warning("analytics is away, %d results wait: %s", len(results), error)
                 self._put_back(results)

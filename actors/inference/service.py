@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from actors.crop_messages import CropRequest, SecondaryModel
 from actors.inference.degrading import Degrading
 from actors.inference.fifo import Fifo
 from actors.inference.ladder import LadderStatus
@@ -16,12 +17,12 @@ from actors.inference.leases import PoolLeases
 from actors.inference.overload import LadderConfig
 from actors.inference.policy import BatchPolicy
 from actors.inference.scheduler import Batch, Drop, Scheduler, SchedulerConfig
+from actors.inference.secondaries import ask, looked_at
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest, Ticket
 from actors.pools import Pool, PoolConfig, create_pool
 from actors.stages import Stage, StageClock, StageClocks, StageCounts
 from engines.cuda.ranges import PUBLISH
-from engines.detections import Detections
 from engines.engine import Engine
 from engines.frames import Frame, unpacked
 from engines.spec import Precision
@@ -51,6 +52,8 @@ class EngineOptions:
         device: What runs it: ONNX Runtime on the CPU, or TensorRT on the first GPU that the
             engine's process sees.
         precision: What a GPU computes in; None for the fastest that the model's file allows.
+        secondaries: Models that look at crops of what the model finds.
+        max_crops: Crops that they look at in one batch, at most.
     """
 
     num_threads: int = 1
@@ -60,6 +63,8 @@ class EngineOptions:
     policy: PolicyName = "qos"
     device: DeviceName = "cpu"
     precision: Precision | None = None
+    secondaries: tuple[SecondaryModel, ...] = ()
+    max_crops: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,10 @@ class InferenceService:
         for ticket, data in zip(request.tickets, pictures, strict=True):
             self._pool.write(ticket.slot, ticket.picture, unpacked(data, ticket.picture))
 
+    def ask(self, requests: Sequence[CropRequest]) -> None:
+        """Let secondary models look at these in the next frames of their streams."""
+        ask(self._engine, requests)
+
     def run(self) -> None:
         """Serve batches until ``close``; a failure of the engine ends it and is kept."""
         names = [f"inference-{number}" for number in range(_MAX_WORKERS)]
@@ -230,12 +239,13 @@ class InferenceService:
 
     def _serve(self, batch: Batch) -> None:
         engine, began = self._engine, self._clock()
-        found = engine.infer([self._frame(ticket) for ticket in batch.tickets])
-        inferred_at = self._clock()
-        results = zip(batch.tickets, found, strict=True)
+        frames = [self._frame(ticket) for ticket in batch.tickets]
+        found = engine.infer(frames)
+        crops = looked_at(engine, batch.tickets, frames, found, self._is_busy)
+        inferred_at, name = self._clock(), engine.spec.name
+        results = zip(batch.tickets, found, crops, strict=True)
         # Before the batch completes, so that no later frame of its streams can overtake it.
-        name = engine.spec.name
-        self._publish([_result(ticket, each, name, inferred_at) for ticket, each in results])
+        self._publish([FrameResult.of(*result, name, inferred_at) for result in results])
         with self._changed:
             now = self._clock()
             self._scheduler.complete(batch, now)
@@ -259,6 +269,10 @@ class InferenceService:
         self._num_pausing -= 1
         self._changed.notify_all()
 
+    def _is_busy(self) -> bool:
+        with self._changed:
+            return self._scheduler.is_backlogged
+
     def _end(self) -> None:
         with self._changed:
             self._closed = True
@@ -281,18 +295,3 @@ class InferenceService:
 
 def _make_policy(name: PolicyName, config: SchedulerConfig, num_slots: int) -> BatchPolicy:
     return Fifo(config, num_slots) if name == "fifo" else Scheduler(config)
-
-
-def _result(ticket: Ticket, detections: Detections, model: str, inferred_at: float) -> FrameResult:
-    return FrameResult(
-        stream=ticket.stream,
-        session=ticket.session,
-        index=ticket.index,
-        pts_s=ticket.pts_s,
-        ts=ticket.ts,
-        arrival=ticket.arrival,
-        source_size=ticket.source_size,
-        model=model,
-        detections=detections,
-        inferred_at=inferred_at,
-    )

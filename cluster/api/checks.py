@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from actors.inference.secondaries import with_secondaries
 from actors.ingest.locating import locate
 from actors.source_policy import SourcePolicy
 from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
 from cluster.errors import FieldFault, InvalidError
-from cluster.models import resolve_model
+from cluster.models import resolve_model, resolve_secondaries
 from cluster.redaction import redacted
 
 
@@ -33,17 +34,20 @@ def probe_file(url: str) -> None:
 
 
 def check_model(pipeline: PipelineSpec) -> None:
-    """Load the model of a pipeline on the CPU and let it go again.
+    """Load the models of a pipeline on the CPU and let them go again.
 
     Raises:
-        ModelError: It cannot be used; names the field and the remedy.
+        ModelError: One cannot be used, or they do not fit together; names the field and the remedy.
     """
-    if pipeline.model == BUILTIN_MODEL:
+    if pipeline.model == BUILTIN_MODEL and not pipeline.secondaries:
         return
     from engines.factory import create_engine
 
-    engine = create_engine(resolve_model(pipeline), max_batch_size=1)
+    model = resolve_model(pipeline)
+    secondaries = resolve_secondaries(pipeline, model)
+    engine = create_engine(model, max_batch_size=1)
     try:
         engine.load()
+        engine = with_secondaries(engine, secondaries, 1, pipeline.max_crops)
     finally:
         engine.close()

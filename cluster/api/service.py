@@ -14,7 +14,7 @@ from actors.specs import StreamSpec
 from cluster.api.admission import require_admissible
 from cluster.api.checks import require_allowed
 from cluster.api.rule_checks import labels_of, require_known_classes
-from cluster.config.pipelines import BUILTIN_MODEL, NAME_PATTERN, PipelineSpec
+from cluster.config.pipelines import NAME_PATTERN, PipelineSpec, model_paths
 from cluster.errors import FieldFault, InvalidError, NotFoundError, StaleError
 from cluster.redaction import PLACEHOLDER, redacted, redacted_url
 from cluster.registry import PipelineRecord, Registry, StreamRecord
@@ -191,13 +191,15 @@ class PipelineService:
         return self._registry.pipelines.put(name, spec, expected), before is None
 
     def _require_model(self, spec: PipelineSpec) -> None:
-        if spec.model != BUILTIN_MODEL and not spec.model.startswith("/"):
-            raise _invalid(
-                "model", "is not an absolute path", "begin it with '/', or give 'builtin'"
-            )
+        for field, path in model_paths(spec).items():
+            if not path.startswith("/"):
+                remedy = "begin it with '/'" + (", or give 'builtin'" if field == "model" else "")
+                raise _invalid(field, "is not an absolute path", remedy)
         try:
             self._check_model(spec)
         except ModelError as error:
+            if error.field.startswith("secondaries"):
+                raise _invalid(error.field, error.message, error.remedy) from None
             where = "" if error.field == "path" else f"{error.field}: "
             raise _invalid("model", where + error.message, error.remedy, spec.model) from None
 

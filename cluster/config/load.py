@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from cluster.config.document import Document, read_document
 from cluster.config.model import SightlineConfig
-from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
+from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec, model_paths
 from cluster.errors import ConfigError, FieldFault
 from cluster.validation import LocatedFault, located_faults
 
@@ -55,9 +55,10 @@ def config_of(
         raise ConfigError(error.file, faults) from None
     remedy = "write the whole path that it has on every node"
     relative = [
-        FieldFault(f"pipelines.{name}.model", "is a relative path", remedy, value=spec.model)
+        FieldFault(f"pipelines.{name}.{field}", "is a relative path", remedy, value=path)
         for name, spec in config.pipelines.items()
-        if _is_relative(spec)
+        for field, path in model_paths(spec).items()
+        if not Path(path).expanduser().is_absolute()
     ]
     if relative:
         raise ConfigError("args", relative)
@@ -100,10 +101,9 @@ def _with_absolute_models(config: SightlineConfig, folder: Path) -> SightlineCon
 
 
 def _absolute(spec: PipelineSpec, folder: Path) -> PipelineSpec:
-    if spec.model == BUILTIN_MODEL:
-        return spec
-    return spec.model_copy(update={"model": str(folder / Path(spec.model).expanduser())})
+    def found(path: str) -> dict[str, str]:
+        return {"model": str(folder / Path(path).expanduser())}
 
-
-def _is_relative(spec: PipelineSpec) -> bool:
-    return spec.model != BUILTIN_MODEL and not Path(spec.model).expanduser().is_absolute()
+    secondaries = tuple(one.model_copy(update=found(one.model)) for one in spec.secondaries)
+    own = {} if spec.model == BUILTIN_MODEL else found(spec.model)
+    return spec.model_copy(update={**own, "secondaries": secondaries})

@@ -1,4 +1,4 @@
-"""PipelineSpec: which model a pipeline runs, on what, and how it batches."""
+"""PipelineSpec: which models a pipeline runs, on what, and how it batches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from actors.cascade_specs import SecondarySpec, require_cascade
 from engines.spec import Precision
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -15,7 +16,7 @@ _BatchSize = Annotated[int, Field(ge=1, le=256)]
 
 
 class PipelineSpec(BaseModel):
-    """A model and how its engine runs it."""
+    """A model, those that look at crops of what it finds, and how its engine runs them."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
@@ -66,6 +67,26 @@ class PipelineSpec(BaseModel):
         None, gt=0, lt=1, description="Report detections from here up; null keeps the model's own."
     )
 
+    secondaries: tuple[SecondarySpec, ...] = Field(
+        (),
+        max_length=16,
+        description="Models that look at crops of tracked objects, or of what another of them "
+        "finds; what they settle on becomes `attribute` and `plate` events. On a CPU only.",
+    )
+    max_crops: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Crops that the secondaries look at between two batches of the model, at most; "
+        "others wait for the next picture. Fewer keep the model's own latency shorter.",
+    )
+
+    @field_validator("secondaries")
+    @classmethod
+    def _is_cascade(cls, secondaries: tuple[SecondarySpec, ...]) -> tuple[SecondarySpec, ...]:
+        require_cascade(secondaries)
+        return secondaries
+
     @field_validator("device", mode="before")
     @classmethod
     def _has_an_engine(cls, device: object) -> object:
@@ -85,3 +106,9 @@ class PipelineSpec(BaseModel):
         if self.batch_sizes is not None and self.max_batch_size is not None:
             raise ValueError("batch_sizes says how large batches are: leave max_batch_size out")
         return self
+
+
+def model_paths(pipeline: PipelineSpec) -> dict[str, str]:
+    """The model files that a pipeline names, by field; without the detector that ships."""
+    own = {} if pipeline.model == BUILTIN_MODEL else {"model": pipeline.model}
+    return own | {f"secondaries.{n}.model": s.model for n, s in enumerate(pipeline.secondaries)}

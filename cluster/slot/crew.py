@@ -175,7 +175,7 @@ class Crew:
                 self._tell_model(engine)
         for shard in self.shards:
             if shard.ready:
-                tell(shard, "set_labels", model.labels)
+                tell(shard, "set_labels", model.labels, options.secondaries)
 
     def open(self, holding: Holding, state: bytes = b"") -> None:
         """Begin a stream: its rules first, which go on from ``state``, then its camera."""
@@ -271,7 +271,8 @@ class Crew:
     def _shard_started(self, shard: Child) -> None:
         """Results come only once it knows its streams; those that leave need no rules again."""
         if self._model is not None:
-            tell(shard, "set_labels", self._model[0].labels)
+            model, options = self._model
+            tell(shard, "set_labels", model.labels, options.secondaries)
         for _, holding in self._holdings.items():
             if self._shard(holding) is shard and not holding.closing:
                 tell(shard, "open_stream", holding.assignment)

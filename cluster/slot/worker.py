@@ -13,7 +13,7 @@ from actors.ledger import Ledger
 from cluster.config import SightlineConfig
 from cluster.devices import is_on_gpu
 from cluster.errors import UnavailableError
-from cluster.models import engine_options, resolve_model
+from cluster.models import engine_options, resolve_model, resolve_secondaries
 from cluster.nvml import GpuWatch
 from cluster.placement import Axes
 from cluster.registry import Registry, SlotState, WakeUp
@@ -182,7 +182,8 @@ class SlotWorker:
         self._pipeline_generation = record.generation
         try:
             model = resolve_model(record.spec, self._device)
-            self._crew.load(model, engine_options(record.spec, self._device))
+            secondaries = resolve_secondaries(record.spec, model, self._device)
+            self._crew.load(model, engine_options(record.spec, self._device, secondaries))
             self._model_error = ""
         except ModelError as error:
             logger.error("pipeline %s: %s", PIPELINE, error)

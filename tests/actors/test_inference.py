@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from actors.crop_messages import CropRequest
 from actors.errors import StaleGenerationError
 from actors.inference.leases import PoolLeases
 from actors.inference.outlet import ResultOutlet
@@ -184,6 +185,10 @@ def test_a_swapped_engine_serves_from_the_next_batch_on(
     assert before.spec.name != "other"
 
 
+def ask_nothing(requests: Sequence[CropRequest]) -> None:
+    pytest.fail(f"nothing was asked for, not {requests}")
+
+
 def make_result(index: int) -> FrameResult:
     return FrameResult("a", 1, index, 0.0, 0.0, 0.0, (1, 1), "m", Detections.empty(), 0.0)
 
@@ -224,11 +229,12 @@ def test_results_reach_a_slow_shard_in_order_and_in_few_calls() -> None:
     calls: list[tuple[FrameResult, ...]] = []
     gate = threading.Event()
 
-    def deliver(results: tuple[FrameResult, ...]) -> None:
+    def deliver(results: tuple[FrameResult, ...]) -> tuple[CropRequest, ...]:
         gate.wait()
         calls.append(results)
+        return ()
 
-    outlet = ResultOutlet(deliver)
+    outlet = ResultOutlet(deliver, ask_nothing)
     for index in range(50):
         outlet.put([make_result(index)])
     gate.set()
@@ -242,12 +248,13 @@ def test_what_a_shard_that_was_away_missed_comes_first_when_it_is_back() -> None
     arrived: list[FrameResult] = []
     away = [True]
 
-    def deliver(results: tuple[FrameResult, ...]) -> None:
+    def deliver(results: tuple[FrameResult, ...]) -> tuple[CropRequest, ...]:
         if away.pop() if away else False:
             raise ConnectionError("away")
         arrived.extend(results)
+        return ()
 
-    outlet = ResultOutlet(deliver)
+    outlet = ResultOutlet(deliver, ask_nothing)
     outlet.put([make_result(0)])
     eventually(lambda: not away)
     outlet.put([make_result(1)])
