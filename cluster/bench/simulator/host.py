@@ -36,6 +36,17 @@ class Host:
         """Let slots join."""
         self._ask("start", list(slots))
 
+    def round(self) -> list[float]:
+        """Let each slot look for streams once; processor seconds that each took.
+
+        Between rounds nothing happens, until ``go``.
+        """
+        return list(self._ask("round", None))
+
+    def go(self) -> None:
+        """Let slots live in real time from now on."""
+        self._ask("go", None)
+
     def kill(self, slot: str) -> float:
         """Let a slot stop where it is; returns when, ``time.monotonic()``."""
         return float(self._ask("kill", slot))
@@ -80,11 +91,12 @@ class _Slots:
         self._queue: list[tuple[float, str]] = []
         self._notes: list[Note] = []
         self._num_turns = 0
+        self._is_live = False
 
     def turn(self) -> float:
         """Let the next slot have its turn, if it is due; returns for how long nobody is."""
         now = time.monotonic()
-        if not self._queue:
+        if not self._queue or not self._is_live:
             return _LONGEST_SLEEP_S
         due, name = self._queue[0]
         if due > now:
@@ -105,6 +117,18 @@ class _Slots:
         for name in slots:
             self._slots[name] = PaperSlot(name, self._registry, *self._settings, self._notes.append)
             heapq.heappush(self._queue, (time.monotonic(), name))
+
+    def round(self, _: None) -> list[float]:
+        spent_s = []
+        for slot in self._slots.values():
+            began = time.process_time()
+            slot.hurry()
+            slot.turn(time.monotonic())
+            spent_s.append(time.process_time() - began)
+        return spent_s
+
+    def go(self, _: None) -> None:
+        self._is_live = True
 
     def kill(self, slot: str) -> float:
         del self._slots[slot]

@@ -1,8 +1,8 @@
 """A slot on paper: its keeper, leases and placement are real, its actors do nothing.
 
-Registry and leases go by the clock of the server, so slots on paper live in real time. Each has its
-turn as often as a real one; many share a process, so what they do costs them each other's time,
-which real slots on machines of their own do not.
+Registry and leases go by the clock of the server, so slots on paper live in real time, and each has
+its turn as often as a real one. Only where all of them work at once, which here they do one after
+the other, time is virtual (``Host.round``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CAPACITY = Axes(infer_fps=4_200.0, decode_mpx_s=9_900.0)
 
 MAX_STREAMS = 256
 PLACE_EVERY_S = 1.0
-PLACE_AT_MOST_EVERY_S = 0.25
+PLACE_AT_MOST_EVERY_S = 0.05
 STATE = bytes(4096)
 """What a stream takes along when it moves: as large as that of a camera with a few rules."""
 
@@ -161,6 +161,10 @@ class PaperSlot:
         if self._is_due("publish", now, self._publish_every_s):
             self._keeper.publish(now)
         return min(self._due.values())
+
+    def hurry(self) -> None:
+        """Look for streams with the next turn."""
+        self._due["place"] = 0.0
 
     def leave(self) -> None:
         """End: it holds nothing any more."""

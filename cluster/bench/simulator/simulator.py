@@ -14,22 +14,19 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from cluster.bench.claims import all_hold, at_most, plain
+from cluster.bench.claims import all_hold, plain
 from cluster.bench.simulator.cameras import camera, claim_costs_ms
 from cluster.bench.simulator.host import Host
-from cluster.bench.simulator.paper import Note, names
+from cluster.bench.simulator.paper import PLACE_AT_MOST_EVERY_S, Note, names
+from cluster.bench.simulator.promises import claims_of
 from cluster.bench.simulator.timeline import Timeline
 from cluster.embedded import EmbeddedRedis
 from cluster.errors import UnavailableError
 from cluster.registry import Registry
 from cluster.registry.store import connect
 
-PLACED_WITHIN_S = 10.0
-CLAIM_AT_MOST_MS = 1.0
-GROWTH_AT_MOST = 2.0
-
 _LOOK_EVERY_S = 0.02
-_GIVE_UP_S = 120.0
+_GIVE_UP_S = 240.0
 
 Report = Callable[[str], None]
 
@@ -74,7 +71,7 @@ def simulate(plan: SimulatorPlan, report: Report) -> dict[str, Any]:
             for host in hosts:
                 host.stop()
     figures = {**asdict(plan), "claim_ms": costs, **found}
-    claims = _claims(plan, figures)
+    claims = claims_of(figures)
     return {**figures, "claims": plain(claims), "holds": all_hold(claims)}
 
 
@@ -92,9 +89,10 @@ class _Simulation:
         self._dead: set[str] = set()
 
     def run(self) -> dict[str, Any]:
-        self._start(0, self._plan.num_slots)
-        time.sleep(1.0)
-        found: dict[str, Any] = {"placed": self._placing(), "rest": self._resting()}
+        found: dict[str, Any] = {"placed": self._placing()}
+        for host in self._hosts:
+            host.go()
+        found["rest"] = self._resting()
         found["died"] = self._dying()
         found["joined"] = self._joining()
         found["left"] = self._leaving()
@@ -104,18 +102,30 @@ class _Simulation:
         return found
 
     def _placing(self) -> dict[str, Any]:
+        """All cameras are there at once, and slots begin to look.
+
+        In a round each slot looks once. They would do so side by side, on machines of their own, so
+        a round takes as long as the slowest of them, and what the server had to do for all.
+        """
         self._report(f"adding {self._plan.num_cameras} cameras")
-        began = time.monotonic()
         for number in range(self._plan.num_cameras):
             self._registry.streams.create(camera(number))
-        added_s = time.monotonic() - began
-        placed_s = self._await_owners(began)
+        self._start(0, self._plan.num_slots)
+        self._report("placing them")
+        virtual_s, num_rounds, began = 0.0, 0, time.monotonic()
+        while self._num_free() > 0:
+            if time.monotonic() - began > _GIVE_UP_S:
+                raise UnavailableError(f"{self._num_free()} streams have no owner")
+            before_s = self._server_cpu_s()
+            slowest_s = max(spent_s for host in self._hosts for spent_s in host.round())
+            virtual_s += max(slowest_s + self._server_cpu_s() - before_s, PLACE_AT_MOST_EVERY_S)
+            num_rounds += 1
         counts = [n for host in self._hosts for n in host.counts().values()]
-        self._report(f"added in {added_s:.1f} s, all placed after {placed_s:.1f} s")
+        self._report(f"all placed after {num_rounds} rounds, {virtual_s:.1f} s")
         return {
-            "added_s": round(added_s, 2),
-            "placed_s": round(placed_s, 2),
-            "after_the_last_s": round(placed_s - added_s, 2),
+            "placed_s": round(virtual_s, 2),
+            "rounds": num_rounds,
+            "real_s": round(time.monotonic() - began, 1),
             "least_streams": min(counts),
             "most_streams": max(counts),
         }
@@ -209,11 +219,12 @@ class _Simulation:
 
     def _await_owners(self, since: float) -> float:
         """Until no stream is free, and every lease is alive; how long after ``since``."""
+        deadline = time.monotonic() + _GIVE_UP_S
         while True:
             now = time.monotonic()
             if self._num_free() == 0 and self._num_owned() == self._plan.num_cameras:
                 return now - since
-            if now - since > _GIVE_UP_S:
+            if now > deadline:
                 raise UnavailableError(f"{self._num_free()} streams have no owner")
             time.sleep(_LOOK_EVERY_S)
 
@@ -243,6 +254,10 @@ class _Simulation:
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         return int(self._redis.zcount("sightline:expiry", now_ms, "+inf"))
 
+    def _server_cpu_s(self) -> float:
+        info = self._redis.info("cpu")
+        return float(info["used_cpu_user"] + info["used_cpu_sys"])
+
     def _load(self) -> dict[str, float]:
         info = self._redis.info("all")
         hosts = Counter[str]()
@@ -255,36 +270,3 @@ class _Simulation:
             "out_bytes": info["total_net_output_bytes"],
             "host_cpu_s": hosts["cpu_s"],
         }
-
-
-def _claims(plan: SimulatorPlan, found: dict[str, Any]) -> list[Any]:
-    costs = list(found["claim_ms"].values())
-    died = found["died"]
-    num = f"{plan.num_cameras} cameras"
-    return [
-        at_most(
-            f"{num} have an owner within {PLACED_WITHIN_S:g} s of being added",
-            found["placed"]["after_the_last_s"],
-            PLACED_WITHIN_S,
-        ),
-        at_most(
-            "a lost slot's streams have owners again within the time of a lease, and the second in "
-            "which slots look",
-            died["longest_gap_s"],
-            plan.ttl_s + 1.0,
-        ),
-        at_most("streams of others that its death moved: none", died["others_moved"], 0),
-        at_most(f"a claim takes at most {CLAIM_AT_MOST_MS:g} ms of the server", max(costs), 1.0),
-        at_most(
-            f"with 100 times the cameras a claim takes at most {GROWTH_AT_MOST:g} times as long",
-            round(costs[-1] / costs[0], 2),
-            GROWTH_AT_MOST,
-        ),
-        at_most(
-            "streams that two slots had with valid leases: none",
-            found["streams_with_two_owners"],
-            0,
-        ),
-        at_most("streams without an owner at the end: none", found["unowned_at_the_end"], 0),
-        at_most("streams that move while nothing happens: none", found["rest"]["streams_moved"], 0),
-    ]
