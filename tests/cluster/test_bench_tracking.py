@@ -121,7 +121,7 @@ def test_claims_compare_with_the_best_of_the_others() -> None:
     assert verdicts["MOT15, all frames: hota"]
     assert not verdicts["MOT15, every second frame dropped: hota"]
     assert not verdicts["MOT15, every second frame dropped: loss of idf1, against theirs"]
-    assert verdicts["median cost at 20 objects, us"]
+    assert verdicts["bytetrack: median us a frame of 20 objects"]
 
 
 def test_trackers_of_others_are_left_out_where_they_are_missing(

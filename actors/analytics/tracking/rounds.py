@@ -54,7 +54,10 @@ class Rounds:
         if not len(self._tracks) or not len(self._found):
             return
         for each in self._config.rounds:
-            cols = (self._sure == each.sure) & (self.matching.row_of < 0)
+            left = self.matching.row_of < 0
+            if not np.count_nonzero(left):
+                break
+            cols = left & (self._sure if each.sure else ~self._sure)
             if np.count_nonzero(cols):
                 rows = self._matchable_rows(each)
                 if np.count_nonzero(rows):
@@ -119,7 +122,8 @@ class Rounds:
 
     def _of_class(self, i: Indices, j: Indices, overlap: kalman.Floats) -> kalman.Floats:
         other = self._tracks.table[CLASS_ID, i] != self._found.class_id[j]
-        overlap[other] *= self._config.class_penalty
+        if np.count_nonzero(other):
+            overlap[other] *= self._config.class_penalty
         return overlap
 
     def _all_overlaps(self) -> _Overlaps:

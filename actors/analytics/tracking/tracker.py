@@ -242,16 +242,16 @@ class _Step:
         """The detections that belong to confirmed tracks, of each picture."""
         found, row_of = self._found, self._row_of
         cols = (row_of >= 0).nonzero()[0]
-        identity = self._tracks.table[IDENTITY, row_of[cols]].astype(np.int64)
-        known = identity != TENTATIVE
-        cols, identity = cols[known], identity[known]
-        class_id = self._tracks.table[CLASS_ID, row_of[cols]].astype(np.int32)
-        xyxy, confidence = found.xyxy[cols], found.confidence[cols]
+        said = self._tracks.table[IDENTITY : CLASS_ID + 1].take(row_of[cols], axis=1)
+        known = (said[0] != TENTATIVE).nonzero()[0]
+        if len(known) < len(cols):
+            cols, said = cols[known], said.take(known, axis=1)
+        identity, class_id = said[0].astype(np.int64), said[-1].astype(np.int32)
+        everything = Detections(found.xyxy[cols], found.confidence[cols], class_id, identity)
+        if len(self._trackers) == 1:
+            return [everything]
         ends = found.picture[cols].searchsorted(np.arange(len(self._trackers) + 1)).tolist()
-        return [
-            Detections(xyxy[a:b], confidence[a:b], class_id[a:b], identity[a:b])
-            for a, b in pairwise(ends)
-        ]
+        return [everything[a:b] for a, b in pairwise(ends)]
 
     def end(self) -> None:
         """Forget tracks that were not seen for too long; give each tracker its own."""
