@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.analytics.pipeline import StreamPipeline
 from actors.analytics.tracking import CONFIGS, Tracker, config_of, make_tracker
 from actors.specs import StreamSpec
 from engines.detections import Detections
-from tests.actors.builders import detections
+from tests.actors.builders import detections, frame_result, stream_spec
 
 EACH_KIND = pytest.mark.parametrize("kind", CONFIGS)
 SEEDS = st.integers(0, 10**6)
@@ -191,3 +192,14 @@ def test_a_stream_chooses_its_tracker_by_name():
     assert set(StreamSpec.model_fields["tracker"].annotation.__args__) == set(CONFIGS)
     with pytest.raises(ValueError, match="choose one of bytetrack, sort, ocsort, deepsort"):
         make_tracker("boost")
+
+
+@EACH_KIND
+def test_a_stream_that_changes_its_tracker_keeps_its_tracks(kind):
+    pipeline = StreamPipeline(stream_spec())
+    for n in range(10):
+        pipeline.process(frame_result(n, detections([(100 + 4 * n, 200)])))
+    pipeline.replace_spec(stream_spec(tracker=kind))
+    for n in range(10, 14):
+        pipeline.process(frame_result(n, detections([(100 + 4 * n, 200)])))
+        assert pipeline.tracked.track_id.tolist() == [1]
