@@ -15,6 +15,8 @@ from actors.specs import QosClass
 logger = logging.getLogger(__name__)
 
 _URGENT = (QosClass.CRITICAL, QosClass.HIGH)
+_WINDOW_S = 1.0
+_MIN_LOSS = 0.01
 
 
 class Degrading:
@@ -30,6 +32,9 @@ class Degrading:
         self._num_given_up = 0
         self._num_missed = 0
         self._lags_s: dict[str, float] = {}
+        self._num_taken = 0
+        self._window = 0.0, 0, 0  # when it began; frames given up and taken until then
+        self._is_losing = False
 
     def take(self, request: SubmitRequest) -> None:
         """What an ingest actor says, before the scheduler gets it."""
@@ -38,6 +43,7 @@ class Degrading:
         for ticket in request.tickets:
             self._ladder.learn(ticket)
         self._num_given_up += request.num_given_up
+        self._num_taken += len(request.tickets)
         self._lags_s[request.ingest] = request.decode_lag_s
 
     def count_drop(self, drop: Drop) -> None:
@@ -70,6 +76,19 @@ class Degrading:
         if self._ladder.update(self._load(policy.snapshot(with_streams=False)), now):
             status = self._ladder.status(now, 0.0)
             logger.warning("degrade ladder: rung %d, %s", status.rung, status.name)
+
+    def is_short(self, now: float) -> bool:
+        """Whether frames need all the time that there is, so that nothing else may take of it.
+
+        That is while the ladder takes anything from streams, and for a second after one in which
+        one frame in a hundred was given up.
+        """
+        began, num_given_up, num_taken = self._window
+        if now - began >= _WINDOW_S:
+            lost = self._num_given_up - num_given_up
+            self._is_losing = lost > _MIN_LOSS * (lost + self._num_taken - num_taken)
+            self._window = now, self._num_given_up, self._num_taken
+        return self._is_losing or self._ladder.rung > 0
 
     def take_steps(self, ingest: str) -> tuple[StreamStep, ...]:
         """See ``SubmitReply.steps``."""

@@ -122,6 +122,11 @@ class DegradeLadder:
             self._tell_all(now)
         return self._rung != before
 
+    @property
+    def rung(self) -> int:
+        """How many rungs it stands above the ground, where nothing is taken."""
+        return self._rung
+
     def status(self, now: float, utc: float) -> LadderStatus:
         """What people see.
 

@@ -2,7 +2,7 @@
 
 Crops of all frames of a batch, whatever cameras they are of, are looked at together while the
 frames are still in their slots. The time that this takes is part of the batch. Detections come
-first: where frames wait, or a deadline is near, requests are missed and come again.
+first: under overload, or where a deadline is near, requests are missed and come again.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from engines.spec import ModelSpec, Task
 
 _LARGEST_BATCH = 8
 _SMOOTHING = 0.2
+_FIRST_GUESS_S = 1e-3
 
 Answers = tuple[CropAnswer, ...]
 
@@ -141,7 +142,7 @@ class CascadeEngine:
             tickets: Of a batch.
             frames: Its pictures.
             found: Their detections.
-            is_busy: Whether other frames need the time: then all requests are missed.
+            is_busy: Whether frames need all the time: then all requests are missed.
 
         Returns:
             For each frame, what the secondaries say.
@@ -176,10 +177,8 @@ class CascadeEngine:
 
     def _affordable(self, deadline: float) -> int:
         """How many crops there is time for."""
-        left_s = deadline - self._clock()
-        if left_s <= 0 or self._crop_s <= 0:
-            return self._max_crops if left_s > 0 else 0
-        return min(self._max_crops, int(left_s / self._crop_s))
+        left_s = max(0.0, deadline - self._clock())
+        return min(self._max_crops, int(left_s / max(self._crop_s, _FIRST_GUESS_S)))
 
     def _answers(self, looks: dict[str, list[_Look]], num_frames: int) -> list[list[CropAnswer]]:
         answers: list[list[CropAnswer]] = [[] for _ in range(num_frames)]

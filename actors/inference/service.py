@@ -271,7 +271,7 @@ class InferenceService:
 
     def _is_busy(self) -> bool:
         with self._changed:
-            return self._scheduler.is_backlogged
+            return self._ladder.is_short(self._clock())
 
     def _end(self) -> None:
         with self._changed:

@@ -34,7 +34,6 @@ VEHICLE_PX = (28, 20)
 DARK, LIGHT = 120, 235
 ROAD = 20
 FPS = 10.0
-SPEED_PX = 4
 LABELS = ("vehicle",)
 PRIMARY = FAKE_SPEC.model_copy(update={"labels": LABELS})
 
@@ -54,13 +53,13 @@ def found_in_lanes(frame: Frame, _index: int = 0) -> Detections:
     return Detections.of(xyxy, np.full(len(boxes), 0.9), np.zeros(len(boxes)))
 
 
-def planes_of(lanes: Lanes, index: int) -> list[np.ndarray]:
-    """All vehicles have driven ``index`` frames from the left."""
+def planes_of(lanes: Lanes, left_px: int = 0) -> list[np.ndarray]:
+    """All vehicles have come so far from the left."""
     planes = [np.full(shape, 128, np.uint8) for shape in PICTURE.plane_shapes]
     planes[0][:] = ROAD
     for lane, luma in lanes.items():
-        left, top = SPEED_PX * index, LANE_PX * lane + 6
-        planes[0][top : top + VEHICLE_PX[1], left : left + VEHICLE_PX[0]] = luma
+        top = LANE_PX * lane + 6
+        planes[0][top : top + VEHICLE_PX[1], left_px : left_px + VEHICLE_PX[0]] = luma
     return planes
 
 
@@ -94,6 +93,8 @@ class Street:
         secondaries: The models.
         max_crops: See ``CascadeEngine``.
         cost: Of a batch of the detector.
+        batch_sizes: Of the detector.
+        speed_px: How far vehicles drive in a frame.
 
     Attributes:
         events: What came of it.
@@ -108,7 +109,9 @@ class Street:
         max_crops: int = 8,
         cost: CostModel | None = None,
         batch_sizes: tuple[int, ...] = (1, 2, 4, 8),
+        speed_px: int = 4,
     ) -> None:
+        self._speed_px = speed_px
         self.events: list[Event] = []
         self.results: list[FrameResult] = []
         self.requests: list[CropRequest] = []
@@ -146,15 +149,19 @@ class Street:
 
     def show(self, index: int, lanes: Lanes, *, deadline_s: float = 10.0) -> None:
         """One frame of each stream, all with the same picture; returns when they are analysed."""
-        tickets, target = [], len(self.results) + len(self._streams)
+        target = len(self.results) + len(self._streams)
+        self.send(index, lanes, deadline_s=deadline_s)
+        eventually(lambda: len(self.results) >= target or self.service.failure is not None)
+
+    def send(self, index: int, lanes: Lanes, *, deadline_s: float = 10.0) -> None:
+        """The same, without waiting."""
+        tickets = []
         for number, stream in enumerate(self._streams):
             slot = self._lease.slots[(index * len(self._streams) + number) % 16]
-            self._pool.write(slot, PICTURE, planes_of(lanes, index))
+            self._pool.write(slot, PICTURE, planes_of(lanes, self._speed_px * index))
             tickets.append(self._ticket(stream, index, slot, deadline_s))
         request = SubmitRequest("ingest-0", self._lease.generation, tuple(tickets))
         self.service.submit(request)
-        eventually(lambda: len(self.results) >= target or self.service.failure is not None)
-        self.service.snapshot()
 
     def drive(self, lanes: Lanes, first: int = 0, last: int = 20) -> None:
         for index in range(first, last):
@@ -185,7 +192,7 @@ def one_frame(lanes: Lanes, deadline_s: float = 10.0) -> tuple[Ticket, Frame, De
     """The first frame of stream ``gate``, its picture and what is found in it."""
     now = time.monotonic()
     ticket = Ticket("gate", 1, 0, 0, PICTURE, SIZE, 0.0, 1e9, now, now + deadline_s, now)
-    frame = Frame(PICTURE, tuple(planes_of(lanes, 0)), *SIZE)
+    frame = Frame(PICTURE, tuple(planes_of(lanes)), *SIZE)
     return ticket, frame, found_in_lanes(frame)
 
 

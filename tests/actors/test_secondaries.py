@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from actors.inference.secondaries import CascadeEngine, with_secondaries
 from actors.messages import FrameResult
 from engines.detections import Detections
 from engines.errors import ModelError
-from engines.fake import FakeEngine
+from engines.fake import CostModel, FakeEngine
 from engines.readings import Attributes, Embeddings, Texts
 from tests.actors.builders import eventually, frame_result, stream_spec
 from tests.actors.secondary_street import (
@@ -185,6 +187,29 @@ def test_overload_drops_requests_before_it_drops_frames(engine: CascadeEngine) -
     assert (answer.tracks, answer.rows, answer.missed) == ((3,), (0,), ())
     for missed in (looked(engine, is_busy=True), looked(engine, deadline_s=-0.01)):
         assert (missed.tracks, missed.missed) == ((), (3,))
+
+
+def test_no_crop_is_looked_at_while_frames_are_given_up_and_again_once_they_are_not(
+    streets: MakeStreet, tmp_path: Path
+) -> None:
+    forever = shade_model(tmp_path, min_votes=900, max_looks=900, max_rate=1000)
+    slow = CostModel(fixed_ms=30.0)
+    street = streets([forever], cost=slow, batch_sizes=(1,), speed_px=0)
+    street.open("gate")
+    frames = count()
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:  # three frames where one can be inferred
+        street.send(next(frames), {0: LIGHT})
+        time.sleep(0.01)
+    late = [answer for result in street.results[-20:] for answer in result.crops]
+    assert {answer.missed for answer in late} == {(1,)}
+    assert {answer.tracks for answer in late} == {()}
+
+    def is_looked_at() -> bool:
+        street.show(next(frames), {0: LIGHT})
+        return any(answer.tracks for answer in street.results[-1].crops)
+
+    eventually(is_looked_at)
 
 
 def test_a_request_is_answered_once_and_only_in_its_source_session(engine: CascadeEngine) -> None:
