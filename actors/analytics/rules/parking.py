@@ -12,6 +12,9 @@ from actors.analytics.rules.stillness import Stillness, restore_stillnesses, sti
 from actors.rule_specs import ParkingRule
 
 
+_NEAR = 0.1  # of the picture's height: who comes is followed from there on, to tell when it stops
+
+
 class IllegalParking(Presence):
     """Reports who stands for ``min_s``, from when it came to rest until it moves or is gone.
 
@@ -28,11 +31,15 @@ class IllegalParking(Presence):
     def update(self, scene: Scene) -> list[Occurrence]:
         """What this scene makes happen."""
         occurrences = super().update(scene)
-        for track, visit, entered in self.seen_inside(scene):
+        near_px = _NEAR * scene.source_size[1]
+        for track, visit in self.seen(scene):
+            if visit.entered is None and visit.side.distance_px < -near_px:
+                self._still.pop(track, None)
+                continue
             still = self._still.get(track)
             if still is None:
                 still = self._still[track] = self._stillness()
-            occurrences += self._watch(visit, entered, still, scene.at)
+            occurrences += self._watch(visit, still, scene.at)
         return occurrences
 
     def left(self, visit: Visit, entered: Moment, at: Moment, reason: str) -> list[Occurrence]:
@@ -62,11 +69,11 @@ class IllegalParking(Presence):
     def _stillness(self) -> Stillness:
         return Stillness.within(self._tolerance_sizes, self._min_s)
 
-    def _watch(
-        self, visit: Visit, entered: Moment, still: Stillness, at: Moment
-    ) -> list[Occurrence]:
-        sighting, before = visit.sighting, still.since
+    def _watch(self, visit: Visit, still: Stillness, at: Moment) -> list[Occurrence]:
+        sighting, before, entered = visit.sighting, still.since, visit.entered
         started = still.observe(sighting.box, at)
+        if entered is None:
+            return []
         if before is not None and started is not None:
             return self._end_of(visit, max(entered, before), started, "moved")
         if still.since is None:

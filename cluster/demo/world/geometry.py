@@ -133,6 +133,16 @@ def inside(polygon: Sequence[Point], x: Floats, y: Floats) -> NDArray[np.bool_]:
     return result
 
 
+def border_distance(corners: Floats, points: Floats) -> Floats:
+    """Return how far points ``[N, 2]`` are from the border of a polygon with corners ``[M, 2]``."""
+    edges = np.roll(corners, -1, axis=0) - corners
+    away = points[:, None] - corners
+    along = (away * edges).sum(axis=2) / np.maximum((edges * edges).sum(axis=1), 1e-12)
+    away = away - along.clip(0.0, 1.0)[:, :, None] * edges
+    distance: Floats = np.sqrt((away * away).sum(axis=2)).min(axis=1)
+    return distance
+
+
 class Polyline:
     """A path on the ground, resampled every half metre, addressed by arc length."""
 

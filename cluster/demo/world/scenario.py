@@ -11,7 +11,7 @@ CLASSES = ("car", "lorry", "motorcycle", "pedestrian")
 CAR, LORRY, MOTORCYCLE, PEDESTRIAN = range(4)
 
 # Part of every cache key: raise it when the look, the traffic or the truth of a scenario changes.
-WORLD_VERSION = 2
+WORLD_VERSION = 3
 
 TimeOfDay = Literal["day", "dusk", "night"]
 

@@ -30,7 +30,7 @@ CROSSROADS = View(
     ),
     zones=(
         ground_zone("north_bay", _CAMERA, "no_parking", (3.4, 9.5, 6.6, 20.0)),
-        ground_zone("lane_west", _CAMERA, "lane", (-14.5, 0.3, -9.3, 3.4), (-1.0, 0.0)),
+        ground_zone("lane_west", _CAMERA, "lane", (-14.5, -1.0, -9.3, 3.4), (-1.0, 0.0)),
         ground_zone("junction", _CAMERA, "presence", (-4.4, -4.4, 4.4, 4.4)),
         ground_zone("west_queue", _CAMERA, "dwell", (-16.0, -3.6, -9.2, -0.1), min_s=4.0),
         ground_zone("corner", _CAMERA, "crowd", (-15.0, 4.4, -7.6, 7.6), min_s=1.0, limit=1),
