@@ -96,7 +96,9 @@ sweep()
 local function is_kept_for_another(id)
   local move = redis.call('HGET', MOVES, id)
   local to, until_ms = string.match(move or '', '^(%S+) (%d+)$')
-  return to and to ~= ARGV[1] and tonumber(until_ms) > now_ms
+  if not to or to == ARGV[1] or tonumber(until_ms) <= now_ms then return false end
+  local load = redis.call('HGET', key('loads'), to)
+  return not (load and string.find(load, '"draining":true', 1, true))
 end
 local tokens = {}
 for i = 3, #ARGV do

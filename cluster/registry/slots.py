@@ -19,6 +19,21 @@ return 1
 """
 )
 
+# ARGV: slot. What was kept for it is anybody's.
+_FORGET = (
+    NAMES
+    + """
+redis.call('HDEL', key('loads'), ARGV[1])
+local moves = redis.call('HGETALL', key('moves'))
+for i = 1, #moves, 2 do
+  if string.match(moves[i + 1], '^%S+') == ARGV[1] then
+    redis.call('HDEL', key('moves'), moves[i])
+  end
+end
+return 1
+"""
+)
+
 # Returns slot and load in turn.
 _LOADS = (
     NAMES
@@ -75,9 +90,9 @@ class Slots:
             [
                 ("DEL", self._key(name)),
                 ("SREM", self._index, name),
-                ("HDEL", self._store.key("loads"), name),
             ]
         )
+        self._store.script(_FORGET, [name])
 
     def all(self) -> dict[str, SlotInfo]:
         """The live slots by name, in order; dead ones are dropped from the index."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cluster.errors import UnavailableError
+from cluster.placement import SlotLoad
 from cluster.registry import Lease, Registry
 from cluster.registry.index import Index
 from cluster.registry.lease_scripts import MAX_OWNERS, SWEEP_AT_MOST
@@ -307,6 +308,25 @@ def test_a_stream_that_is_handed_over_is_kept_for_its_new_slot(registry: Registr
     assert [each.reserved_for for each in registry.leases.free(9)] == ["t"]
     assert registry.leases.claim("u", ["a"], TTL_MS) == {}
     assert registry.leases.claim("t", ["a"], TTL_MS)
+
+
+def test_what_is_kept_for_a_slot_that_ends_is_anybodys(registry: Registry) -> None:
+    add(registry, "a")
+    token = registry.leases.claim("s", ["a"], TTL_MS)["a"]
+    registry.leases.hand_over("s", "a", token, STATE, "t")
+    for is_draining in (False, True):
+        load = SlotLoad("t", is_draining=is_draining).to_json()
+        registry.slots.publish_load("t", load, TTL_MS)
+        assert len(registry.leases.claim("u", ["a"], TTL_MS)) == is_draining
+
+
+def test_what_is_kept_for_a_slot_that_has_ended_is_anybodys(registry: Registry) -> None:
+    add(registry, "a", "b")
+    for stream, to in (("a", "t"), ("b", "v")):
+        token = registry.leases.claim("s", [stream], TTL_MS)[stream]
+        registry.leases.hand_over("s", stream, token, STATE, to)
+    registry.slots.remove("t")
+    assert list(registry.leases.claim("u", ["a", "b"], TTL_MS)) == ["a"]
 
 
 def test_a_stream_is_kept_for_a_slot_for_some_seconds_only(registry: Registry) -> None:
