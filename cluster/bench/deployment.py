@@ -139,6 +139,7 @@ def deployed(
     films = demo_clips(demo_scenarios(min(_NUM_FILMS, num_cameras)), lambda _done, _all: None)
     feeds = path_feeds([path for path, _ in films], num_cameras)
     with contextlib.ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
         stack.callback(remove_leftovers)
         folder = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
         redis = ServerAway(folder / "redis")
@@ -154,6 +155,7 @@ def deployed(
         report("starting Sightline")
         config = _deploy(config, machines.address)
         signal.signal(signal.SIGTERM, _leave)  # Ray has taken it: it would end us where we stand
+        stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)  # whoever leaves does so once
         api = stack.enter_context(ApiClient(_url(config), own_token(config.api.auth)))
         found = Deployment(config, machines, redis, api, served, report)
         found.await_slots(config.slots.num)
