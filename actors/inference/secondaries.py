@@ -29,6 +29,8 @@ from engines.spec import ModelSpec, Task
 _LARGEST_BATCH = 8
 _SMOOTHING = 0.2
 _FIRST_GUESS_S = 1e-3
+_SHARE = 0.5
+"""Of the time until the first deadline of a batch: so much may go to crops."""
 
 Answers = tuple[CropAnswer, ...]
 
@@ -177,7 +179,7 @@ class CascadeEngine:
 
     def _affordable(self, deadline: float) -> int:
         """How many crops there is time for."""
-        left_s = max(0.0, deadline - self._clock())
+        left_s = max(0.0, deadline - self._clock()) * _SHARE
         return min(self._max_crops, int(left_s / max(self._crop_s, _FIRST_GUESS_S)))
 
     def _answers(self, looks: dict[str, list[_Look]], num_frames: int) -> list[list[CropAnswer]]:

@@ -64,7 +64,7 @@ class EngineOptions:
     device: DeviceName = "cpu"
     precision: Precision | None = None
     secondaries: tuple[SecondaryModel, ...] = ()
-    max_crops: int = 8
+    max_crops: int = 4
 
 
 @dataclass(frozen=True, slots=True)

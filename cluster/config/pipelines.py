@@ -74,7 +74,7 @@ class PipelineSpec(BaseModel):
         "finds; what they settle on becomes `attribute` and `plate` events. On a CPU only.",
     )
     max_crops: int = Field(
-        8,
+        4,
         ge=1,
         le=256,
         description="Crops that the secondaries look at between two batches of the model, at most; "

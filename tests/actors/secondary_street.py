@@ -147,13 +147,15 @@ class Street:
         opened = tuple(StreamQos(stream, QosSpec()) for stream in streams)
         self.service.submit(SubmitRequest("ingest-0", self._lease.generation, opened=opened))
 
-    def show(self, index: int, lanes: Lanes, *, deadline_s: float = 10.0) -> None:
+    def show(self, index: int, lanes: Lanes, *, deadline_s: float = 120.0) -> None:
         """One frame of each stream, all with the same picture; returns when they are analysed."""
         target = len(self.results) + len(self._streams)
         self.send(index, lanes, deadline_s=deadline_s)
-        eventually(lambda: len(self.results) >= target or self.service.failure is not None)
+        eventually(
+            lambda: len(self.results) >= target or self.service.failure is not None, timeout_s=60.0
+        )
 
-    def send(self, index: int, lanes: Lanes, *, deadline_s: float = 10.0) -> None:
+    def send(self, index: int, lanes: Lanes, *, deadline_s: float = 120.0) -> None:
         """The same, without waiting."""
         tickets = []
         for number, stream in enumerate(self._streams):
@@ -188,7 +190,7 @@ class Street:
         return Ticket(stream, 1, index, slot, PICTURE, SIZE, at_s, ts, now, deadline, now)
 
 
-def one_frame(lanes: Lanes, deadline_s: float = 10.0) -> tuple[Ticket, Frame, Detections]:
+def one_frame(lanes: Lanes, deadline_s: float = 120.0) -> tuple[Ticket, Frame, Detections]:
     """The first frame of stream ``gate``, its picture and what is found in it."""
     now = time.monotonic()
     ticket = Ticket("gate", 1, 0, 0, PICTURE, SIZE, 0.0, 1e9, now, now + deadline_s, now)
