@@ -16,7 +16,9 @@ _VEHICLES = ["car", "lorry", "motorcycle"]
 def truth_rules(view: View) -> tuple[dict[str, Any], ...]:
     """A rule for each line and zone of a view, and one for lorries, as the API takes them."""
     lines = [{"kind": "line", "name": x.name, "points": [x.a, x.b]} for x in view.lines]
-    lorries = {"kind": "object", "name": LORRIES, "classes": [LORRIES_CLASS]}
+    # As sure as the detector must be where nothing else speaks for an object, and not for a moment.
+    sure = {"min_confidence": 0.6, "min_s": 0.75}
+    lorries = {"kind": "object", "name": LORRIES, "classes": [LORRIES_CLASS], **sure}
     return (*lines, *map(_zone_rule, view.zones), lorries)
 
 

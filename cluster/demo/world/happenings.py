@@ -126,7 +126,8 @@ def _is_deep(scenario: Scenario, seen: Seen, zone: Zone) -> Mask:
     corners, feet = np.array(zone.polygon) * size, seen.track.anchors()
     sides = seen.track.clipped[:, 2:] - seen.track.clipped[:, :2]
     least = np.maximum(_CLEAR_PX, _CLEAR_SIZES * np.sqrt(sides.clip(0.0).prod(axis=1)))
-    return border_distance(corners, feet) >= least
+    deep: Mask = border_distance(corners, feet) >= least
+    return deep
 
 
 def _wrong_way(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterator[TruthEvent]:

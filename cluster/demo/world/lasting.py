@@ -51,13 +51,13 @@ def excesses(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterat
 
 
 def comings_and_goings(scenario: Scenario, seen: Seen) -> Iterator[TruthEvent]:
-    """Tell when a lorry appears and is gone; one that is hidden in between may do both often."""
-    shown = np.nonzero(seen.good)[0].tolist()
-    if seen.track.agent.class_id != LORRY or not shown:
+    """Tell when a lorry appears and is gone; one that is not seen well may do both often."""
+    there, shown = (np.nonzero(mask)[0].tolist() for mask in (seen.track.seen, seen.good))
+    if seen.track.agent.class_id != LORRY or not there:
         return
-    first, last = shown[0], shown[-1] + 1
+    first, last = (shown[0], shown[-1] + 1) if shown else (0, 0)
     if last - first < _SHORT_S * scenario.fps or not seen.good[first:last].all():
-        yield from _doubts(scenario, seen, "object", LORRIES, first, last)
+        yield from _doubts(scenario, seen, "object", LORRIES, there[0], there[-1] + 1)
         return
     before, after = seen.track.first + first > 0, _frame(seen, last) < scenario.num_frames
     yield seen.event(scenario, ("object", "begin", LORRIES), first, ignore=not before)
