@@ -24,6 +24,10 @@ def events(
         Path | None,
         typer.Option(file_okay=False, help="Keep recordings here, and use those that are there."),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder with real films in which people have counted."),
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Worlds of known truth through detector, tracker and rules: are the events right?
@@ -37,7 +41,7 @@ def events(
     with TemporaryDirectory() as temporary, Progress(console=console, transient=True) as bars:
         folder = recordings or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        found = measure_events(plan, folder, _Bars(bars))
+        found = measure_events(plan, folder, _Bars(bars), data)
     _show(found["rows"])
     conclude(found, json_file)
 

@@ -9,6 +9,7 @@ from math import ceil
 from pathlib import Path
 
 import numpy as np
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from cluster.bench.events.recording import Recording, rounded
@@ -74,12 +75,16 @@ class Film:
 
 
 def _look_at(rgb: NDArray[np.uint8], index: int, fps: int) -> Detections:
-    height, width = rgb.shape[:2]
-    planes, picture = video_frame(rgb, index, fps).to_ndarray(), Picture(width, height)
-    sizes = [rows * columns for rows, columns in picture.plane_shapes]
-    parts = np.split(planes.ravel(), np.cumsum(sizes)[:-1])
-    shaped = tuple(p.reshape(s) for p, s in zip(parts, picture.plane_shapes, strict=True))
-    return rounded(_detector().infer([Frame(picture, shaped, width, height)])[0])
+    return rounded(_detector().infer([frame_of(video_frame(rgb, index, fps))])[0])
+
+
+def frame_of(decoded: VideoFrame) -> Frame:
+    """A decoded picture as engines take it; ``yuv420p``, other formats are converted."""
+    planar = decoded.reformat(format="yuv420p").to_ndarray()
+    picture = Picture(decoded.width, decoded.height)
+    ends = np.cumsum([rows * columns for rows, columns in picture.plane_shapes])[:-1]
+    parts = zip(np.split(planar.ravel(), ends), picture.plane_shapes, strict=True)
+    return Frame(picture, tuple(p.reshape(s) for p, s in parts), picture.width, picture.height)
 
 
 @cache

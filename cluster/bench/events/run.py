@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.bench.claims import Claim, all_hold, at_most, plain
+from cluster.bench.events.clips import CLIPS, claim, count
 from cluster.bench.events.figures import TOLERANCE_S, TYPES, Judged, Tally, judge
 from cluster.bench.events.film import LIGHTS, Film
 from cluster.bench.events.recording import Recording
@@ -55,13 +56,16 @@ class EventsPlan:
         return [Film(seed, light, self.fps, self.seconds) for seed in seeds for light in LIGHTS]
 
 
-def measure_events(plan: EventsPlan, folder: Path, progress: Progress) -> dict[str, Any]:
+def measure_events(
+    plan: EventsPlan, folder: Path, progress: Progress, data: Path | None = None
+) -> dict[str, Any]:
     """Record what the folder does not hold, judge all films, and replay them.
 
     Args:
         plan: What to measure.
         folder: Where recordings lie.
         progress: Told how far it is.
+        data: Folder with real films that people have counted in, see ``clips.py``.
 
     Returns:
         ``rows``, a table by source, light and type; ``replays``; ``claims``, and whether all hold.
@@ -80,6 +84,7 @@ def measure_events(plan: EventsPlan, folder: Path, progress: Progress) -> dict[s
         for here, there in zip(digests, _replayed(paths, hash_seed, progress), strict=True)
     )
     claims = _claims(totals, judged, num_differ)
+    claims += [] if data is None else _counted(data, progress)
     return {
         "films": len(films),
         "fps": plan.fps,
@@ -122,7 +127,7 @@ def _replayed(paths: Sequence[Path], hash_seed: str, progress: Progress) -> Iter
 
 def _claims(totals: Mapping[_Key, Tally], judged: Sequence[Judged], num_differ: int) -> list[Claim]:
     by_source = {source: _by_type(totals, source) for source in SOURCES}
-    claims = [claim for source in SOURCES for claim in _right(source, by_source[source])]
+    claims = [each for source in SOURCES for each in _right(source, by_source[source])]
     repeated = sum(tally.num_repeated for tally in totals.values())
     same_id = sum(each.num_same_id for each in judged)
     claims += [
