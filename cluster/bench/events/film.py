@@ -80,7 +80,7 @@ def _look_at(rgb: NDArray[np.uint8], index: int, fps: int) -> Detections:
 
 def frame_of(decoded: VideoFrame) -> Frame:
     """A decoded picture as engines take it; ``yuv420p``, other formats are converted."""
-    planar = decoded.reformat(format="yuv420p").to_ndarray()
+    planar = decoded.reformat(format="yuv420p").to_ndarray().astype(np.uint8, copy=False)
     picture = Picture(decoded.width, decoded.height)
     ends = np.cumsum([rows * columns for rows, columns in picture.plane_shapes])[:-1]
     parts = zip(np.split(planar.ravel(), ends), picture.plane_shapes, strict=True)

@@ -125,6 +125,12 @@ def _replayed(paths: Sequence[Path], hash_seed: str, progress: Progress) -> Iter
             yield line.strip()
 
 
+def _counted(data: Path, progress: Progress) -> Iterator[Claim]:
+    for num_done, clip in enumerate(CLIPS, 1):
+        yield claim(clip, count(clip, data))
+        progress("real films", num_done, len(CLIPS))
+
+
 def _claims(totals: Mapping[_Key, Tally], judged: Sequence[Judged], num_differ: int) -> list[Claim]:
     by_source = {source: _by_type(totals, source) for source in SOURCES}
     claims = [each for source in SOURCES for each in _right(source, by_source[source])]
