@@ -126,7 +126,7 @@ def test_a_label_needs_a_name_and_a_value(label: str) -> None:
 def test_a_stream_is_placed_by_labels_and_kept_apart_from_others(api: ServedApi) -> None:
     place = ("--on", "site=north", "--on", "pool=gpu", "--spread", "gate")
     spec = values("stream", "add", "placed", URL, *place)["spec"]
-    wanted = {"labels": {"site": "north", "pool": "gpu"}, "spread": "gate"}
+    wanted = {"labels": {"site": "north", "pool": "gpu"}, "spread": "gate", "decode": "auto"}
     assert (spec["placement"], spec["labels"]) == (wanted, {})
     assert "--on x: names no value" in sightline("stream", "add", "x", URL, "--on", "x").stderr
     api.registry.streams.delete("placed")
