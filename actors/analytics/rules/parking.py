@@ -11,7 +11,6 @@ from actors.analytics.rules.spells import Spells
 from actors.analytics.rules.stillness import Stillness, restore_stillnesses, stillness_state
 from actors.rule_specs import ParkingRule
 
-
 _NEAR = 0.1  # of the picture's height: who comes is followed from there on, to tell when it stops
 
 
