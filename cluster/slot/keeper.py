@@ -127,6 +127,7 @@ class StreamKeeper:
         self._close_all(decision.release)
         self._hand_over(decision.move)
         num_won = self._claim(decision.claim)
+        self._surroundings.claimed(num_won)
         self._tell(self._load(capacity))
         return num_won > 0
 

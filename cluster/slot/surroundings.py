@@ -8,6 +8,7 @@ from cluster.placement import Free, SlotLoad
 from cluster.registry import FreeStream, Registry
 
 _PAGE = 128
+_MAX_PAGE = 1024
 
 
 class Surroundings:
@@ -24,6 +25,8 @@ class Surroundings:
         self._name = name
         self._pipelines = pipelines
         self._offset = 0
+        self._page = _PAGE
+        self._is_full = False
 
     def others(self) -> list[SlotLoad]:
         """The other slots that are alive; what cannot be read is left out."""
@@ -41,16 +44,24 @@ class Surroundings:
         So streams that fit nowhere hide no others for long, and new important ones are seen at
         once.
         """
-        found = self._registry.leases.free(_PAGE)
-        if len(found) == _PAGE:
+        found = self._registry.leases.free(self._page)
+        self._is_full = len(found) == self._page
+        if self._is_full:
             found += self._next_page()
         else:
             self._offset = 0
         return [each.free for each in found if each.wanted.pipeline in self._pipelines]
 
+    def claimed(self, num: int) -> None:
+        """So many of them were claimed: where more wait than were read, twice as many are next.
+
+        Else all slots would look at the same few of thousands that are added at once.
+        """
+        self._page = min(2 * self._page, _MAX_PAGE) if num and self._is_full else _PAGE
+
     def _next_page(self) -> list[FreeStream]:
-        self._offset += _PAGE
-        page = self._registry.leases.free(_PAGE, self._offset)
-        if len(page) < _PAGE:
+        self._offset += self._page
+        page = self._registry.leases.free(self._page, self._offset)
+        if len(page) < self._page:
             self._offset = 0
         return page

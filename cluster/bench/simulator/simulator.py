@@ -26,7 +26,7 @@ from cluster.registry import Registry
 from cluster.registry.store import connect
 
 _LOOK_EVERY_S = 0.02
-_GIVE_UP_S = 240.0
+_GIVE_UP_S = 600.0
 
 Report = Callable[[str], None]
 
