@@ -73,12 +73,17 @@ def recovery(
 def simulator(
     cameras: Annotated[int, typer.Option(min=100, max=100_000, help="Streams.")] = 10_000,
     slots: Annotated[int, typer.Option(min=2, max=1000, help="Of 256 streams at most.")] = 100,
+    lease_s: Annotated[
+        float,
+        typer.Option(min=2, help="Life of a lease; longer where many slots share few cores here."),
+    ] = 5.0,
     json_file: JsonFile = None,
 ) -> None:
     """Registry, leases and placement of a large cluster, without pictures: slots come and go."""
     from cluster.bench.simulator.simulator import SimulatorPlan, simulate
 
-    found = simulate(SimulatorPlan(num_cameras=cameras, num_slots=slots), console.print)
+    plan = SimulatorPlan(num_cameras=cameras, num_slots=slots, ttl_s=lease_s)
+    found = simulate(plan, console.print)
     parts = ("claim_ms", "placed", "rest", "died", "joined", "left")
     show_rows([{"part": part, "found": found[part]} for part in parts], "part", ("found",))
     conclude(found, json_file)
