@@ -98,6 +98,7 @@ class FarRoute:
         self._offset = ClockOffset()
         self._allowance = Allowance(config.max_bytes_s)
         self._pool: FramePool | None = None
+        self._has_file = False
         self._engine_layout: PoolLayout | None = None
 
     def lead_to(self, engine: ChannelAddress) -> None:
@@ -119,7 +120,9 @@ class FarRoute:
         pool, ahead_s = self._pool, self._offset.seconds
         if pool is None:
             raise ConnectionError("not attached yet")
-        pool.unlink()  # whoever needs it has it mapped by now, and no file is left behind
+        if self._has_file:  # whoever needs it has it mapped by now, and none is left behind
+            pool.unlink()
+            self._has_file = False
         pictures = tuple(pool.packed(ticket.slot, ticket.picture) for ticket in request.tickets)
         tickets = tuple(_shifted(ticket, ahead_s) for ticket in request.tickets)
         reply = self._exchange(FarRequest(replace(request, tickets=tickets), pictures))
@@ -141,6 +144,7 @@ class FarRoute:
         if self._pool is None or layout != self._engine_layout:
             slot_bytes = min(layout.slot_bytes, self._config.slot_bytes)
             self._pool = FramePool.create(layout.num_slots, slot_bytes, name="far-pool")
+            self._has_file = True
             self._engine_layout = layout
         return self._pool
 

@@ -287,9 +287,7 @@ class Crew:
         tell(ingest, "begin", ingest.name)
         if self._engine_address is not None:
             tell(ingest, "use_engine", self._engine_address)
-        number = self.ingests.index(ingest)
-        for _, holding in self._holdings.items():
-            if holding.ingest == number and not holding.is_far and not holding.closing:
-                if ingest.num_starts > 1:
-                    self._ledger.row(holding.assignment.ledger_row).settle()
-                tell(ingest, "open_stream", holding.assignment)
+        for holding in self._holdings.of_ingest(self.ingests.index(ingest)):
+            if ingest.num_starts > 1:
+                self._ledger.row(holding.assignment.ledger_row).settle()
+            tell(ingest, "open_stream", holding.assignment)

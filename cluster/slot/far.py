@@ -153,12 +153,10 @@ class FarIngests:
         tell(child, "begin", child.name)
         if self._engine is not None:
             tell(child, "use_engine", self._engine)
-        number = self.children.index(child)
-        for _, holding in self._holdings.items():
-            if holding.is_far and holding.ingest == number and not holding.closing:
-                if child.num_starts > 1:
-                    self._ledger.row(holding.assignment.ledger_row).settle()
-                self.open(holding)
+        for holding in self._holdings.of_ingest(self.children.index(child), is_far=True):
+            if child.num_starts > 1:
+                self._ledger.row(holding.assignment.ledger_row).settle()
+            self.open(holding)
 
 
 def _starter(plan: FarPlan, num_rows: int) -> Callable[[], Any]:

@@ -67,6 +67,14 @@ class Holdings:
         """All streams with their holdings."""
         return list(self._held.items())
 
+    def of_ingest(self, number: int, *, is_far: bool = False) -> list[Holding]:
+        """What an ingest actor works on; streams that are being ended are left out."""
+        return [
+            holding
+            for holding in self._held.values()
+            if (holding.ingest, holding.is_far) == (number, is_far) and not holding.closing
+        ]
+
     def tokens(self) -> dict[str, int]:
         """The fencing token of each stream."""
         return {stream: holding.token for stream, holding in self._held.items()}

@@ -31,7 +31,6 @@ from cluster.registry import (
 from cluster.slot.capacity import Capacity
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
-from cluster.slot.decode_axis import DecodeAxis
 from cluster.slot.decoding import SlotDecoding
 from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.rates import Rates
@@ -175,7 +174,7 @@ def slot_info(
     )
 
 
-def decode_fields(axis: DecodeAxis | SlotDecoding, load_mpx_s: float) -> dict[str, Any]:
+def decode_fields(axis: SlotDecoding, load_mpx_s: float) -> dict[str, Any]:
     """The slot's decoding, as fields of SlotInfo."""
     return {
         "decoder": axis.decoder,

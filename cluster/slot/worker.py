@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 
 _TICK_S = 0.1
 _PUBLISH_EVERY_S = 0.5
-_PLACE_EVERY_S = 1.0
-_PLACE_AT_MOST_EVERY_S = 0.05  # however many streams are added at once
+PLACE_EVERY_S = 1.0
+PLACE_AT_MOST_EVERY_S = 0.05  # however many streams are added at once
 _DRAIN_TIMEOUT_S = 7.0
 _LEAVE_TIMEOUT_S = 5.0
 _ENDING_TICK_S = 0.02
@@ -119,9 +119,9 @@ class SlotWorker:
     def _follow_registry(self, now: float) -> None:
         if self._is_due("renew", now, self._ttl_ms / 3e3):
             self._keeper.renew()
-        if self._is_due("pipeline", now, _PLACE_EVERY_S):
+        if self._is_due("pipeline", now, PLACE_EVERY_S):
             self._follow_pipeline()
-        if self._crew.ready != self._is_ready or self._is_due("place", now, _PLACE_EVERY_S):
+        if self._crew.ready != self._is_ready or self._is_due("place", now, PLACE_EVERY_S):
             self._place(now)
         self._finish_closing(now)
         if self._is_due("publish", now, _PUBLISH_EVERY_S):
@@ -134,7 +134,7 @@ class SlotWorker:
     def _place(self, now: float) -> None:
         """Take streams, give some up; where some were taken, there may be more at once."""
         self._is_ready = self._crew.ready
-        self._due["place"] = now + _PLACE_EVERY_S
+        self._due["place"] = now + PLACE_EVERY_S
         if not self._is_ready:
             self._keeper.stand_by()
         elif self._keeper.place(self._admitted()):
@@ -142,7 +142,7 @@ class SlotWorker:
 
     def _place_soon(self, now: float) -> None:
         due = self._due.get("place", 0.0)
-        self._due["place"] = min(due, max(now, due - _PLACE_EVERY_S + _PLACE_AT_MOST_EVERY_S))
+        self._due["place"] = min(due, max(now, due - PLACE_EVERY_S + PLACE_AT_MOST_EVERY_S))
 
     def _finish_closing(self, now: float) -> None:
         """What has ended makes room for others."""
@@ -226,7 +226,7 @@ class SlotWorker:
         self._crew.poll(now)
         if self._is_due("renew", now, self._ttl_ms / 3e3):
             self._keeper.renew()
-        is_done = self._is_due("drain", now, _PLACE_AT_MOST_EVERY_S) and self._keeper.drain(
+        is_done = self._is_due("drain", now, PLACE_AT_MOST_EVERY_S) and self._keeper.drain(
             self._admitted()
         )
         self._keeper.finish_closing()

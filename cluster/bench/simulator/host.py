@@ -63,9 +63,9 @@ class Host:
         """What has happened since the last call, in order."""
         return list(self._ask("notes", None))
 
-    def cost(self) -> dict[str, float]:
-        """``turns`` of slots so far, and processor seconds that they took, ``cpu_s``."""
-        return dict(self._ask("cost", None))
+    def cpu_s(self) -> float:
+        """Processor seconds that its slots took so far."""
+        return float(self._ask("cpu_s", None))
 
     def stop(self) -> None:
         """End the process."""
@@ -90,7 +90,6 @@ class _Slots:
         self._slots: dict[str, PaperSlot] = {}
         self._queue: list[tuple[float, str]] = []
         self._notes: list[Note] = []
-        self._num_turns = 0
         self._is_live = False
 
     def turn(self) -> float:
@@ -104,7 +103,6 @@ class _Slots:
         heapq.heappop(self._queue)
         slot = self._slots.get(name)
         if slot is not None:
-            self._num_turns += 1
             due = slot.turn(now)
             if slot.is_draining and not slot.num_streams:
                 slot.leave()
@@ -145,8 +143,8 @@ class _Slots:
         notes, self._notes[:] = list(self._notes), []
         return notes
 
-    def cost(self, _: None) -> dict[str, float]:
-        return {"turns": self._num_turns, "cpu_s": time.process_time()}
+    def cpu_s(self, _: None) -> float:
+        return time.process_time()
 
 
 def _serve(pipe: Connection, url: str, ttl_s: float, publish_every_s: float) -> None:

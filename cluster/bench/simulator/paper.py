@@ -21,13 +21,12 @@ from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.keeper import StreamKeeper
 from cluster.slot.role import Role
+from cluster.slot.worker import PLACE_AT_MOST_EVERY_S, PLACE_EVERY_S
 
 CAPACITY = Axes(infer_fps=4_200.0, decode_mpx_s=9_900.0)
 """What one H200 was measured to do: 140 cameras of 1080p30."""
 
 MAX_STREAMS = 256
-PLACE_EVERY_S = 1.0
-PLACE_AT_MOST_EVERY_S = 0.05
 STATE = bytes(4096)
 """What a stream takes along when it moves: as large as that of a camera with a few rules."""
 

@@ -8,7 +8,6 @@ own, so times are longer here than there.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -18,13 +17,14 @@ from typing import Any
 from cluster.bench.claims import all_hold, plain
 from cluster.bench.simulator.cameras import camera, claim_costs_ms
 from cluster.bench.simulator.host import Host
-from cluster.bench.simulator.paper import PLACE_AT_MOST_EVERY_S, Note, names
+from cluster.bench.simulator.paper import Note, names
 from cluster.bench.simulator.promises import claims_of
 from cluster.bench.simulator.timeline import Timeline
 from cluster.embedded import EmbeddedRedis
 from cluster.errors import UnavailableError
 from cluster.registry import Registry
 from cluster.registry.store import connect
+from cluster.slot.worker import PLACE_AT_MOST_EVERY_S
 
 _CAMERAS_A_ROUND = 500
 _LOOK_EVERY_S = 0.02
@@ -195,7 +195,7 @@ class _Simulation:
             time.sleep(_LOOK_EVERY_S)
         left_s = time.monotonic() - began
         del self._home[slot]
-        self._await_owners(began)
+        self._await_owners()
         return {"streams": num, "left_s": round(left_s, 2), **self._moves(began)}
 
     def _moves(self, since: float) -> dict[str, Any]:
@@ -225,14 +225,11 @@ class _Simulation:
             time.sleep(_LOOK_EVERY_S)
             self._take_notes()
 
-    def _await_owners(self, since: float) -> float:
-        """Until no stream is free, and every lease is alive; how long after ``since``."""
+    def _await_owners(self) -> None:
+        """Until no stream is free, and every lease is alive."""
         deadline = time.monotonic() + _GIVE_UP_S
-        while True:
-            now = time.monotonic()
-            if self._num_free() == 0 and self._num_owned() == self._plan.num_cameras:
-                return now - since
-            if now > deadline:
+        while self._num_free() > 0 or self._num_owned() < self._plan.num_cameras:
+            if time.monotonic() > deadline:
                 raise UnavailableError(f"{self._num_free()} streams have no owner")
             time.sleep(_LOOK_EVERY_S)
 
@@ -268,13 +265,10 @@ class _Simulation:
 
     def _load(self) -> dict[str, float]:
         info = self._redis.info("all")
-        hosts = Counter[str]()
-        for host in self._hosts:
-            hosts.update(host.cost())
         return {
             "commands": info["total_commands_processed"],
             "cpu_s": info["used_cpu_user"] + info["used_cpu_sys"],
             "in_bytes": info["total_net_input_bytes"],
             "out_bytes": info["total_net_output_bytes"],
-            "host_cpu_s": hosts["cpu_s"],
+            "host_cpu_s": sum(host.cpu_s() for host in self._hosts),
         }
