@@ -22,6 +22,11 @@ from actors.schedule import Schedule
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 UpdateS = Annotated[float | None, Field(ge=0.1, description="Seconds between updates; null: none.")]
 Sizes = Annotated[float, Field(gt=0, le=100)]
+AttributeName = Annotated[str, Field(min_length=1, max_length=64)]
+AttributeValues = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=64)], ...],
+    Field(min_length=1, max_length=64),
+]
 
 
 class _Rule(Spec):
@@ -30,6 +35,12 @@ class _Rule(Spec):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name in events.")
     classes: tuple[str, ...] = Field((), description="Labels that count; empty for all.")
     min_confidence: float = Field(0.0, ge=0, le=1, description="Sightings below do not count.")
+    attributes: dict[AttributeName, AttributeValues] = Field(
+        {},
+        max_length=16,
+        description="What secondary models must have settled on of an object that counts: one of "
+        "the values of each, as {color: [red, white], type: [car]}; empty for nothing.",
+    )
     min_size: Size | None = Field(
         None, description="Width and height that a box must have, in the rule's coordinates."
     )

@@ -170,6 +170,13 @@ class Cascade:
             if track is not None and secondary in track.looks:
                 track.looks[secondary].is_pending = False
 
+    def known(self, track: int, name: str) -> set[str]:
+        """What is settled of a track under the name of a head, by whichever secondaries."""
+        if track not in self._tracks:
+            return set()
+        settled = self._tracks[track].settled.items()
+        return {value for (_, head), values in settled if head == name for value in values}
+
     def forget(self, tracks: Collection[int]) -> None:
         """These tracks have ended."""
         for track_id in tracks:

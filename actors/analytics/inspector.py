@@ -58,6 +58,10 @@ class Inspector:
                 occurrences.append(self._occurrence(verdict, scene))
         return occurrences
 
+    def known(self, track: int, name: str) -> set[str]:
+        """What is settled of a track under the name of an attribute."""
+        return self._cascade.known(track, name)
+
     def ask(self, result: FrameResult, scene: Scene) -> list[CropRequest]:
         """What is to be looked at in the stream's next frame."""
         tracked, requests = scene.tracked, []

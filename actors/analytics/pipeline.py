@@ -220,17 +220,21 @@ class StreamPipeline:
     def _scene(self, session: Session, tracked: Detections) -> Scene:
         self.tracked, last, tracker = tracked, session.last, session.tracker
         at = Moment(session.clock.t_s, last.ts, last.pts_s)
-        size = last.source_size
-        return Scene(tracked, self._labels, size, at, tracker.births, tracker.ended)
+        size, births, ended = last.source_size, tracker.births, tracker.ended
+        if session.inspector is None:
+            return Scene(tracked, self._labels, size, at, births, ended)
+        return Scene(tracked, self._labels, size, at, births, ended, session.inspector.known)
 
     def _borders(self, size: tuple[int, int]) -> list[Border]:
         return [rule.border(size) for rule in self._rules]
 
     def _apply_rules(self, session: Session, scene: Scene) -> list[Event]:
-        occurrences = [o for rule in self._rules for o in rule.update(scene)]
-        if session.inspector is not None:
-            occurrences += session.inspector.hear(session.last, scene)
-            self.requests = session.inspector.ask(session.last, scene)
+        inspector, occurrences = session.inspector, []
+        if inspector is not None:  # first, since rules may ask what is settled
+            occurrences += inspector.hear(session.last, scene)
+        occurrences += [o for rule in self._rules for o in rule.update(scene)]
+        if inspector is not None:
+            self.requests = inspector.ask(session.last, scene)
         events = self._record(session, occurrences)
         session.life_cycle.forget(scene.ended)
         return events

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.analytics.votes import TEXT, Ballot, LabelBallot, TextBallot
 from actors.cascade_specs import SecondarySpec
+from actors.crop_messages import SecondaryModel
 from engines.readings import Attributes, Readings, Texts
 from engines.spec import HeadSpec, ModelSpec, Task
 
@@ -61,6 +62,19 @@ class Secondary:
             for ballot, rows in zip(ballots.values(), readings.probabilities, strict=True):
                 if isinstance(ballot, LabelBallot):
                     ballot.vote(rows[row], least)
+
+
+def values_of(model: ModelSpec) -> dict[str, tuple[str, ...] | None]:
+    """What a model settles on, by name; None where any text may be a value."""
+    if model.task is Task.TEXT:
+        return {TEXT: None}
+    return {name: head.labels for name, head in _labelled(model).items()}
+
+
+def embedder_of(models: Sequence[SecondaryModel]) -> SecondaryModel | None:
+    """The model whose embeddings the tracker compares: the first that looks at whole objects."""
+    of_objects = (one for one in models if not one.spec.after)
+    return next((one for one in of_objects if one.model.task is Task.EMBED), None)
 
 
 def _labelled(model: ModelSpec) -> dict[str, HeadSpec]:

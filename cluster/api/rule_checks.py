@@ -1,15 +1,39 @@
-"""Whether the rules of a stream can be kept by the model that sees it."""
+"""Whether what a stream asks for can be told by the models of its pipeline."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from actors.analytics.secondaries import embedder_of, values_of
+from actors.crop_messages import SecondaryModel
 from actors.rule_specs import AnyRule
+from actors.specs import StreamSpec
 from cluster.config.pipelines import PipelineSpec
 from cluster.errors import FieldFault, InvalidError
-from cluster.models import resolve_model
+from cluster.models import resolve_model, resolve_secondaries
 from engines.errors import ModelError
+
+_DEEPSORT = "deepsort"
+
+
+def require_told(spec: StreamSpec, pipeline: PipelineSpec) -> None:
+    """Refuse classes, attributes and a tracker that the models of a pipeline cannot serve.
+
+    Models that cannot be read from here refuse nothing.
+
+    Raises:
+        InvalidError: It names what is not told, and what is.
+    """
+    if any(rule.classes for rule in spec.rules):
+        require_known_classes(spec.rules, labels_of(pipeline))
+    if not (any(rule.attributes for rule in spec.rules) or spec.tracker == _DEEPSORT):
+        return
+    models = _secondaries_of(pipeline)
+    if models is not None:
+        require_known_attributes(spec.rules, attributes_of(models))
+        if spec.tracker == _DEEPSORT:
+            _require_embeddings(models)
 
 
 def labels_of(pipeline: PipelineSpec) -> tuple[str, ...]:
@@ -18,6 +42,16 @@ def labels_of(pipeline: PipelineSpec) -> tuple[str, ...]:
         return resolve_model(pipeline).labels
     except (ModelError, OSError):
         return ()
+
+
+def attributes_of(models: Sequence[SecondaryModel]) -> dict[str, set[str] | None]:
+    """What secondary models can settle on: values by name; None where any text may be one."""
+    found: dict[str, set[str] | None] = {}
+    for one in models:
+        for name, values in values_of(one.model).items():
+            known = found.setdefault(name, set())
+            found[name] = None if values is None or known is None else known | set(values)
+    return found
 
 
 def require_known_classes(rules: Sequence[AnyRule], labels: Sequence[str]) -> None:
@@ -38,7 +72,62 @@ def require_known_classes(rules: Sequence[AnyRule], labels: Sequence[str]) -> No
         raise InvalidError(faults)
 
 
-def _remedy(name: str, labels: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, labels, n=1, cutoff=0.6)
-    known = f"choose from {', '.join(labels[:12])}{', ...' if len(labels) > 12 else ''}"
-    return f"did you mean '{near[0]}'? Or {known}" if near else known
+def require_known_attributes(
+    rules: Sequence[AnyRule], known: Mapping[str, set[str] | None]
+) -> None:
+    """Refuse rules for attributes, or values of them, that no secondary model gives.
+
+    Raises:
+        InvalidError: It names each rule's attributes and those that there are.
+    """
+    faults = [
+        fault
+        for number, rule in enumerate(rules)
+        for name, values in rule.attributes.items()
+        for fault in _attribute_faults(f"rules.{number}.attributes", name, values, known)
+    ]
+    if faults:
+        raise InvalidError(faults)
+
+
+def _attribute_faults(
+    field: str, name: str, values: Sequence[str], known: Mapping[str, set[str] | None]
+) -> Iterator[FieldFault]:
+    if name not in known:
+        message = "no secondary model of the pipeline gives such an attribute"
+        yield FieldFault(field, message, _remedy(name, sorted(known)), name)
+    elif (choice := known[name]) is not None:
+        for value in values:
+            if value not in choice:
+                message, remedy = "the attribute has no such value", _remedy(value, sorted(choice))
+                yield FieldFault(f"{field}.{name}", message, remedy, value)
+
+
+def _require_embeddings(models: Sequence[SecondaryModel]) -> None:
+    if embedder_of(models) is None:
+        raise InvalidError(
+            [
+                FieldFault(
+                    "tracker",
+                    "the pipeline has no secondary model that gives embeddings of tracks",
+                    "add one to the pipeline's secondaries, or choose bytetrack, sort or ocsort",
+                    _DEEPSORT,
+                )
+            ]
+        )
+
+
+def _secondaries_of(pipeline: PipelineSpec) -> tuple[SecondaryModel, ...] | None:
+    """None where they cannot be read from here."""
+    try:
+        return resolve_secondaries(pipeline, resolve_model(pipeline))
+    except (ModelError, OSError):
+        return None
+
+
+def _remedy(name: str, known: Collection[str]) -> str:
+    if not known:
+        return "leave it out, or add such a model to the pipeline's secondaries"
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    listed = f"choose from {', '.join(list(known)[:12])}{', ...' if len(known) > 12 else ''}"
+    return f"did you mean '{near[0]}'? Or {listed}" if near else listed

@@ -13,7 +13,7 @@ from actors.source_policy import SourcePolicy
 from actors.specs import StreamSpec
 from cluster.api.admission import require_admissible
 from cluster.api.checks import require_allowed
-from cluster.api.rule_checks import labels_of, require_known_classes
+from cluster.api.rule_checks import require_told
 from cluster.config.pipelines import NAME_PATTERN, PipelineSpec, model_paths
 from cluster.errors import FieldFault, InvalidError, NotFoundError, StaleError
 from cluster.redaction import PLACEHOLDER, redacted, redacted_url
@@ -134,8 +134,8 @@ class StreamService:
         if before is None or before.url != spec.url:
             require_allowed(spec.url, self._allowed)
             self._require_video(spec.url)
-        if before is None or (before.pipeline, before.rules) != (spec.pipeline, spec.rules):
-            self._require_classes(spec)
+        if before is None or _asks_of_models(before) != _asks_of_models(spec):
+            require_told(spec, self._registry.pipelines.all()[spec.pipeline].spec)
         require_admissible(self._registry, spec, before)
         return spec
 
@@ -144,11 +144,6 @@ class StreamService:
         if name not in known:
             remedy = f"choose one of {', '.join(known) or '(none yet)'}, or PUT it first"
             raise _invalid("pipeline", "there is no such pipeline", remedy, name)
-
-    def _require_classes(self, spec: StreamSpec) -> None:
-        if any(rule.classes for rule in spec.rules):
-            pipeline = self._registry.pipelines.all()[spec.pipeline]
-            require_known_classes(spec.rules, labels_of(pipeline.spec))
 
     def _require_video(self, url: str) -> None:
         if not url.startswith("file:"):
@@ -215,6 +210,11 @@ def merge_patch(target: Any, patch: Any) -> Any:
         else:
             merged[key] = merge_patch(merged.get(key), value)
     return merged
+
+
+def _asks_of_models(spec: StreamSpec) -> tuple[object, ...]:
+    """What the models of its pipeline must be able to tell."""
+    return spec.pipeline, spec.rules, spec.tracker
 
 
 def _expected(before: StreamRecord | PipelineRecord, if_match: frozenset[int] | None) -> int | None:

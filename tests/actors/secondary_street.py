@@ -80,6 +80,14 @@ def plate_model(folder: Path, **fields: object) -> SecondaryModel:
     return _secondary("plate", spec, fields)
 
 
+def embedding_model(folder: Path, **fields: object) -> SecondaryModel:
+    """Light vehicles and dark ones point into nearly opposite directions."""
+    start, slope = np.array([-180, 30], np.float32), np.array([1, 0], np.float32)
+    path = write_model(folder / "looks.onnx", answering_model({"looks": (start, slope)}))
+    unit = {"width": 64, "height": 64, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    return _secondary("looks", spec_of(path, "embedding", input=unit), fields)
+
+
 def finder_model(folder: Path, **fields: object) -> SecondaryModel:
     """A detector that finds what is bright in a crop."""
     path = write_model(folder / "finder.onnx", tiny_yolox())
@@ -119,7 +127,7 @@ class Street:
             PRIMARY, detect=found_in_lanes, cost=cost, batch_sizes=batch_sizes
         )
         self.detector.load()
-        self.engine = with_secondaries(self.detector, secondaries, 1, max_crops)
+        self.engine = with_secondaries(self.detector, secondaries, max_crops)
         self.ledger = Ledger.create(8)
         self.shard = AnalyticsShard(self.ledger, [_Kept(self.events)], "slot-1", LABELS)
         self.shard.set_labels(LABELS, secondaries)

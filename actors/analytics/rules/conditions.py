@@ -1,8 +1,11 @@
-"""Which objects count for a rule: conditions on class, confidence and size that all kinds share."""
+"""Which objects count for a rule: conditions that all kinds share.
+
+They are on class, confidence and size of a sighting, and on what is known of its object.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import and_
 
@@ -12,6 +15,9 @@ from actors.rule_specs import AnyRule
 from engines.detections import Detections
 
 _Size = tuple[float, float]
+
+Known = Callable[[int, str], Collection[str]]
+"""What secondary models have settled on of a track, by the name of the attribute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,7 @@ class Conditions:
         min_size: Least width and height of the box, as fractions of the picture's.
         max_size: Greatest width and height.
         is_sized: Whether sizes matter.
+        attributes: Of each attribute the values of which one must be settled.
     """
 
     classes: frozenset[str]
@@ -31,24 +38,31 @@ class Conditions:
     min_size: _Size
     max_size: _Size
     is_sized: bool
+    attributes: Mapping[str, frozenset[str]]
 
     @classmethod
     def of(cls, spec: AnyRule) -> Conditions | None:
         """What a rule asks for; None for nothing."""
         width, height = spec.unit
         least, most = spec.min_size or (0.0, 0.0), spec.max_size or (np.inf, np.inf)
-        if not spec.classes and not spec.min_confidence and not spec.min_size and not spec.max_size:
+        is_sized = bool(spec.min_size or spec.max_size)
+        if not (spec.classes or spec.min_confidence or is_sized or spec.attributes):
             return None
         return cls(
             frozenset(spec.classes),
             spec.min_confidence,
             (least[0] / width, least[1] / height),
             (most[0] / width, most[1] / height),
-            bool(spec.min_size or spec.max_size),
+            is_sized,
+            {name: frozenset(values) for name, values in spec.attributes.items()},
         )
 
     def met_by(
-        self, objects: Detections, labels: Sequence[str], source_size: tuple[int, int]
+        self,
+        objects: Detections,
+        labels: Sequence[str],
+        source_size: tuple[int, int],
+        known: Known,
     ) -> list[bool]:
         """Which objects count; ``labels`` are the class names, sizes are in pixels."""
         met = [True] * len(objects)
@@ -61,7 +75,15 @@ class Conditions:
             sizes = (objects.xyxy[:, 2:] - objects.xyxy[:, :2]) / np.array(source_size)
             fit = ((sizes >= self.min_size) & (sizes <= self.max_size)).all(axis=1)
             met = list(map(and_, met, fit.tolist()))
+        if self.attributes:
+            tracks = objects.track_id.tolist()
+            met = [ok and self._is_one(t, known) for ok, t in zip(met, tracks, strict=True)]
         return met
+
+    def _is_one(self, track: int, known: Known) -> bool:
+        """Whether all that is asked for is settled of a track."""
+        asked = self.attributes.items()
+        return all(not values.isdisjoint(known(track, name)) for name, values in asked)
 
 
 def _name(number: int, labels: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from actors.analytics.events import Box, EventType, Phase
 from actors.analytics.pairing import pairs
-from actors.analytics.rules.conditions import Conditions
+from actors.analytics.rules.conditions import Conditions, Known
 from actors.analytics.rules.geometry import Border, Line, Point, Polygon
 from actors.analytics.tracking import Birth
 from engines.detections import Detections
@@ -88,6 +88,7 @@ class Scene:
         at: When it was taken.
         births: First observations of the tracks that were confirmed in this frame.
         ended: Identities whose tracks have ended; they do not come again.
+        known: What secondary models have settled on of an object.
         tracks: Identity of each object.
         feet: Where each object stands: x and y of the bottom centre of its box.
     """
@@ -98,6 +99,7 @@ class Scene:
     at: Moment
     births: Mapping[int, Birth] = field(default_factory=dict)
     ended: tuple[int, ...] = ()
+    known: Known = lambda _track, _name: ()
     tracks: list[int] = field(init=False)
     feet: list[Point] = field(init=False)
     _distances: dict[Border, list[float]] = field(init=False, default_factory=dict)
@@ -138,7 +140,8 @@ class Scene:
         rows = zip(count(), self.tracks, self.feet, self.distances(border), strict=False)
         if conditions is None:
             return rows
-        return compress(rows, conditions.met_by(self.tracked, self.labels, self.source_size))
+        met = conditions.met_by(self.tracked, self.labels, self.source_size, self.known)
+        return compress(rows, met)
 
     def sighting(self, number: int) -> Sighting:
         """One of the objects by its number, from 0; the same one for all that ask."""
