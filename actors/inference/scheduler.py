@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.inference.cost import CostEstimate
 from actors.inference.deadlines import Deadlines, latest_start
 from actors.inference.load import EngineLoad
+from actors.inference.punctuality import Punctuality
 from actors.inference.sharing import FairQueue
 from actors.inference.snapshot import SchedulerSnapshot, Tally, stream_snapshot
 from actors.inference.waiting import WaitingStream
 from actors.inference.window import BatchWindow, Cadence
 from actors.messages import DropReason, Ticket
-from actors.specs import QosClass, QosSpec
-
-_PROMPT_CLASSES = frozenset((QosClass.CRITICAL, QosClass.HIGH))
+from actors.specs import QosSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ class Scheduler:
         self._tally = Tally()
         self._streams: dict[str, WaitingStream] = {}
         self._deadlines = Deadlines()
-        self._short_deadlines: Counter[float] = Counter()
+        self._punctuality = Punctuality()
         self._in_flight: dict[int, Batch] = {}
         self._num_batches = 0
         self._waits_since: float | None = None
@@ -89,6 +87,7 @@ class Scheduler:
         """Schedule for another engine from now on; its costs are learned anew."""
         self._config = config
         self._cost = CostEstimate(config.batch_sizes)
+        self._punctuality.forget()
         self._window = BatchWindow(config.max_queue_delay_s)
         self._learn_after = self._num_batches
         for stream in self._streams.values():
@@ -145,7 +144,7 @@ class Scheduler:
         """When ``next_batch`` could decide otherwise by itself; None where nothing waits."""
         if not self._deadlines:
             return None
-        late_at = self._deadlines.latest_start(self._cost.lasts_s(1))
+        late_at = self._deadlines.latest_start(self._lasts_s(1))
         num_waiting = len(self._queue)
         return min(late_at, self._closes_at(num_waiting, self._now)) if num_waiting else late_at
 
@@ -162,6 +161,7 @@ class Scheduler:
             stream = self._streams.get(ticket.stream)
             if stream is not None:
                 self._tally.inferred(stream, ticket, now)
+                self._punctuality.learn(stream, ticket, now)
                 self._release(stream, now)
 
     @property
@@ -191,20 +191,22 @@ class Scheduler:
 
     def _join(self, stream: WaitingStream, qos: QosSpec, now: float) -> None:
         self._queue.join(stream, qos, now)
-        if stream.qos_class in _PROMPT_CLASSES:
-            self._short_deadlines[stream.deadline_s] += 1
-            self._limit_batches()
+        self._punctuality.join(stream)
+        self._limit_batches()
 
     def _quit(self, stream: WaitingStream) -> None:
         self._queue.quit(stream)
-        if stream.qos_class in _PROMPT_CLASSES:
-            self._short_deadlines -= Counter((stream.deadline_s,))
-            self._limit_batches()
+        self._punctuality.quit(stream)
+        self._limit_batches()
 
     def _limit_batches(self) -> None:
         """A frame that just missed a batch must wait for it, and its own takes as long again."""
-        shortest_s = min(self._short_deadlines, default=float("inf"))
+        shortest_s = self._punctuality.shortest_s
         self._cost.limit_duration((shortest_s - self._config.max_queue_delay_s) / 2.0)
+
+    def _lasts_s(self, size: int) -> float:
+        """Seconds to a batch's result, as seldom exceeded as frames with a deadline need it."""
+        return self._cost.lasts_s(size) + self._punctuality.margin_s
 
     def _has_in_flight(self, stream: str) -> bool:
         batches = self._in_flight.values()
@@ -245,7 +247,7 @@ class Scheduler:
     def _expire(self, now: float) -> list[Drop]:
         """Drop what cannot be on time even in a batch of its own that starts now."""
         drops = []
-        shortest_s = self._cost.lasts_s(1)
+        shortest_s = self._lasts_s(1)
         while (stream := self._deadlines.late(shortest_s, now)) is not None:
             drops.append(self._drop(stream, DropReason.DEADLINE))
         return drops
@@ -257,7 +259,7 @@ class Scheduler:
             return now
         arrival = self._window.arrival(num_more, now)
         since = now if self._waits_since is None else self._waits_since
-        lasts_s = self._cost.lasts_s(num_waiting + num_more)
+        lasts_s = self._lasts_s(num_waiting + num_more)
         latest = min(since + self._config.max_queue_delay_s, self._deadlines.latest_take(lasts_s))
         if arrival > latest or not self._cost.waiting_pays(num_waiting, num_more, arrival - now):
             return now
@@ -271,10 +273,10 @@ class Scheduler:
         overload would shrink every batch, and with them what the engine can do.
         """
         size = self._cost.best_size(len(self._queue))
-        lasts_s = self._cost.lasts_s(size)
+        lasts_s = self._lasts_s(size)
         while (stream := self._deadlines.late_if_taken(lasts_s, now)) is not None:
             if self._queue.is_entitled(stream, now):
-                while size > 1 and latest_start(stream, self._cost.lasts_s(size)) < now:
+                while size > 1 and latest_start(stream, self._lasts_s(size)) < now:
                     size = self._cost.fitting(size - 1)
                 break
             drops.append(self._drop(stream, DropReason.DEADLINE))
