@@ -42,29 +42,17 @@ def resolve_model(pipeline: PipelineSpec, device: DeviceName = "cpu") -> ModelSp
     return spec.model_copy(update={"confidence": pipeline.confidence})
 
 
-def resolve_secondaries(
-    pipeline: PipelineSpec, primary: ModelSpec, device: DeviceName = "cpu"
-) -> tuple[SecondaryModel, ...]:
+def resolve_secondaries(pipeline: PipelineSpec, primary: ModelSpec) -> tuple[SecondaryModel, ...]:
     """Read and check the secondary models that a pipeline names.
 
     Args:
         pipeline: What is wanted.
         primary: The pipeline's detector.
-        device: What the slot runs on.
 
     Raises:
         ModelError: if a file cannot be used, or models do not fit together; names the secondary,
             the field and the remedy.
     """
-    if not pipeline.secondaries:
-        return ()
-    if device != "cpu":
-        raise ModelError(
-            "pictures in a GPU's memory cannot be cropped yet: a kernel for crops, and engines on "
-            "the GPU for the models that read them, are missing",
-            field="secondaries",
-            remedy="Set slots.device to cpu and start again, or leave secondaries out.",
-        )
     resolved = []
     for number, spec in enumerate(pipeline.secondaries):
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.frames import Frame
+from engines.frames import DeviceFrame, Frame
 
 Box = tuple[float, float, float, float]
 
@@ -19,14 +19,28 @@ class Crop:
     Attributes:
         frame: Where it is cut from; nothing is copied.
         xyxy: Left, top, right, bottom within the camera's picture, in its pixels, not empty.
+
+    Raises:
+        ValueError: if it is empty or reaches beyond the picture.
     """
 
-    frame: Frame
+    frame: Frame | DeviceFrame
     xyxy: Box
 
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.xyxy
+        width, height = self.frame.source_width, self.frame.source_height
+        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+            raise ValueError(f"{self.xyxy} is no part of a picture of {width}x{height}")
 
-View = Frame | Crop
+
+View = Frame | DeviceFrame | Crop
 """What a model looks at: all of a picture, or a part of it."""
+
+
+def frame_of(view: View) -> Frame | DeviceFrame:
+    """The picture that is looked at, or that a crop is a part of."""
+    return view.frame if isinstance(view, Crop) else view
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +57,11 @@ class Crops:
 
 
 def cut(
-    frame: Frame, xyxy: NDArray[np.floating], *, margin: float = 0.0, min_size_px: float = 1.0
+    frame: Frame | DeviceFrame,
+    xyxy: NDArray[np.floating],
+    *,
+    margin: float = 0.0,
+    min_size_px: float = 1.0,
 ) -> Crops:
     """Cut boxes out of a frame, each with some of what is around it.
 

@@ -1,4 +1,4 @@
-"""Engine and ReadingEngine: what every backend keeps, for detectors and for models of crops."""
+"""Engine and CropEngine: what every backend keeps, for detectors and for models of crops."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Engine(Protocol):
         """Give back all memory of the device; may be called twice."""
 
 
-class ReadingEngine(Protocol):
-    """A model that reads attributes, text or an embedding of crops; lives as an ``Engine`` does.
+class CropEngine(Protocol):
+    """A model that looks at crops, a reader or a detector; lives as an ``Engine`` does.
 
     Attributes:
         spec: What the model is.
@@ -66,14 +66,15 @@ class ReadingEngine(Protocol):
     def load(self) -> None:
         """See ``Engine.load``."""
 
-    def infer(self, views: Sequence[View]) -> Readings:
-        """Read each view, a crop or a whole frame; crops of different frames may be mixed.
+    def infer(self, views: Sequence[View]) -> Readings | list[Detections]:
+        """Look at each view, a crop or a whole frame; crops of different frames may be mixed.
 
         Args:
             views: At least one, at most ``batch_sizes[-1]``.
 
         Returns:
-            One reading a view, in order; nothing of them refers to the frames.
+            One reading a view, in order, or of a detector one ``Detections`` in source pixels;
+            nothing of them refers to the frames.
 
         Raises:
             EngineFailedError: if the device failed.

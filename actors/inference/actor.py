@@ -35,7 +35,7 @@ from actors.messages import (
 from actors.pools import PoolConfig
 from actors.stages import StageCounts
 from engines.cuda.address import bus_address
-from engines.engine import Engine
+from engines.engine import CropEngine, Engine
 from engines.errors import EngineError
 from engines.frames import shared_memory_dir
 from engines.spec import ModelSpec
@@ -264,11 +264,22 @@ def shard_of(stream: str, num_shards: int) -> int:
 
 def _loaded(spec: ModelSpec, options: EngineOptions, report: Callable[[str], None]) -> Engine:
     # Imported here, so that the slot, which only starts the actor, needs no backend.
-    from engines.factory import Backend, create_engine
+    from engines.factory import Backend, create_crop_engine, create_engine
+
+    backend = Backend.TENSORRT if options.device == "cuda" else Backend.ONNXRUNTIME
+
+    def make(model: ModelSpec) -> CropEngine:
+        return create_crop_engine(
+            model,
+            backend=backend,
+            num_threads=options.num_threads,
+            precision=options.precision,
+            report=lambda progress: report(progress.sentence(model.name)),
+        )
 
     engine = create_engine(
         spec,
-        backend=Backend.TENSORRT if options.device == "cuda" else Backend.ONNXRUNTIME,
+        backend=backend,
         num_threads=options.num_threads,
         max_batch_size=options.max_batch_size,
         batch_sizes=options.batch_sizes,
@@ -276,7 +287,7 @@ def _loaded(spec: ModelSpec, options: EngineOptions, report: Callable[[str], Non
         report=lambda progress: report(progress.sentence(spec.name)),
     )
     engine.load()
-    return with_secondaries(engine, options.secondaries, options.num_threads, options.max_crops)
+    return with_secondaries(engine, options.secondaries, options.max_crops, make)
 
 
 def _remove_pools(family: str) -> None:

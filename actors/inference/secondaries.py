@@ -1,8 +1,9 @@
 """Secondary models beside a detector: they look at crops of the frames that it has just inferred.
 
 Crops of all frames of a batch, whatever cameras they are of, are looked at together while the
-frames are still in their slots. The time that this takes is part of the batch. Detections come
-first: under overload, or where a deadline is near, requests are missed and come again.
+frames are still in their slots, in host memory or on a GPU. The time that this takes is part of the
+batch. Detections come first: under overload, or where a deadline is near, requests are missed and
+come again.
 """
 
 from __future__ import annotations
@@ -11,22 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from actors.crop_messages import CropAnswer, CropRequest, SecondaryModel, part_of
 from actors.inference.crop_desk import CropDesk, first_of_each, rows_of
 from actors.messages import Ticket
-from engines.crops import Crop, View, cut
+from engines.crops import Crop, cut
 from engines.detections import Detections
-from engines.engine import Engine
+from engines.engine import CropEngine, Engine
 from engines.errors import ModelError
+from engines.factory import create_crop_engine
 from engines.frames import Frame
 from engines.readings import Readings
-from engines.spec import ModelSpec, Task
+from engines.spec import ModelSpec
 
-_LARGEST_BATCH = 8
 _SMOOTHING = 0.2
 _FIRST_GUESS_S = 1e-3
 _SHARE = 0.5
@@ -35,19 +35,8 @@ _SHARE = 0.5
 Answers = tuple[CropAnswer, ...]
 
 
-class CropEngine(Protocol):
-    """A model of crops on one device: a reader, or a detector that takes crops."""
-
-    batch_sizes: tuple[int, ...]
-
-    def load(self) -> None:
-        """See ``Engine.load``."""
-
-    def infer(self, views: Sequence[View]) -> Readings | list[Detections]:
-        """See ``ReadingEngine.infer``, or of a detector ``Engine.infer``."""
-
-    def close(self) -> None:
-        """See ``Engine.close``."""
+MakeEngine = Callable[[ModelSpec], CropEngine]
+"""An engine for a model of crops, not yet loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +206,25 @@ class CascadeEngine:
 
 
 def with_secondaries(
-    primary: Engine, models: Sequence[SecondaryModel], num_threads: int, max_crops: int
+    primary: Engine,
+    models: Sequence[SecondaryModel],
+    max_crops: int,
+    make: MakeEngine = create_crop_engine,
 ) -> Engine:
     """A loaded detector with its secondary models, loaded too; alone where there are none.
+
+    Args:
+        primary: The detector.
+        models: A cascade, see ``require_cascade``.
+        max_crops: See ``CascadeEngine``.
+        make: Makes the engines of the secondary models, on the device of the detector.
 
     Raises:
         ModelError: a secondary cannot be used, names it and the field; then all are closed.
     """
     if not models:
         return primary
-    secondaries = [Secondary(one, _crop_engine(one.model, num_threads)) for one in models]
+    secondaries = [Secondary(one, make(one.model)) for one in models]
     engine = CascadeEngine(primary, secondaries, max_crops)
     engine.load()
     return engine
@@ -249,14 +247,6 @@ def looked_at(
     if not isinstance(engine, CascadeEngine):
         return ((),) * len(found)
     return engine.look(tickets, frames, found, is_busy=is_busy())
-
-
-def _crop_engine(model: ModelSpec, num_threads: int) -> CropEngine:
-    # Imported here, so that who only starts the actor needs no backend.
-    from engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeReader
-
-    kind = OnnxRuntimeEngine if model.task is Task.DETECT else OnnxRuntimeReader
-    return kind(model, num_threads=num_threads, max_batch_size=_LARGEST_BATCH)
 
 
 def _crops(frame: Frame, found: Detections, row: int, margin: float) -> tuple[Crop, ...]:

@@ -48,6 +48,6 @@ def check_model(pipeline: PipelineSpec) -> None:
     engine = create_engine(model, max_batch_size=1)
     try:
         engine.load()
-        engine = with_secondaries(engine, secondaries, 1, pipeline.max_crops)
+        engine = with_secondaries(engine, secondaries, pipeline.max_crops)
     finally:
         engine.close()

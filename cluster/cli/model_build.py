@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +18,10 @@ from cluster.cli.output import JsonFlag, console, errors, print_json
 from cluster.cli.service import ConfigOption
 from cluster.config import PipelineSpec, load_config
 from cluster.errors import InvalidError
-from cluster.models import engine_options, resolve_model
+from cluster.models import engine_options, resolve_model, resolve_secondaries
 from cluster.validation import faults_of
 from engines.errors import DeviceError
-from engines.spec import Precision
+from engines.spec import ModelSpec, Precision
 
 if TYPE_CHECKING:
     from engines.tensorrt.builder import BuiltPlan
@@ -69,7 +69,8 @@ def build(
 ) -> None:
     """Build a model's TensorRT plan on this machine's GPU, so that `sightline up` starts at once.
 
-    A slot finds the plan if its pipeline says the same model, precision and batch sizes.
+    A slot finds the plan if its pipeline says the same model, precision and batch sizes. Of a
+    pipeline the plans of its secondaries are built, too.
     """
     if (model is None) == (pipeline is None):
         raise typer.BadParameter("name a model or a --pipeline, and not both")
@@ -77,11 +78,13 @@ def build(
     changes: dict[str, Any] = {} if precision is None else {"precision": precision}
     if batch_sizes is not None:
         changes |= {"batch_sizes": _numbers(batch_sizes), "max_batch_size": None}
-    request, built = _build(_changed(wanted, changes), rebuild)
+    built = _build(_changed(wanted, changes), rebuild)
     if as_json:
-        print_json(_as_json(request, built))
-    else:
-        _tell(request, built)
+        told, *secondaries = [_as_json(*one) for one in built]
+        print_json(told | {"secondaries": secondaries})
+        return
+    for one in built:
+        _tell(*one)
 
 
 def plans(as_json: JsonFlag = False, prune: PruneFlag = False) -> None:
@@ -129,24 +132,48 @@ def _numbers(text: str) -> list[int]:
         ) from None
 
 
-def _build(pipeline: PipelineSpec, rebuild: bool) -> tuple[PlanRequest, BuiltPlan]:
+def _build(pipeline: PipelineSpec, rebuild: bool) -> list[tuple[PlanRequest, BuiltPlan]]:
+    """The plan of the detector, then those of the secondaries."""
     from engines.cuda.context import open_device
-    from engines.factory import batch_sizes_up_to, fastest_precision
-    from engines.tensorrt.builder import build_plan, request_for
+    from engines.tensorrt.builder import build_plan
     from engines.tensorrt.cache import PlanCache
+
+    platform, built = _platform(), []
+    wanted = [(one[0], _request(platform, *one)) for one in _models(pipeline)]
+    for spec, request in wanted:
+        with open_device(), _progress(spec.name) as report:
+            plan = build_plan(spec, request, PlanCache(), report=report, rebuild=rebuild)
+        built.append((request, plan))
+    return built
+
+
+def _models(pipeline: PipelineSpec) -> list[tuple[ModelSpec, Precision, Sequence[int]]]:
+    """What a slot would load, in which precision and with which batch sizes."""
+    from engines.factory import CROPS_ON_GPU, batch_sizes_up_to, crop_precision, fastest_precision
+
+    spec, options = resolve_model(pipeline, "cuda"), engine_options(pipeline, "cuda")
+    sizes = options.batch_sizes or batch_sizes_up_to(options.max_batch_size)
+    found: list[tuple[ModelSpec, Precision, Sequence[int]]] = [
+        (spec, options.precision or fastest_precision(spec), sizes)
+    ]
+    for one in resolve_secondaries(pipeline, spec):
+        found.append((one.model, crop_precision(one.model, options.precision), CROPS_ON_GPU))
+    return found
+
+
+def _request(
+    platform: Platform, spec: ModelSpec, precision: Precision, batch_sizes: Sequence[int]
+) -> PlanRequest:
+    from engines.tensorrt.builder import request_for
     from engines.tensorrt.options import BuildOptions
 
-    platform = _platform()
-    spec, options = resolve_model(pipeline, "cuda"), engine_options(pipeline, "cuda")
-    request = request_for(
+    return request_for(
         spec,
         platform,
-        precision=options.precision or fastest_precision(spec),
-        batch_sizes=options.batch_sizes or batch_sizes_up_to(options.max_batch_size),
+        precision=precision,
+        batch_sizes=tuple(batch_sizes),
         options=BuildOptions().overridden(),
     )
-    with open_device(), _progress(spec.name) as report:
-        return request, build_plan(spec, request, PlanCache(), report=report, rebuild=rebuild)
 
 
 def _platform() -> Platform:

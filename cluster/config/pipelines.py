@@ -71,7 +71,7 @@ class PipelineSpec(BaseModel):
         (),
         max_length=16,
         description="Models that look at crops of tracked objects, or of what another of them "
-        "finds; what they settle on becomes `attribute` and `plate` events. On a CPU only.",
+        "finds; what they settle on becomes `attribute` and `plate` events.",
     )
     max_crops: int = Field(
         4,

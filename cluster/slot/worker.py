@@ -182,7 +182,7 @@ class SlotWorker:
         self._pipeline_generation = record.generation
         try:
             model = resolve_model(record.spec, self._device)
-            secondaries = resolve_secondaries(record.spec, model, self._device)
+            secondaries = resolve_secondaries(record.spec, model)
             self._crew.load(model, engine_options(record.spec, self._device, secondaries))
             self._model_error = ""
         except ModelError as error:

@@ -1,7 +1,7 @@
-"""What the preprocessing kernel is told of a model's input and of each picture of a batch.
+"""What the preprocessing kernel is told of a model's input and of each view of a batch.
 
 The records lie as the structs ``Model`` and ``Picture`` of ``kernels/preprocess.cu`` do. All that
-depends on matrix, range and placement is worked out here, with the code that the CPU uses.
+depends on matrix, range, crop and placement is worked out here, with the code that the CPU uses.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.crops import Crop
 from engines.families.color import color_map
-from engines.families.placement import MAX_LAYOUTS, place, shown, whole
+from engines.families.placement import MAX_LAYOUTS, Window, place, shown, whole, window_of
 from engines.frames import Chroma, DeviceFrame, Picture
 from engines.spec import ColorOrder, InputSpec
 
@@ -63,21 +64,36 @@ def model_record(input_spec: InputSpec) -> NDArray[np.void]:
     return np.array((input_spec.width, input_spec.height, is_bgr, mean, scale, pad), MODEL)
 
 
+DeviceView = DeviceFrame | Crop
+"""What a kernel looks at; the frame of a crop is on the device, too."""
+
+
 class PictureRecords:
-    """Fills ``PICTURE`` records; a camera's layout is worked out once."""
+    """Fills ``PICTURE`` records; the layout of a camera is worked out once, crops one by one."""
 
     def __init__(self, input_spec: InputSpec) -> None:
         self._input_spec = input_spec
         self._record_of = lru_cache(MAX_LAYOUTS)(self._record)
 
-    def fill(self, frames: Sequence[DeviceFrame], records: NDArray[np.void]) -> None:
-        """Describe frames in the first records of ``records``, ``PICTURE`` [n]."""
-        for index, frame in enumerate(frames):
-            records[index] = self._record_of(frame.picture)
+    def fill(self, views: Sequence[DeviceView], records: NDArray[np.void]) -> None:
+        """Describe views in the first records of ``records``, ``PICTURE`` [n].
+
+        Raises:
+            TypeError: if a picture is not on the device.
+        """
+        for index, view in enumerate(views):
+            if isinstance(view, Crop):
+                frame = view.frame
+                record = self._record(frame.picture, window_of(view))
+            else:
+                frame, record = view, self._record_of(view.picture)
+            if not isinstance(frame, DeviceFrame):
+                raise TypeError("the picture is in host memory, where a kernel cannot read it")
+            records[index] = record
             records["address"][index] = frame.address
 
-    def _record(self, picture: Picture) -> NDArray[np.void]:
-        seen = shown(whole(picture), self._input_spec)
+    def _record(self, picture: Picture, window: Window | None = None) -> NDArray[np.void]:
+        seen = shown(window or whole(picture), self._input_spec)
         placement = place(seen.width, seen.height, self._input_spec)
         step_x, step_y = seen.width / placement.width, seen.height / placement.height
         color = color_map(picture)

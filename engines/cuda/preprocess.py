@@ -1,4 +1,4 @@
-"""From frames in device memory to the input of a model, with one kernel launch a batch."""
+"""From pictures in device memory, or crops of them, to a model's input: one launch a batch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from engines.cuda.context import open_device
-from engines.cuda.descriptors import MODEL, PICTURE, PictureRecords, model_record
+from engines.cuda.descriptors import MODEL, PICTURE, DeviceView, PictureRecords, model_record
 from engines.cuda.nvrtc import cubin
-from engines.frames import DeviceFrame
 from engines.spec import InputSpec
 
 BLOCK = (32, 8, 1)
@@ -28,7 +27,7 @@ class Preprocessor:
 
     Args:
         input_spec: The model's input.
-        max_batch_size: Most frames of a batch.
+        max_batch_size: Most views of a batch.
         device: Index of the GPU.
 
     Raises:
@@ -53,32 +52,32 @@ class Preprocessor:
         self._on_device = self._context.allocate(size_bytes)
 
     def enqueue(
-        self, frames: Sequence[DeviceFrame], out_address: int, dtype: Any, stream: Any
+        self, views: Sequence[DeviceView], out_address: int, dtype: Any, stream: Any
     ) -> None:
-        """Write a batch to ``out_address``, [len(frames), 3, height, width], on a stream.
+        """Write a batch to ``out_address``, [len(views), 3, height, width], on a stream.
 
         Args:
-            frames: At most ``max_batch_size``, of any sizes; they must last until the stream is
-                through.
+            views: At most ``max_batch_size``, of any sizes; their pictures must last until the
+                stream is through.
             out_address: Device memory.
             dtype: float32 or float16, what the model takes.
             stream: A ``pycuda.driver.Stream``.
         """
-        self.describe(frames)
-        self.launch(len(frames), out_address, dtype, stream)
+        self.describe(views)
+        self.launch(len(views), out_address, dtype, stream)
 
-    def describe(self, frames: Sequence[DeviceFrame]) -> None:
+    def describe(self, views: Sequence[DeviceView]) -> None:
         """Fill the pinned buffer, the part of ``enqueue`` that is done by the host."""
-        self._records.fill(frames, self._pictures)
+        self._records.fill(views, self._pictures)
 
-    def launch(self, num_frames: int, out_address: int, dtype: Any, stream: Any) -> None:
+    def launch(self, num_views: int, out_address: int, dtype: Any, stream: Any) -> None:
         """Enqueue the copy of the descriptors and the kernel, the part that a graph captures."""
         kernel = self._kernels[np.dtype(dtype).type]
-        used = self._pinned[: num_frames * PICTURE.itemsize]
+        used = self._pinned[: num_views * PICTURE.itemsize]
         with self._context:
             self._context.cuda.memcpy_htod_async(self._on_device, used, stream)
             kernel.prepared_async_call(
-                (*self._grid, num_frames),
+                (*self._grid, num_views),
                 BLOCK,
                 stream,
                 int(self._on_device),

@@ -24,7 +24,7 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.crops import Crop, View
+from engines.crops import Crop, View, frame_of
 from engines.families.bilinear import Resampling, Scratch, taps
 from engines.families.color import GREY, ColorMap, color_map
 from engines.families.placement import (
@@ -36,7 +36,7 @@ from engines.families.placement import (
     whole,
     window_of,
 )
-from engines.frames import Frame, Picture, Plane
+from engines.frames import DeviceFrame, Frame, Picture, Plane
 from engines.spec import ColorOrder, InputSpec
 
 Positions = NDArray[np.float64]
@@ -116,11 +116,18 @@ class Letterbox:
         self.pad = (np.float32(input_spec.pad_value) - self._mean) * self._scale
 
     def write(self, view: View, out: NDArray[np.float32]) -> None:
-        """Write what is to be seen into ``out``, float32 [3, input height, input width]."""
+        """Write what is to be seen into ``out``, float32 [3, input height, input width].
+
+        Raises:
+            TypeError: if the picture is in the memory of a GPU.
+        """
+        frame = frame_of(view)
+        if isinstance(frame, DeviceFrame):
+            raise TypeError("the picture is in the memory of a GPU, where the CPU cannot read it")
         if isinstance(view, Crop):
-            frame, plan = view.frame, self._plan(view.frame.picture, window_of(view))
+            plan = self._plan(frame.picture, window_of(view))
         else:
-            frame, plan = view, self._plan_of(view.picture)
+            plan = self._plan_of(frame.picture)
         placed = self._padded(plan.placement, out)
         # Numpy is slow on rows that do not follow each other: of narrow pictures only the last
         # step is done in place.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.crops import Crop, View
-from engines.frames import DeviceFrame, Picture
+from engines.frames import Picture
 from engines.spec import InputSpec, Resize
 
 MAX_LAYOUTS = 64
@@ -131,7 +131,7 @@ class SourceMaps:
         self._map = partial(source_map, input_spec)
         self._map_of = lru_cache(MAX_LAYOUTS)(self._map)
 
-    def of(self, view: View | DeviceFrame) -> SourceMap:
+    def of(self, view: View) -> SourceMap:
         """The way back from what the model sees of a view."""
         if isinstance(view, Crop):
             frame = view.frame

@@ -32,6 +32,7 @@ BOXES, SCORES, CLASSES = OUTPUTS = ("boxes", "scores", "classes")
 PREFIX = "best_candidates/"
 """Begins the name of every node and constant that is added; these must stay in FP32."""
 CUT_FAMILIES = (Family.YOLOX, Family.YOLOV8)
+"""Outputs of all others stay as they are."""
 MIN_OPSET = 11
 FIRST_OPSET_WITH_AXES_INPUT = 18
 """ReduceMax takes its axes as an attribute before, as an input from here on."""
@@ -74,7 +75,7 @@ def best_candidates(
         )
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    _fix_image_axes(copy.graph, spec)
+    fix_image_axes(copy.graph, spec)
     _check_rows(copy.graph)
     tail = _Tail(copy.graph, opset)
     rows = copy.graph.output[0].name
@@ -87,9 +88,9 @@ def _check_is_known(spec: ModelSpec) -> None:
     if spec.family not in CUT_FAMILIES:
         known = " and ".join(family.value for family in CUT_FAMILIES)
         raise ModelError(
-            f"{spec.family.value} does not run on a GPU yet, {known} do",
+            f"{spec.family.value} cannot be cut to its best candidates, {known} can",
             field="family",
-            remedy="Run it on the CPU (slots.device: cpu).",
+            remedy="Leave its outputs as they are, and let the CPU read them.",
         )
 
 
@@ -198,7 +199,12 @@ class _Tail:
         return name
 
 
-def _fix_image_axes(graph: onnx.GraphProto, spec: ModelSpec) -> None:
+def fix_image_axes(graph: onnx.GraphProto, spec: ModelSpec) -> None:
+    """Fix height and width of a graph's image at those of the spec.
+
+    Raises:
+        ModelError: if the graph has others.
+    """
     constants = {constant.name for constant in graph.initializer}
     image = next(tensor for tensor in graph.input if tensor.name not in constants)
     axes = image.type.tensor_type.shape.dim

@@ -24,10 +24,10 @@ class OnnxRuntimeEngine(OnnxRuntimeModel[list[Detections]]):
 
 
 class OnnxRuntimeReader(OnnxRuntimeModel[Readings]):
-    """A ``ReadingEngine`` on ONNX Runtime's CPU provider."""
+    """A ``CropEngine`` on ONNX Runtime's CPU provider: reads attributes, text or embeddings."""
 
     def infer(self, views: Sequence[View]) -> Readings:
-        """See ``ReadingEngine.infer``."""
+        """See ``CropEngine.infer``."""
         if not views:
             raise ValueError("no views in a batch, at least 1")
         return self._infer(views)

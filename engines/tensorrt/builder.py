@@ -12,14 +12,20 @@ from typing import Any
 import onnx
 
 from engines.errors import ModelError, PlanError
-from engines.families import adapter_for
+from engines.families import adapter_for, reader_for
 from engines.families.detector import MAX_CANDIDATES
 from engines.families.letterbox import grey_input
 from engines.graph.batch_axis import free_batch_axis
-from engines.graph.best_candidates import PREFIX, best_candidates, num_candidates
+from engines.graph.best_candidates import (
+    CUT_FAMILIES,
+    PREFIX,
+    best_candidates,
+    fix_image_axes,
+    num_candidates,
+)
 from engines.graph.precision import is_quantized, to_fp16, to_signed_int8
 from engines.onnxruntime.session import open_session, signature_of
-from engines.spec import ModelSpec, Precision
+from engines.spec import ModelSpec, Precision, Task
 from engines.tensorrt import versions
 from engines.tensorrt.cache import PlanCache
 from engines.tensorrt.failures import made, not_built
@@ -73,6 +79,7 @@ def request_for(
     Raises:
         ModelError: if the ONNX file cannot be read.
     """
+    is_cut = spec.family in CUT_FAMILIES
     return PlanRequest(
         model=spec.name,
         onnx_sha256=sha256_of(spec.path),
@@ -80,8 +87,8 @@ def request_for(
         precision=precision or spec.precision,
         batch_sizes=tuple(sorted(set(batch_sizes))),
         input_shape=(3, spec.input.height, spec.input.width),
-        num_classes=len(spec.labels),
-        max_candidates=num_candidates(spec),
+        num_classes=len(spec.labels) if is_cut else 0,
+        max_candidates=num_candidates(spec) if is_cut else 0,
         options=options or BuildOptions(),
     )
 
@@ -137,6 +144,8 @@ def build_plan(
 def graph_for(spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
     """The graph that TensorRT is given: checked, batch axis free, in its precision, cut.
 
+    Detectors of families without a cut, and models that are no detectors, keep their outputs.
+
     Raises:
         ModelError: if the model does not fit its spec, or cannot have that precision.
     """
@@ -156,13 +165,16 @@ def graph_for(spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
             model = to_fp16(model, half_input=True)
         case Precision.INT8:
             model = to_signed_int8(model)
-    return best_candidates(model, spec, max_candidates=MAX_CANDIDATES)
+    if spec.family in CUT_FAMILIES:
+        return best_candidates(model, spec, max_candidates=MAX_CANDIDATES)
+    fix_image_axes(model.graph, spec)
+    return model
 
 
 def _check(spec: ModelSpec, model: onnx.ModelProto) -> None:
     """Compare file and spec as the CPU backend does, on one grey picture."""
     session = open_session(spec.path)
-    family = adapter_for(spec)
+    family = adapter_for(spec) if spec.task is Task.DETECT else reader_for(spec)
     family.check_signature(signature_of(session))
     grey = grey_input(spec.input, 1)
     family.check_outputs(session.run(None, {model.graph.input[0].name: grey}))

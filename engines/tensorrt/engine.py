@@ -1,142 +1,48 @@
-"""TensorRtEngine: detection models on an NVIDIA GPU, from pictures in its memory to detections."""
+"""TensorRtEngine and TensorRtReader: detectors, and models for crops, on an NVIDIA GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from queue import LifoQueue
+from collections.abc import Sequence
 
-from engines.cuda.suppress import read_record
+from engines.crops import View
 from engines.detections import Detections
-from engines.errors import DeviceError, EngineFailedError, ModelError
-from engines.families.placement import SourceMaps
-from engines.frames import DeviceFrame, Frame
-from engines.spec import ModelSpec, Precision
-from engines.tensorrt.builder import DEFAULT_BATCH_SIZES, build_plan, request_for
-from engines.tensorrt.cache import PlanCache
-from engines.tensorrt.lane import Lane, Records, Runtime, padded_size
-from engines.tensorrt.options import BuildOptions
-from engines.tensorrt.versions import Report
-
-MAX_IN_FLIGHT = 2
-
-OpenRuntime = Callable[[ModelSpec, tuple[int, ...]], Runtime]
-"""A model and its batch sizes, ascending; a runtime with a lane a batch in flight."""
+from engines.families import adapter_for, reader_for
+from engines.graph.best_candidates import CUT_FAMILIES
+from engines.readings import Readings
+from engines.signature import Signature
+from engines.tensorrt.lane import Lane
+from engines.tensorrt.model import TensorRtModel
+from engines.tensorrt.reading import OutputReader, RecordReader, family_reader
 
 
-class TensorRtEngine:
-    """An ``Engine`` on TensorRT: frames of a ``DevicePool``, or of the host, which are uploaded.
+class TensorRtEngine(TensorRtModel[list[Detections]]):
+    """An ``Engine`` on TensorRT: pictures of a ``DevicePool``, or crops of them, to detections.
 
-    Two batches are in flight, each on a lane of its own. A batch is padded to the next size that
-    the plan was built for.
-
-    Args:
-        spec: The model.
-        batch_sizes: A profile and a CUDA graph for each.
-        precision: Of the plan; that of the spec if None.
-        options: How to build a plan that is not there yet; as the environment says if None.
-        cache: Where plans are kept; the user's if None.
-        device: Index of the GPU.
-        report: Told how far a build is.
-        open_runtime: What computes; TensorRT if None.
+    YOLOX and YOLOv8 are cut to their best candidates and suppressed on the GPU; what other families
+    give is read by the CPU, which is for crops rather than for the frames of many cameras.
     """
 
-    def __init__(
-        self,
-        spec: ModelSpec,
-        *,
-        batch_sizes: Sequence[int] = DEFAULT_BATCH_SIZES,
-        precision: Precision | None = None,
-        options: BuildOptions | None = None,
-        cache: PlanCache | None = None,
-        device: int = 0,
-        report: Report | None = None,
-        open_runtime: OpenRuntime | None = None,
-    ) -> None:
-        self.spec = spec
-        self.batch_sizes = tuple(sorted(set(batch_sizes)))
-        self.max_in_flight = MAX_IN_FLIGHT
-        self._open = open_runtime or partial(
-            _open_tensorrt,
-            precision=precision,
-            options=options or BuildOptions().overridden(),
-            cache=cache or PlanCache(),
-            device=device,
-            report=report,
-        )
-        self._sources = SourceMaps(spec.input)
-        self._runtime: Runtime | None = None
-        self._lanes: LifoQueue[Lane] = LifoQueue()
+    def infer(self, frames: Sequence[View]) -> list[Detections]:
+        """See ``Engine.infer``; of a crop, too, boxes come in pixels of the camera's picture."""
+        return self._infer(frames) if frames else []
 
-    def load(self) -> None:
-        """See ``Engine.load``; builds the plan if the cache has none, which takes minutes.
-
-        Raises:
-            ModelError: also if the plan cannot be built or kept, or the GPU is full.
-        """
-        try:
-            self._runtime = self._open(self.spec, self.batch_sizes)
-        except DeviceError as error:
-            raise ModelError(
-                str(error), field="device", remedy="See `sightline doctor`."
-            ) from error
-        self._lanes = LifoQueue()
-        for lane in self._runtime.lanes:
-            self._lanes.put(lane)
-
-    def infer(self, frames: Sequence[Frame | DeviceFrame]) -> list[Detections]:
-        """See ``Engine.infer``."""
-        if not frames:
-            return []
-        batch_size = padded_size(len(frames), self.batch_sizes)
-        if self._runtime is None:
-            raise EngineFailedError(f"{self.spec.name} is not loaded: call load() first")
-        lanes = self._lanes
-        lane = lanes.get()
-        try:
-            records = lane.run(frames, batch_size)
-            return [
-                self._read(record, frame) for record, frame in zip(records, frames, strict=True)
-            ]
-        except DeviceError as error:
-            raise EngineFailedError(f"{self.spec.name} failed: {error}") from error
-        finally:
-            lanes.put(lane)
-
-    def close(self) -> None:
-        """See ``Engine.close``."""
-        runtime, self._runtime = self._runtime, None
-        self._lanes = LifoQueue()
-        if runtime is not None:
-            runtime.close()
-
-    def _read(self, record: Records, frame: Frame | DeviceFrame) -> Detections:
-        """Detections of one picture; copied, for the record's memory is used again."""
-        kept = read_record(record).copy()
-        xyxy = self._sources.of(frame).apply(kept[:, :4])
-        return Detections.of(xyxy, kept[:, 4], kept[:, 5])
+    def _reader(self, lane: Lane, signature: Signature) -> OutputReader[list[Detections]]:
+        if self.spec.family in CUT_FAMILIES:
+            return RecordReader(self.spec)
+        return family_reader(adapter_for(self.spec), signature, lane, self.batch_sizes[0])
 
 
-def _open_tensorrt(
-    spec: ModelSpec,
-    batch_sizes: tuple[int, ...],
-    *,
-    precision: Precision | None,
-    options: BuildOptions,
-    cache: PlanCache,
-    device: int,
-    report: Report | None,
-) -> Runtime:
-    from engines.cuda.context import open_device
-    from engines.tensorrt.runtime import TensorRtRuntime, platform_of
+class TensorRtReader(TensorRtModel[Readings]):
+    """A ``CropEngine`` on TensorRT: reads attributes, text or embeddings.
 
-    request = request_for(
-        spec, platform_of(device), precision=precision, batch_sizes=batch_sizes, options=options
-    )
-    # TensorRT times its kernels in the context that is current.
-    with open_device(device):
-        build_plan(spec, request, cache, report=report)
-    plan = cache.read(request)
-    if plan is None:
-        raise ModelError(f"{cache.path_of(request)} is gone again", field="plan", remedy="Retry.")
-    return TensorRtRuntime(plan, spec, request, device=device)
+    What the network gives is copied, and read by the CPU with the code of the family.
+    """
+
+    def infer(self, views: Sequence[View]) -> Readings:
+        """See ``CropEngine.infer``."""
+        if not views:
+            raise ValueError("no views in a batch, at least 1")
+        return self._infer(views)
+
+    def _reader(self, lane: Lane, signature: Signature) -> OutputReader[Readings]:
+        return family_reader(reader_for(self.spec), signature, lane, self.batch_sizes[0])

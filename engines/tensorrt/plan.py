@@ -51,8 +51,9 @@ class PlanRequest:
         precision: Of the plan; it may be less than that of the file.
         batch_sizes: One profile for each, ascending.
         input_shape: (3, height, width) of one picture.
-        num_classes: Columns of classes that the best candidates are chosen by.
-        max_candidates: Candidates of a picture before suppression.
+        num_classes: Columns of classes that the best candidates are chosen by; 0 without those.
+        max_candidates: Candidates of a picture before suppression; 0 where the network's outputs
+            stay as they are.
         options: How it is built.
         format: Of the file and of what we make of the graph.
     """

@@ -1,40 +1,44 @@
 """A plan on a GPU: two lanes, each with a stream, its buffers and a CUDA graph a batch size.
 
-A batch is one CUDA graph: descriptors to the device, preprocessing, the network, suppression, and
-the few detections back into pinned memory. The host fills in where the pictures are, launches it
-with one call, and waits.
+A batch is one CUDA graph: descriptors to the device, preprocessing, the network, and its tail,
+which brings the few detections, or whatever the network gives, into pinned memory. The host fills
+in where the pictures are, launches it with one call, and waits.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from engines.crops import View
+from engines.cuda.buffers import Buffers
 from engines.cuda.context import DeviceContext, open_device
 from engines.cuda.preprocess import Preprocessor
-from engines.cuda.ranges import INFER, PREPROCESS, SUPPRESS
+from engines.cuda.ranges import INFER, PREPROCESS
 from engines.cuda.suppress import Suppressor
 from engines.errors import DeviceError, DeviceMemoryError
-from engines.frames import DeviceFrame, Frame, Picture
-from engines.graph.best_candidates import BOXES, CLASSES, SCORES
+from engines.signature import Signature
 from engines.spec import ModelSpec
 from engines.tensorrt import versions
+from engines.tensorrt.bindings import check_rows, signature_of
 from engines.tensorrt.cuda_graph import CudaGraph
 from engines.tensorrt.failures import made, refused
-from engines.tensorrt.lane import Records, padded
+from engines.tensorrt.lane import Outputs, grey_frame, padded
 from engines.tensorrt.log import make_logger
 from engines.tensorrt.plan import PlanRequest, Platform
-from engines.tensorrt.staging import Staging, free_pinned
+from engines.tensorrt.staging import Staging
+from engines.tensorrt.tail import CopyingTail, SuppressedTail, Tail
 
 NUM_LANES = 2
-BOX_COLUMNS = 4
-VALUE_BYTES = 4
-"""Of a float32 or an int32."""
+MIB = 2**20
 NON_BLOCKING = 1
 """``CU_STREAM_NON_BLOCKING``: no batch waits for what others put on the default stream."""
+
+_log = logging.getLogger(__name__)
 
 
 def platform_of(device: int = 0) -> Platform:
@@ -89,13 +93,7 @@ class TensorRtRuntime:
     ) -> None:
         trt = import_tensorrt()
         self._context = open_device(device)
-        self._suppressor = Suppressor(
-            request.max_candidates,
-            confidence=spec.confidence,
-            iou=spec.iou,
-            max_detections=spec.max_detections,
-            device=device,
-        )
+        self._suppressor = _suppressor(spec, request, device)
         self._logger = make_logger(trt)
         self.lanes: list[GpuLane] = []
         with self._context:
@@ -103,14 +101,26 @@ class TensorRtRuntime:
             self._engine = self._runtime.deserialize_cuda_engine(plan)
             if self._engine is None:
                 raise refused(request, self._logger)
+        self.signature = signature_of(trt, self._engine)
         try:
             for _ in range(num_lanes):
-                lane = GpuLane(self._context, self._engine, self._suppressor, spec, request)
+                lane = GpuLane(self._context, self._engine, self.signature, spec, request)
                 self.lanes.append(lane)
-                lane.prepare(use_graphs=use_graphs)
+                lane.prepare(self._tail(lane, request), use_graphs=use_graphs)
         except BaseException:
             self.close()
             raise
+        _log.info(
+            "%s takes %.0f MiB of GPU memory beside its weights (a plan of %.0f MiB)",
+            request.model,
+            self.num_bytes / MIB,
+            len(plan) / MIB,
+        )
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the GPU that the lanes have taken."""
+        return sum(lane.buffers.num_bytes for lane in self.lanes)
 
     def close(self) -> None:
         """See ``Runtime.close``."""
@@ -119,9 +129,18 @@ class TensorRtRuntime:
         for lane in self.lanes:
             lane.close()
         self.lanes.clear()
-        self._suppressor.close()
+        if self._suppressor is not None:
+            self._suppressor.close()
         with self._context:
             self._engine = self._runtime = None
+
+    def _tail(self, lane: GpuLane, request: PlanRequest) -> Tail:
+        largest = request.batch_sizes[-1]
+        if self._suppressor is None:
+            return CopyingTail(self._context, lane.buffers, self.signature, largest)
+        return SuppressedTail(
+            self._context, lane.buffers, self._suppressor, request.max_candidates, largest
+        )
 
 
 class GpuLane:
@@ -130,45 +149,52 @@ class GpuLane:
     Args:
         context: Of the GPU.
         engine: TensorRT's.
-        suppressor: Shared by the lanes.
+        signature: The engine's.
         spec: The model.
         request: What the plan was built for.
+
+    Attributes:
+        buffers: All memory of the GPU that it takes, but for descriptors and frames of the host.
     """
 
     def __init__(
         self,
         context: DeviceContext,
         engine: Any,
-        suppressor: Suppressor,
+        signature: Signature,
         spec: ModelSpec,
         request: PlanRequest,
     ) -> None:
         self._context = context
         self._engine = engine
-        self._suppressor = suppressor
+        self._input = signature.inputs[0]
         self._request = request
         self._largest = request.batch_sizes[-1]
-        self._buffers: list[Any] = []
+        self.buffers = Buffers(context)
         self._contexts: dict[int, Any] = {}
         self._graphs: dict[int, CudaGraph] = {}
         with context:
             self._stream = context.cuda.Stream(NON_BLOCKING)
-            shape = (self._largest, *suppressor.record_shape)
-            self._records: Records = context.cuda.pagelocked_empty(shape, np.float32)
         self._staging = Staging(context, self._stream)
         self._preprocessor = Preprocessor(
             spec.input, max_batch_size=self._largest, device=context.index
         )
 
-    def prepare(self, *, use_graphs: bool) -> None:
+    def prepare(self, tail: Tail, *, use_graphs: bool) -> None:
         """Take the memory, run every batch size once, which loads its kernels, and capture it.
+
+        Args:
+            tail: What follows the network; in buffers of this lane.
+            use_graphs: See ``TensorRtRuntime``.
 
         Raises:
             DeviceError: if the GPU is full, or fails.
+            ModelError: if an output's size does not follow the batch's.
         """
+        self._tail = tail
         self._allocate()
         with self._context:
-            grey = self._staging.upload([_grey_frame()])
+            grey = self._staging.upload([grey_frame()])
             for profile, size in enumerate(self._request.batch_sizes):
                 self._contexts[size] = self._execution_context(profile, size)
                 self._preprocessor.describe(padded(grey, size))
@@ -179,18 +205,18 @@ class GpuLane:
                         self._stream.handle, partial(self._enqueue, size)
                     )
 
-    def run(self, frames: Sequence[Frame | DeviceFrame], batch_size: int) -> Records:
+    def run(self, views: Sequence[View], batch_size: int) -> Outputs:
         """See ``Lane.run``."""
-        self.describe(frames, batch_size)
+        self.describe(views, batch_size)
         with INFER:
             self.launch(batch_size)
             self.wait()
-        return self._records[: len(frames)]
+        return self._tail.outputs(len(views))
 
     @PREPROCESS
-    def describe(self, frames: Sequence[Frame | DeviceFrame], batch_size: int) -> None:
+    def describe(self, views: Sequence[View], batch_size: int) -> None:
         """Say where the pictures are; those of the host are copied."""
-        on_device = self._staging.upload(frames)
+        on_device = self._staging.upload(views)
         self._preprocessor.describe(padded(on_device, batch_size))
 
     def launch(self, batch_size: int) -> None:
@@ -217,30 +243,16 @@ class GpuLane:
             self._contexts.clear()
             self._preprocessor.close()
             self._staging.close()
-            for buffer in self._buffers:
-                buffer.free()
-            self._buffers.clear()
-            free_pinned(self._records)
-            del self._records, self._staging, self._stream
+            self.buffers.close()
+            del self._staging, self._stream
 
     def _allocate(self) -> None:
         """Device memory for the largest batch; the batch sizes use it in turn."""
-        self._input_name, self._dtype = _input_of(self._engine)
-        num_candidates = self._largest * self._request.max_candidates
-        picture_bytes = int(np.prod(self._request.input_shape)) * np.dtype(self._dtype).itemsize
+        itemsize = np.dtype(self._input.dtype).itemsize
+        picture_bytes = int(np.prod(self._request.input_shape)) * itemsize
         self._activation_bytes = max(1, versions.activation_bytes(self._engine))
-        self._activations = self._reserve(self._activation_bytes)
-        self._images = self._reserve(self._largest * picture_bytes)
-        self._outputs = {
-            BOXES: self._reserve(num_candidates * BOX_COLUMNS * VALUE_BYTES),
-            SCORES: self._reserve(num_candidates * VALUE_BYTES),
-            CLASSES: self._reserve(num_candidates * VALUE_BYTES),
-        }
-        self._kept = self._reserve(self._records.nbytes)
-
-    def _reserve(self, num_bytes: int) -> int:
-        self._buffers.append(self._context.allocate(num_bytes))
-        return int(self._buffers[-1])
+        self._activations = self.buffers.reserve(self._activation_bytes)
+        self._images = self.buffers.reserve(self._largest * picture_bytes)
 
     def _execution_context(self, profile: int, size: int) -> Any:
         context = versions.create_context(
@@ -254,35 +266,30 @@ class GpuLane:
             )
         context.set_optimization_profile_async(profile, self._stream.handle)
         self._stream.synchronize()
-        context.set_input_shape(self._input_name, (size, *self._request.input_shape))
-        context.set_tensor_address(self._input_name, self._images)
-        for name, address in self._outputs.items():
+        context.set_input_shape(self._input.name, (size, *self._request.input_shape))
+        context.set_tensor_address(self._input.name, self._images)
+        for name, address in self._tail.addresses.items():
+            check_rows(name, tuple(context.get_tensor_shape(name)), size)
             context.set_tensor_address(name, address)
         return context
 
     def _enqueue(self, size: int) -> None:
         """A batch, piece by piece; this is what a graph captures."""
         with PREPROCESS:
-            self._preprocessor.launch(size, self._images, self._dtype, self._stream)
+            self._preprocessor.launch(size, self._images, self._input.dtype, self._stream)
         if not self._contexts[size].execute_async_v3(self._stream.handle):
             raise DeviceError(f"TensorRT did not enqueue batch size {size}; its log says why")
-        boxes, scores, classes = (self._outputs[name] for name in (BOXES, SCORES, CLASSES))
-        with SUPPRESS:
-            self._suppressor.enqueue(boxes, scores, classes, self._kept, size, self._stream)
-        self._context.cuda.memcpy_dtoh_async(self._records[:size], self._kept, self._stream)
+        self._tail.enqueue(size, self._stream)
 
 
-def _grey_frame() -> Frame:
-    """A picture of 2 x 2 pixels to warm up with."""
-    picture = Picture(2, 2)
-    planes = tuple(np.full(shape, 128, np.uint8) for shape in picture.plane_shapes)
-    return Frame(picture, planes, 2, 2)
-
-
-def _input_of(engine: Any) -> tuple[str, Any]:
-    """Name and NumPy type of the engine's one input."""
-    trt = import_tensorrt()
-    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    name = next(n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT)
-    is_half = engine.get_tensor_dtype(name) == trt.DataType.HALF
-    return name, np.float16 if is_half else np.float32
+def _suppressor(spec: ModelSpec, request: PlanRequest, device: int) -> Suppressor | None:
+    """None where the CPU reads the outputs of the network."""
+    if not request.max_candidates:
+        return None
+    return Suppressor(
+        request.max_candidates,
+        confidence=spec.confidence,
+        iou=spec.iou,
+        max_detections=spec.max_detections,
+        device=device,
+    )

@@ -1,15 +1,17 @@
-"""Pictures of the host on their way to the device, where an engine is given host frames."""
+"""Pictures of the host on their way to the device, where an engine is given such."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engines.crops import Crop, View, frame_of
+from engines.cuda.buffers import Buffers
 from engines.cuda.context import DeviceContext
+from engines.cuda.descriptors import DeviceView
 from engines.frames import Chroma, DeviceFrame, Frame, Picture, Plane
 
 ALIGNMENT_BYTES = 256
@@ -26,62 +28,57 @@ class Staging:
     def __init__(self, context: DeviceContext, stream: Any) -> None:
         self._context = context
         self._stream = stream
-        self._pinned: Plane | None = None
-        self._on_device: Any = None
+        self._buffers = Buffers(context)
+        self._pinned: Plane = np.empty(0, np.uint8)
+        self._address = 0
 
-    def upload(self, frames: Sequence[Frame | DeviceFrame]) -> list[DeviceFrame]:
-        """Frames on the device, in order; those that are there already stay where they are.
+    def upload(self, views: Sequence[View]) -> list[DeviceView]:
+        """The views of pictures on the device, in order; a picture of several is copied once.
 
-        The stream must be through with the batch before.
+        Pictures that are there already stay where they are. The stream must be through with the
+        batch before.
 
         Raises:
             DeviceMemoryError: if the device has no room for them.
         """
-        sizes = [_room(frame) for frame in frames]
-        total_bytes = sum(sizes)
-        if not total_bytes:
-            return [frame for frame in frames if isinstance(frame, DeviceFrame)]
-        pinned, address = self._reserve(total_bytes)
-        uploaded, offset = [], 0
-        for frame, size in zip(frames, sizes, strict=True):
-            if isinstance(frame, Frame):
-                uploaded.append(_pack(frame, pinned[offset:], address + offset))
-            else:
-                uploaded.append(frame)
-            offset += size
-        with self._context:
-            self._context.cuda.memcpy_htod_async(address, pinned[:total_bytes], self._stream)
-        return uploaded
+        frames = {id(frame): frame for frame in map(frame_of, views) if isinstance(frame, Frame)}
+        copies = dict(zip(frames, self._copied(list(frames.values())), strict=True))
+        return [_on_device(view, copies) for view in views]
 
     def close(self) -> None:
         """Give the memory back."""
+        self._pinned = np.empty(0, np.uint8)
+        self._buffers.close()
+
+    def _copied(self, frames: Sequence[Frame]) -> list[DeviceFrame]:
+        if not frames:
+            return []
+        ends = np.cumsum([_room(frame.picture) for frame in frames]).tolist()
+        self._make_room(ends[-1])
+        copies = [
+            _pack(frame, self._pinned[start:], self._address + start)
+            for frame, start in zip(frames, [0, *ends], strict=False)
+        ]
         with self._context:
-            if self._pinned is not None:
-                free_pinned(self._pinned)
-            if self._on_device is not None:
-                self._on_device.free()
-            self._pinned = self._on_device = None
+            used = self._pinned[: ends[-1]]
+            self._context.cuda.memcpy_htod_async(self._address, used, self._stream)
+        return copies
 
-    def _reserve(self, num_bytes: int) -> tuple[Plane, int]:
-        pinned = self._pinned
-        if pinned is None or len(pinned) < num_bytes:
+    def _make_room(self, num_bytes: int) -> None:
+        if len(self._pinned) < num_bytes:
             self.close()
-            self._on_device = self._context.allocate(num_bytes)
-            with self._context:
-                pinned = self._pinned = self._context.cuda.pagelocked_empty(num_bytes, np.uint8)
-        return pinned, int(self._on_device)
+            self._address = self._buffers.reserve(num_bytes)
+            self._pinned = self._buffers.pinned((num_bytes,), np.uint8)
 
 
-def free_pinned(array: NDArray[Any]) -> None:
-    """Give back what PyCUDA's ``pagelocked_empty`` gave; the array must not be used any more."""
-    allocation: Any = array.base
-    allocation.free()
+def _on_device(view: View, copies: Mapping[int, DeviceFrame]) -> DeviceView:
+    frame = frame_of(view)
+    on_device = copies[id(frame)] if isinstance(frame, Frame) else frame
+    return replace(view, frame=on_device) if isinstance(view, Crop) else on_device
 
 
-def _room(frame: Frame | DeviceFrame) -> int:
-    if isinstance(frame, DeviceFrame):
-        return 0
-    return -(-frame.picture.size_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+def _room(picture: Picture) -> int:
+    return -(-picture.size_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
 
 
 def _pack(frame: Frame, target: Plane, address: int) -> DeviceFrame:

@@ -165,7 +165,7 @@ def test_crops_of_a_batch_are_limited_and_the_others_come_with_later_frames(
 def engine(tmp_path: Path) -> Iterator[CascadeEngine]:
     detector = FakeEngine(PRIMARY)
     detector.load()
-    engine = with_secondaries(detector, [shade_model(tmp_path)], 1, 8)
+    engine = with_secondaries(detector, [shade_model(tmp_path)], 8)
     assert isinstance(engine, CascadeEngine)
     yield engine
     engine.close()
@@ -226,7 +226,7 @@ def test_a_secondary_that_cannot_be_loaded_is_named_and_nothing_stays_open(tmp_p
     good, bad = shade_model(tmp_path), plate_model(tmp_path)
     wrong = replace(bad, model=bad.model.model_copy(update={"alphabet": ("A",)}))
     with pytest.raises(ModelError) as caught:
-        with_secondaries(detector, [good, wrong], 1, 8)
+        with_secondaries(detector, [good, wrong], 8)
     assert caught.value.field == "secondaries.1.model.alphabet"
     assert "symbols" in str(caught.value)
     assert not detector.loaded
@@ -262,7 +262,7 @@ def test_secondaries_are_swapped_with_the_detector_and_tracks_stay(
     plate = [plate_model(tmp_path)]
     detector = FakeEngine(PRIMARY, detect=found_in_lanes)
     detector.load()
-    before = street.service.swap(with_secondaries(detector, plate, 1, 8))
+    before = street.service.swap(with_secondaries(detector, plate, 8))
     before.close()
     street.shard.set_labels(LABELS, plate)
     street.drive({0: LIGHT}, first=10, last=20)
@@ -301,7 +301,7 @@ def test_a_secondary_detector_s_best_box_goes_to_those_that_follow_it(tmp_path: 
     text = plate_model(tmp_path, after="finder", classes=["class_0"], min_size_px=4)
     detector = FakeEngine(PRIMARY)
     detector.load()
-    engine = with_secondaries(detector, [finder, text], 1, 8)
+    engine = with_secondaries(detector, [finder, text], 8)
     assert isinstance(engine, CascadeEngine)
     ticket, frame, found = one_frame({0: LIGHT, 1: LIGHT})
     engine.ask([replace(FIRST, secondary="finder")])

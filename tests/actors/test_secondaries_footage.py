@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from actors.cascade_specs import SecondarySpec
 from actors.crop_messages import SecondaryModel
 from actors.inference.secondaries import CascadeEngine, with_secondaries
 from actors.messages import FrameResult, Ticket
+from engines.factory import create_crop_engine
 from engines.inspection import load_spec
 from engines.onnxruntime import OnnxRuntimeEngine
 from tests.actors.builders import stream_spec
@@ -40,7 +42,7 @@ def test_the_cars_of_a_street_are_told_once_each_though_crops_are_asked_for_a_fr
     detector = OnnxRuntimeEngine(primary, num_threads=2)
     detector.load()
     models = [SecondaryModel(spec, attributes)]
-    engine = with_secondaries(detector, models, 2, 8)
+    engine = with_secondaries(detector, models, 8, partial(create_crop_engine, num_threads=2))
     assert isinstance(engine, CascadeEngine)
     pipeline = StreamPipeline(stream_spec(), primary.labels, secondaries=models)
     events: list[Event] = []

@@ -11,18 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from actors.inference.actor import _loaded
 from cluster import gpu_host
 from cluster.cli.main import app, main
 from cluster.config import PipelineSpec
-from cluster.models import engine_options, resolve_model
+from cluster.models import engine_options, resolve_model, resolve_secondaries
 from engines.errors import DeviceError, ModelError
+from engines.signature import Signature
 from engines.tensorrt.cache import PlanCache
 from engines.tensorrt.inventory import LEFT_BEHIND_AFTER_S
 from engines.tensorrt.plan import PlanRequest, Platform
 from engines.tensorrt.versions import BuildProgress, Report
+from tests.actors.secondary_street import shade_model
 from tests.engines.builders import tiny_yolox, write_model
 
 HERE = Platform("10.16.1.11", "NVIDIA H200", "sm_90")
@@ -125,6 +128,7 @@ def test_what_was_built_is_told_as_json(model: Path, folder: Path) -> None:
         "tensorrt": "10.16.1.11",
         "gpu": "NVIDIA H200",
         "arch": "sm_90",
+        "secondaries": [],
     }
 
 
@@ -157,7 +161,7 @@ def test_what_is_built_for_a_pipeline_is_what_its_slot_asks_for(
         asked.append(request)
         raise ModelError("enough is known")
 
-    monkeypatch.setattr("engines.tensorrt.engine.build_plan", ask)
+    monkeypatch.setattr("engines.tensorrt.model.build_plan", ask)
     pipeline = PipelineSpec.model_validate(words)
     with pytest.raises(ModelError, match="enough"):
         _loaded(
@@ -165,6 +169,49 @@ def test_what_is_built_for_a_pipeline_is_what_its_slot_asks_for(
         )
     assert PlanCache().path_of(asked[0]) == Path(built["path"])
     assert built["model"].startswith("traffic-yolox")
+
+
+class Opened:
+    """A runtime as far as it is looked at before the secondaries are all there."""
+
+    signature = Signature((), ())
+    lanes = ()
+
+    def __init__(self, plan: object, spec: object, request: PlanRequest, device: int) -> None:
+        if request.model == "tiny":
+            raise ModelError("enough is known")
+
+    def close(self) -> None:
+        return
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize(("words", "precision"), [({}, "fp16"), ({"precision": "fp32"}, "fp32")])
+def test_plans_of_secondaries_are_built_beside_and_are_those_that_a_slot_uses(
+    words: dict[str, Any], precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shade = shade_model(tmp_path).model
+    fields = shade.model_dump(mode="json") | {"path": shade.path.name}
+    (tmp_path / "shade.yaml").write_text(yaml.safe_dump(fields))
+    words = words | {"secondaries": [{"name": "shade", "model": str(tmp_path / "shade.yaml")}]}
+    pipeline = PipelineSpec.model_validate(words)
+    monkeypatch.setattr("engines.tensorrt.runtime.TensorRtRuntime", Opened)
+    primary, told = resolve_model(pipeline, "cuda"), list[str]()
+    options = engine_options(pipeline, "cuda", resolve_secondaries(pipeline, primary))
+    with pytest.raises(ModelError, match="enough"):
+        _loaded(primary, options, told.append)
+    assert told[0].startswith(f"building the plan of {primary.name} (")
+    assert told[-1].startswith("building the plan of tiny (")
+
+    config = tmp_path / "sightline.yaml"
+    config.write_text(json.dumps({"pipelines": {"default": words}}))
+    built = values("build", "--pipeline", "default", "--config", config)
+    (secondary,) = built["secondaries"]
+    assert (built["built"], secondary["built"]) == (False, False)
+    assert (secondary["model"], secondary["precision"]) == ("tiny", precision)
+    assert secondary["batch_sizes"] == [1, 4, 16]
+    said = ok("build", "--pipeline", "default", "--config", config, "--rebuild")
+    assert said.count("built in 0 s") == 2
 
 
 @pytest.mark.usefixtures("gpu")

@@ -49,16 +49,16 @@ def test_an_engine_gets_the_secondaries_of_its_pipeline(folder: Path) -> None:
 
 
 def test_a_pipeline_without_secondaries_gives_an_engine_none() -> None:
-    assert resolve_secondaries(PipelineSpec(), resolve_model(PipelineSpec()), "cuda") == ()
+    assert resolve_secondaries(PipelineSpec(), resolve_model(PipelineSpec())) == ()
     assert engine_options(PipelineSpec()).secondaries == ()
 
 
-def test_on_a_gpu_secondaries_are_refused_with_what_is_missing(folder: Path) -> None:
+def test_on_a_gpu_they_are_resolved_as_on_a_cpu(folder: Path) -> None:
     spec = pipeline(shade(folder))
-    with pytest.raises(ModelError, match="a kernel for crops") as caught:
-        resolve_secondaries(spec, resolve_model(spec, "cuda"), "cuda")
-    assert caught.value.field == "secondaries"
-    assert "slots.device to cpu" in caught.value.remedy
+    found = resolve_secondaries(spec, resolve_model(spec, "cuda"))
+    options = engine_options(spec, "cuda", found)
+    assert (options.device, options.secondaries) == ("cuda", found)
+    assert [one.model.name for one in found] == ["tiny"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.errors import EngineFailedError, ModelError
-from engines.factory import create_reader
+from engines.factory import create_crop_engine
 from engines.families import reader_for
 from engines.families.ctc import Ctc
 from engines.onnxruntime import OnnxRuntimeReader
@@ -231,7 +231,7 @@ def test_a_detector_reads_nothing_of_a_crop() -> None:
 
 def test_the_factory_gives_a_reader_that_batches(tmp_path: Path) -> None:
     path = write_model(tmp_path / "a.onnx", answering_model({"p": dark_or_bright()}))
-    reader = create_reader(
+    reader = create_crop_engine(
         spec_of(path, "classifier", labels=["a", "b"], input=UNIT), max_batch_size=3
     )
     with pytest.raises(EngineFailedError, match="not loaded"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -13,71 +12,13 @@ import pytest
 from engines.engine import Engine
 from engines.errors import DeviceError, DeviceMemoryError, EngineFailedError, ModelError
 from engines.factory import Backend, create_engine
-from engines.families.letterbox import Letterbox
-from engines.families.suppression import suppress
 from engines.frames import DeviceFrame, Frame, Picture
 from engines.onnxruntime import OnnxRuntimeEngine
-from engines.onnxruntime.session import open_session
-from engines.spec import ModelSpec, Precision
+from engines.spec import ModelSpec
 from engines.tensorrt import TensorRtEngine
-from engines.tensorrt.builder import graph_for
-from engines.tensorrt.lane import Records, padded, padded_size
+from engines.tensorrt.lane import padded, padded_size
 from tests.engines.builders import grey_frame, tiny_spec, tiny_yolox, write_model
-
-SIZES = (1, 2, 4)
-
-
-class HostLane:
-    """A lane on the CPU: the graph that TensorRT is given, and suppression as NumPy does it."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        graph = graph_for(spec, Precision.FP32)
-        self._spec = spec
-        self._session = open_session(graph.SerializeToString())
-        self._letterbox = Letterbox(spec.input)
-        self._records = np.zeros((SIZES[-1], 1 + spec.max_detections, 6), np.float32)
-        self.batches: list[tuple[int, int]] = []
-        self.error: Exception | None = None
-        self.meeting: Barrier | None = None
-
-    def run(self, frames: Sequence[Frame | DeviceFrame], batch_size: int) -> Records:
-        self.batches.append((len(frames), batch_size))
-        if self.error is not None:
-            raise self.error
-        if self.meeting is not None:
-            self.meeting.wait(10)
-        image = self._spec.input
-        batch = np.zeros((batch_size, 3, image.height, image.width), np.float32)
-        for frame, out in zip(frames, batch, strict=False):
-            assert isinstance(frame, Frame)
-            self._letterbox.write(frame, out)
-        self._records[:] = np.nan
-        outputs = self._session.run(None, {"images": batch})
-        for record, *candidates in zip(self._records, *outputs, strict=False):
-            self._keep(record, *candidates)
-        return self._records[: len(frames)]
-
-    def _keep(
-        self, record: np.ndarray, boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray
-    ) -> None:
-        num = int(np.count_nonzero(scores >= self._spec.confidence))
-        sides = np.ascontiguousarray(boxes[:num].T)
-        kept = suppress(sides, classes[:num], self._spec.iou, self._spec.max_detections)
-        record[0, 0] = len(kept)
-        rows = np.concatenate((boxes, scores[:, None], classes[:, None]), axis=1)
-        record[1 : 1 + len(kept)] = rows[kept]
-
-
-class HostRuntime:
-    """Two lanes on the CPU."""
-
-    def __init__(self, spec: ModelSpec, batch_sizes: tuple[int, ...]) -> None:
-        self.batch_sizes = batch_sizes
-        self.lanes = [HostLane(spec), HostLane(spec)]
-        self.num_closed = 0
-
-    def close(self) -> None:
-        self.num_closed += 1
+from tests.engines.host_lanes import SIZES, HostRuntime
 
 
 @pytest.fixture

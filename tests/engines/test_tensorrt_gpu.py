@@ -196,7 +196,7 @@ def test_graphs_give_what_kernel_by_kernel_gives(plans: PlanCache) -> None:
         runtime = TensorRtRuntime(plans.read(request) or b"", spec, request, use_graphs=use_graphs)
         try:
             for lane in runtime.lanes:
-                records.append(lane.run(pictures(), 4).copy())
+                records.append(lane.run(pictures(), 4)[0].copy())
         finally:
             runtime.close()
     for record in records[1:]:

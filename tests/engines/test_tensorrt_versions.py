@@ -36,16 +36,18 @@ USED_AT_RUN_TIME = {
         "get_tensor_name",
         "get_tensor_mode",
         "get_tensor_dtype",
+        "get_tensor_shape",
         "create_execution_context",
     },
     "IExecutionContext": {
         "set_optimization_profile_async",
         "set_input_shape",
         "set_tensor_address",
+        "get_tensor_shape",
         "execute_async_v3",
     },
     "TensorIOMode": {"INPUT"},
-    "DataType": {"HALF"},
+    "DataType": {"FLOAT", "HALF", "INT32", "name"},
     "Logger": {"INTERNAL_ERROR", "ERROR", "WARNING", "INFO"},
 }
 """What ``runtime.py`` and ``log.py`` ask for; what building asks for, building here shows."""

@@ -1,8 +1,11 @@
-// Decoded pictures into the input of a model, a batch at a time, one thread an output pixel.
+// Decoded pictures, or crops of them, into the input of a model: a batch at a time, one thread an
+// output pixel.
 //
 // The arithmetic is that of engines/families/letterbox.py, where the formulas and their sources
-// stand. Block z is the picture; pictures of one batch may have any size and layout. Positions are
-// float32 here: at 8192 pixels they are off by 0.001 at most, a quarter of a grey level.
+// stand. Block z is the view; views of one batch may be of any size and layout, and several of one
+// picture. A crop is only another first sample and another step: positions are clamped to the
+// picture, so nothing beyond it is read whatever the descriptor says. They are float32 here: at 8192
+// pixels they are off by 0.001 at most, a quarter of a grey level.
 
 struct Model {
     int width, height;  // of the input, in pixels
