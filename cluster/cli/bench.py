@@ -10,6 +10,7 @@ import typer
 from rich.pretty import pprint
 from rich.progress import Progress
 
+from cluster.cli.bench_attributes import attributes
 from cluster.cli.bench_cluster import cluster, failover
 from cluster.cli.bench_events import events
 from cluster.cli.bench_gpu import gpu
@@ -92,6 +93,7 @@ def qos(
 
 app.command()(gpu)
 app.command()(agreement)
+app.command()(attributes)
 app.command()(cluster)
 app.command()(events)
 app.command()(failover)

@@ -43,8 +43,11 @@ def draw(found: Sequence[CellFigures], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def check_can_draw() -> None:
+def check_can_draw(option: str = "--png") -> None:
     """See that matplotlib is there.
+
+    Args:
+        option: What asks for a picture.
 
     Raises:
         UnavailableError: if it is not; says how to install it.
@@ -53,7 +56,7 @@ def check_can_draw() -> None:
         import matplotlib  # noqa: F401
     except ImportError:
         raise UnavailableError(
-            "--png needs matplotlib: pip install 'sightline[bench]', or leave --png out"
+            f"{option} needs matplotlib: pip install 'sightline[bench]', or leave {option} out"
         ) from None
 
 
