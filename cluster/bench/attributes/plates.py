@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -88,7 +89,7 @@ def _frame_of(decoded: VideoFrame) -> Frame:
     width, height = decoded.width, decoded.height
     picture = Picture(width, height, ColorMatrix.BT601, full_range=True, site=ChromaSite.CENTER)
     planes = (
-        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:rows, :columns]
+        np.frombuffer(cast(Any, plane), np.uint8).reshape(plane.height, plane.line_size)[:rows, :columns]
         for plane, (rows, columns) in zip(decoded.planes, picture.plane_shapes, strict=True)
     )
     return Frame(picture, tuple(map(np.copy, planes)), width, height)
