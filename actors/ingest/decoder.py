@@ -96,7 +96,7 @@ class CpuDecoder:
 
     def restart(self) -> None:
         """Expect the first packet of a file again, after its empty one; times go on."""
-        self._context.flush_buffers()
+        self._flush()
         self._timeline.repeat()
 
     def _begins_with(self, packet: Packet[VideoStream]) -> bool:
@@ -109,7 +109,7 @@ class CpuDecoder:
     def _cut_off(self) -> None:
         """Forget the pictures that others would build on, and wait for a key frame again."""
         if self._has_begun:
-            self._context.flush_buffers()
+            self._flush()
         self._has_begun = False
         self._num_skipped = 0
 
@@ -119,8 +119,12 @@ class CpuDecoder:
         end = cast("Packet[VideoStream]", Packet())
         end.time_base = packet.time_base
         pictures = self._decode(packet) + self._decode(end)
-        self._context.flush_buffers()
+        self._flush()
         return pictures
+
+    def _flush(self) -> None:
+        """Forget what the decoder holds."""
+        self._context.flush_buffers()
 
     def _decode(self, packet: Packet[VideoStream]) -> list[Decoded]:
         try:

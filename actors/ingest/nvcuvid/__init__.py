@@ -1,0 +1,1 @@
+"""NVDEC through NVIDIA's own library, libnvcuvid, which costs less than the way through FFmpeg."""
