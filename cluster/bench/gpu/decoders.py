@@ -21,6 +21,7 @@ from typing import Any
 from cluster.bench.gpu.decoder_films import camera_film
 from cluster.bench.gpu.decoder_pictures import compare_pictures
 from cluster.bench.gpu.decoder_windows import Window, keep, run_windows
+from cluster.errors import UnavailableError
 
 FPS = 30
 _WAYS: dict[str, dict[str, str]] = {
@@ -77,6 +78,10 @@ def measure(film: Path, processes: int, threads: int, todo: Sequence[Window]) ->
 def _results(jobs: Sequence[Future[Any]], timeout_s: float) -> list[Any]:
     """Of all jobs; raises what one has failed of first, not that others had to stop."""
     wait(jobs, timeout_s)
+    if not all(job.done() for job in jobs):
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise UnavailableError(f"decoders hang: nothing for {timeout_s:.0f} s")
     for job in jobs:
         error = job.exception(0)
         if error is not None and not isinstance(error, BrokenBarrierError):
@@ -114,7 +119,7 @@ def apart(function: Callable[..., Any], *arguments: Any) -> Any:
     spawn = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(1, spawn) as pool:
-            return pool.submit(function, *arguments).result(_REST_S)
+            return _results([pool.submit(function, *arguments)], _REST_S)[0]
     except Exception:  # the figures are wanted all the same
         return {"error": traceback.format_exc()}
 
@@ -160,7 +165,7 @@ def main() -> None:
     """Parse the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of a measurement")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of a measurement")
     parser.add_argument("--streams", type=int, default=128, help="in real time")
     parser.add_argument("--processes", type=int, nargs="+", default=[8, 2], help="groups of them")
     given = parser.parse_args()
