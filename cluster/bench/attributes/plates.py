@@ -89,7 +89,9 @@ def _frame_of(decoded: VideoFrame) -> Frame:
     width, height = decoded.width, decoded.height
     picture = Picture(width, height, ColorMatrix.BT601, full_range=True, site=ChromaSite.CENTER)
     planes = (
-        np.frombuffer(cast(Any, plane), np.uint8).reshape(plane.height, plane.line_size)[:rows, :columns]
+        np.frombuffer(cast(Any, plane), np.uint8).reshape(plane.height, plane.line_size)[
+            :rows, :columns
+        ]
         for plane, (rows, columns) in zip(decoded.planes, picture.plane_shapes, strict=True)
     )
     return Frame(picture, tuple(map(np.copy, planes)), width, height)
