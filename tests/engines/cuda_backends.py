@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engines.cuda.context import open_device
-from engines.cuda.descriptors import PICTURE, PictureRecords, model_record
+from engines.cuda.descriptors import PICTURE, DeviceView, PictureRecords, model_record
 from engines.cuda.nvrtc import KERNELS
 from engines.cuda.pool import DevicePool, Memory
 from engines.cuda.preprocess import Preprocessor
@@ -26,7 +26,7 @@ from engines.cuda.stand_in import HostMemory
 from engines.cuda.suppress import NUM_COLUMNS, Suppressor, read_record
 from engines.errors import DeviceError
 from engines.families.detector import MAX_CANDIDATES
-from engines.frames import DeviceFrame, Picture, Plane, PoolLayout
+from engines.frames import Picture, Plane, PoolLayout
 from engines.spec import InputSpec
 
 Array = NDArray[np.float32]
@@ -38,7 +38,7 @@ class Backend(Protocol):
     memory: type[Memory] | None
 
     def letterbox(
-        self, spec: InputSpec, frames: Sequence[DeviceFrame], dtype: type[np.floating[Any]]
+        self, spec: InputSpec, frames: Sequence[DeviceView], dtype: type[np.floating[Any]]
     ) -> NDArray[Any]: ...
 
     def suppress(
@@ -73,7 +73,7 @@ class OnHost:
     num_threads = 5
 
     def letterbox(
-        self, spec: InputSpec, frames: Sequence[DeviceFrame], dtype: type[np.floating[Any]]
+        self, spec: InputSpec, frames: Sequence[DeviceView], dtype: type[np.floating[Any]]
     ) -> NDArray[Any]:
         records = np.zeros(len(frames), PICTURE)
         PictureRecords(spec).fill(frames, records)
@@ -114,7 +114,7 @@ class OnDevice:
         self.cuda = self.context.cuda
 
     def letterbox(
-        self, spec: InputSpec, frames: Sequence[DeviceFrame], dtype: type[np.floating[Any]]
+        self, spec: InputSpec, frames: Sequence[DeviceView], dtype: type[np.floating[Any]]
     ) -> NDArray[Any]:
         out = np.full((len(frames), 3, spec.height, spec.width), np.nan, dtype)
         preprocessor = Preprocessor(spec, max_batch_size=len(frames))
