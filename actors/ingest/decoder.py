@@ -99,6 +99,9 @@ class CpuDecoder:
         self._flush()
         self._timeline.repeat()
 
+    def close(self) -> None:
+        """Give back what the decoder holds beyond this object; once."""
+
     def _begins_with(self, packet: Packet[VideoStream]) -> bool:
         # Streams with intra refresh have no key frames; their decoder heals by itself.
         self._num_skipped += 1

@@ -65,6 +65,10 @@ class NvcuvidDecoder(CpuDecoder):
         """Whether FFmpeg decodes, on the GPU or where it can."""
         return self._ffmpeg is not None
 
+    def close(self) -> None:
+        """Give the GPU's decoder back; otherwise it goes with this object."""
+        self._close()
+
     def restart(self) -> None:
         """Expect the first packet of a file again, after its empty one; times go on."""
         if self._ffmpeg is not None:
@@ -141,7 +145,7 @@ class NvcuvidDecoder(CpuDecoder):
             raise DeviceError(f"NVDEC has refused {self._num_refused} packets on end")
 
     def _hand_over(self, reason: str) -> None:
-        _tell(reason)
+        tell(reason)
         self._close()
         self._ffmpeg = NvdecDecoder(self._context, self._interval_s)
 
@@ -154,7 +158,7 @@ class NvcuvidDecoder(CpuDecoder):
         return pictures
 
 
-def _tell(reason: str) -> None:
+def tell(reason: str) -> None:
     """Say that FFmpeg decodes streams on the GPU instead; once a process and reason."""
     with _telling:
         is_new = reason not in _told

@@ -115,17 +115,10 @@ class Hardware:
         self._begun[index] = time.monotonic()
         return status
 
-    def wait(self, index: int) -> bool:
-        """Wait until a picture is decoded, unless the driver is to do that.
-
-        Returns:
-            Whether it is whole, as far as is known.
-        """
+    def wait(self, index: int) -> None:
+        """Wait until a picture is decoded, unless the driver is to do that."""
         if self._waiting.decode == "poll":
-            began = self._begun.get(index, 0.0)
-            self._patience.wait(began, lambda: self._look(index) != structs.STATUS_IN_PROGRESS)
-            return self._status.status not in structs.STATUS_DAMAGED
-        return True
+            self._patience.wait(self._begun.get(index, 0.0), lambda: self._is_decoded(index))
 
     @contextmanager
     def mapped(self, index: int, stream: c_void_p) -> Iterator[Mapped]:
@@ -151,10 +144,10 @@ class Hardware:
             self._library.destroy_decoder(self._handle)
         self._handle, self.geometry = c_void_p(), None
 
-    def _look(self, index: int) -> int:
-        if self._library.get_status(self._handle, index, byref(self._status)):
-            self._status.status = 0  # a GPU that does not tell: the driver waits for it
-        return int(self._status.status)
+    def _is_decoded(self, index: int) -> bool:
+        # A GPU that does not tell: the driver waits for it.
+        is_unknown = self._library.get_status(self._handle, index, byref(self._status))
+        return bool(is_unknown) or self._status.status != structs.STATUS_IN_PROGRESS
 
     def _create(self, geometry: Geometry) -> None:
         width, height = geometry.coded

@@ -37,8 +37,6 @@ PACKET_DISCONTINUITY = 0x04
 PACKET_END_OF_PICTURE = 0x08
 
 STATUS_IN_PROGRESS = 1
-STATUS_DAMAGED = (8, 9)
-"""Of a decoded picture: damaged, or damaged and concealed."""
 
 ON_HOST = 1
 ON_DEVICE = 2

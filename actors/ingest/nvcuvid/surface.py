@@ -95,13 +95,6 @@ class Surface:
         self._geometry: Geometry = geometry
         self._kept = 0
 
-    def wait(self) -> bool:
-        """Wait until it is decoded; gives whether it is whole, as far as is known."""
-        if self._kept or self.is_over:
-            return True
-        with self._place.current:
-            return self._place.hardware.wait(self.index)
-
     def copy_to(self, address: int) -> None:
         """Copy it to device memory: packed rows of luma, then of chroma; there on return.
 
