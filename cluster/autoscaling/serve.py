@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from cluster.autoscaling.demand import Demand, demand_of
 from cluster.autoscaling.policy import Bounds, Hysteresis, wanted_slots
 from cluster.errors import ClusterError
-from cluster.placement import Free, SlotLoad
+from cluster.placement import Free, SlotLoad, assumed_mpx_s
 from cluster.registry import Registry
 from cluster.registry.scaling import ScalingInfo
 
@@ -110,7 +110,9 @@ class ScalingWatch:
         Raises:
             UnavailableError: Redis does not answer.
         """
-        self._demand = demand = demand_of(self._loads(), self._free(), self._demand.shape)
+        loads = self._loads()
+        free = self._free(assumed_mpx_s(loads))
+        self._demand = demand = demand_of(loads, free, self._demand.shape)
         wanted = wanted_slots(demand, current, self._bounds, self._state, now)
         self._registry.scaling.publish(
             ScalingInfo(
@@ -135,11 +137,13 @@ class ScalingWatch:
         texts = self._registry.slots.loads().values()
         return [load for load in map(SlotLoad.from_json, texts) if load is not None]
 
-    def _free(self) -> list[Free]:
+    def _free(self, each_mpx_s: float) -> list[Free]:
         found: list[Free] = []
         for offset in range(0, _MAX_FREE, _PAGE):
             page = self._registry.leases.free(_PAGE, offset)
-            found += [each.free for each in page if each.wanted.pipeline in self._pipelines]
+            found += [
+                each.free(each_mpx_s) for each in page if each.wanted.pipeline in self._pipelines
+            ]
             if len(page) < _PAGE:
                 break
         return found

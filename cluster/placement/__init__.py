@@ -1,5 +1,6 @@
 """Where streams run: what they need, what slots have, and what each slot does about it. Pure."""
 
+from cluster.placement.assumed import assumed_mpx_s
 from cluster.placement.axes import (
     HEADROOM,
     NOTHING,
@@ -31,6 +32,7 @@ __all__ = [
     "Free",
     "Need",
     "SlotLoad",
+    "assumed_mpx_s",
     "decide",
     "decode_limit_mpx_s",
     "limits",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cluster.placement.axes import NOTHING, Axes, fitting, is_overcommitted, room, total
+from cluster.placement.axes import NOTHING, Axes, fitting, is_overcommitted, limits, room, total
 from cluster.placement.balance import evacuation, rebalancing
 from cluster.placement.displacement import displacement_order, victims
 from cluster.placement.places import Places
@@ -31,6 +31,9 @@ def decide(
     it holds the fewest of its ``spread``, on its machine and itself; it is the emptiest
     afterwards; its name comes first. The next best may claim it after ``STEP_S``, and so on, so
     that a slot which does not answer blocks nobody. What is not measured yet refuses nothing.
+
+    A stream whose source is not known is taken for what others take (``assumed``); one that turns
+    out not to fit is let go.
 
     Where a stream fits nowhere for ``STEP_S``, the best slot lets streams of lower classes go
     (``displacement``). Only where nothing is on its way are streams moved (``balance``).
@@ -71,8 +74,22 @@ def _kept(own: SlotLoad, held: Sequence[Need]) -> tuple[list[Need], list[Need]]:
         needs = {need.stream: need.axes for need in able}
         stay = set(fitting(needs, needs, room(Axes(own.capacity.infer_fps), NOTHING)))
     kept = [need for need in able if need.stream in stay][: own.max_streams]
+    kept = _without_misjudged(own.capacity, kept)
     names = {need.stream for need in kept}
     return kept, [need for need in held if need.stream not in names]
+
+
+def _without_misjudged(capacity: Axes, kept: Sequence[Need]) -> list[Need]:
+    """Of the streams that were taken by a guess, the least important go while all are too much."""
+    excess = total(need.axes for need in kept) - limits(capacity)
+    stay = list(kept)
+    for need in reversed(kept):
+        if excess.decode_mpx_s <= 0:
+            break
+        if need.is_on_trial and not need.is_assumed:
+            stay.remove(need)
+            excess -= need.axes
+    return stay
 
 
 def _plan(

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from actors.ingest.decode_cost import ASSUMED_MPX_S
@@ -27,6 +28,8 @@ class Need:
         axes: Its floor, and what decoding it takes.
         labels: What its slot must be labelled with.
         spread: Streams with the same word are kept apart where that can be; empty for none.
+        is_assumed: Whether its source is not known yet, so that what decoding it takes is a guess.
+        is_on_trial: Whether its slot took it by such a guess, and may find now that it was wrong.
     """
 
     stream: str
@@ -34,6 +37,8 @@ class Need:
     axes: Axes
     labels: Mapping[str, str] = field(default_factory=dict)
     spread: str = ""
+    is_assumed: bool = False
+    is_on_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class SlotLoad:
         num_by_rank: Streams that it holds, by class.
         groups: Streams that it holds, by their ``spread``.
         is_draining: Whether it is about to end: it gives all its streams away.
+        num_known: Streams of which it is known what decoding them takes, and that take anything.
+        known_mpx_s: What they take, together.
     """
 
     name: str
@@ -84,6 +91,8 @@ class SlotLoad:
     num_by_rank: tuple[int, ...] = (0,) * NUM_RANKS
     groups: Mapping[str, int] = field(default_factory=dict)
     is_draining: bool = False
+    num_known: int = 0
+    known_mpx_s: float = 0.0
 
     def to_json(self) -> str:
         """A compact text, some 200 bytes."""
@@ -99,6 +108,7 @@ class SlotLoad:
                 "streams": list(self.num_by_rank),
                 "taken": [_pair(axes) for axes in self.by_rank],
                 "groups": dict(self.groups),
+                "known": [self.num_known, round(self.known_mpx_s, 3)],
             },
             separators=(",", ":"),
         )
@@ -106,10 +116,7 @@ class SlotLoad:
     @classmethod
     def from_json(cls, text: str) -> SlotLoad | None:
         """Read what any version wrote; what is left out has its default. None if it is no load."""
-        try:
-            return _load_of(json.loads(text))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return None
+        return _parsed(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +135,24 @@ class Decision:
     move: Mapping[str, str] = field(default_factory=dict)
 
 
-def need_of(spec: StreamSpec, decode_mpx_s: float | None) -> Need:
+def need_of(
+    spec: StreamSpec, decode_mpx_s: float | None, assumed_mpx_s: float = ASSUMED_MPX_S
+) -> Need:
     """What a stream asks of its slot.
 
     Args:
         spec: Its job.
         decode_mpx_s: What decoding it takes; None while its source is not known.
+        assumed_mpx_s: What it is taken for then.
     """
-    decoding = ASSUMED_MPX_S if decode_mpx_s is None else decode_mpx_s
+    decoding = assumed_mpx_s if decode_mpx_s is None else decode_mpx_s
     return Need(
         stream=spec.id,
         rank=RANK[spec.qos.class_name],
         axes=Axes(spec.floor_fps, decoding),
         labels=spec.placement.labels,
         spread=spec.placement.spread,
+        is_assumed=decode_mpx_s is None,
     )
 
 
@@ -162,6 +173,11 @@ def slot_load(
     each of themselves, too.
     """
     needs = list(held)
+    known = [
+        need.axes.decode_mpx_s
+        for need in needs
+        if need.axes.decode_mpx_s > 0 and not need.is_assumed
+    ]
     ranks = range(NUM_RANKS)
     by_rank = tuple(
         _rounded(total(need.axes for need in needs if need.rank == rank)) for rank in ranks
@@ -179,6 +195,8 @@ def slot_load(
         by_rank=by_rank,
         num_by_rank=tuple(sum(need.rank == rank for need in needs) for rank in ranks),
         groups=Counter(need.spread for need in needs if need.spread),
+        num_known=len(known),
+        known_mpx_s=round(sum(known), 3),
     )
 
 
@@ -195,9 +213,19 @@ def _axes(pair: Any) -> Axes:
     return Axes(float(infer_fps), float(decode_mpx_s))
 
 
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> SlotLoad | None:
+    """Most slots say the same again and again, and each of them reads what all say."""
+    try:
+        return _load_of(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
 def _load_of(read: Mapping[str, Any]) -> SlotLoad:
     by_rank = (*(_axes(pair) for pair in read.get("taken", ())), *(NOTHING,) * NUM_RANKS)
     num_by_rank = (*(int(num) for num in read.get("streams", ())), *(0,) * NUM_RANKS)
+    num_known, known_mpx_s = read.get("known", (0, 0))
     return SlotLoad(
         name=str(read["name"]),
         node=str(read.get("node", "")),
@@ -211,4 +239,6 @@ def _load_of(read: Mapping[str, Any]) -> SlotLoad:
         by_rank=by_rank[:NUM_RANKS],
         num_by_rank=num_by_rank[:NUM_RANKS],
         groups={str(group): int(num) for group, num in read.get("groups", {}).items()},
+        num_known=int(num_known),
+        known_mpx_s=float(known_mpx_s),
     )

@@ -18,10 +18,12 @@ from cluster.registry.records import (
     StreamStatus,
 )
 from cluster.registry.registry import Registry, Snapshot, WakeUp
+from cluster.registry.scripts import FOR_SLOT
 from cluster.registry.states import ShownState, StateView, state_of
 from cluster.registry.store import connect
 
 __all__ = [
+    "FOR_SLOT",
     "ClassLoad",
     "FreeStream",
     "GpuLoad",

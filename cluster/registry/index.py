@@ -13,7 +13,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from actors.ingest.decode_cost import ASSUMED_MPX_S
 from actors.specs import StreamSpec
 from cluster.errors import UnavailableError
 from cluster.placement import RANK, Axes, Need
@@ -50,10 +49,11 @@ class Wanted:
         generation, rank, need = text.split(" ", 2)
         return cls(int(generation), int(rank), *json.loads(need))
 
-    def need(self, stream: str, decode_mpx_s: float | None) -> Need:
+    def need(self, stream: str, decode_mpx_s: float | None, assumed_mpx_s: float) -> Need:
         """The same as placement sees it; ``decode_mpx_s`` is None where that is not known."""
-        decoding = ASSUMED_MPX_S if decode_mpx_s is None else decode_mpx_s
-        return Need(stream, self.rank, Axes(self.floor_fps, decoding), self.labels, self.spread)
+        is_assumed = decode_mpx_s is None
+        axes = Axes(self.floor_fps, assumed_mpx_s if decode_mpx_s is None else decode_mpx_s)
+        return Need(stream, self.rank, axes, self.labels, self.spread, is_assumed)
 
 
 def need_text(spec: StreamSpec) -> str:

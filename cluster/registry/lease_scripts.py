@@ -8,7 +8,7 @@ restored from a copy that has forgotten some: each is at least the time in milli
 the events judges what a former owner tells late. It outlives the leases by a day.
 """
 
-from cluster.registry.scripts import HEARD, INDEXED
+from cluster.registry.scripts import FOR_SLOT, HEARD, INDEXED
 
 SWEEP_AT_MOST = 200
 """Leases that one call finds expired; the next call goes on."""
@@ -30,15 +30,17 @@ end
 local function sweep()
   if is_grace() then return end
   local ended = redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now_ms, 'LIMIT', 0, {SWEEP_AT_MOST})
+  local freed
   for _, id in ipairs(ended) do
     local left_ms = redis.call('PTTL', key('lease', id))
     if left_ms >= 0 then
       redis.call('ZADD', EXPIRY, now_ms + left_ms + 1, id)
     else
       redis.call('ZREM', EXPIRY, id)
-      free_if_wanted(id)
+      if free_if_wanted(id) then freed = id end
     end
   end
+  if freed then redis.call('PUBLISH', key('wake'), freed) end
 end
 local function extend(id, ttl_ms)
   redis.call('PEXPIRE', key('lease', id), ttl_ms)
@@ -54,14 +56,16 @@ local function own(id, slot, token, ttl_ms)
   not_free(id)
   if newest_owner(id) ~= token then
     local claimed_at = string.format('%.0f', now_ms)
-    redis.call('LPUSH', key('owners', id), token .. ' ' .. claimed_at .. ' ' .. slot)
-    redis.call('LTRIM', key('owners', id), 0, {MAX_OWNERS - 1})
+    local num = redis.call('LPUSH', key('owners', id), token .. ' ' .. claimed_at .. ' ' .. slot)
+    if num > {MAX_OWNERS} then redis.call('LTRIM', key('owners', id), 0, {MAX_OWNERS - 1}) end
   end
   redis.call('PEXPIRE', key('owners', id), {_OWNERS_TTL_MS})
 end
-local function fence_at_least(token)
-  local fence = math.max(token, tonumber(redis.call('GET', key('fence')) or '0'))
-  redis.call('SET', key('fence'), string.format('%.0f', fence))
+local function last_token()
+  return tonumber(redis.call('GET', key('fence')) or '0')
+end
+local function set_last_token(token)
+  redis.call('SET', key('fence'), string.format('%.0f', token))
 end
 local function give_up(id)
   redis.call('DEL', key('lease', id))
@@ -71,19 +75,21 @@ end
 """
 )
 
-# ARGV: offset, number. Free streams by importance, with what is known of each.
+# ARGV: offset, number. Free streams by importance, with what is known of each, in columns; one is
+# empty where nothing is known of any.
 FREE = (
     _OWNING
     + """
 sweep()
 local ids = redis.call('ZRANGE', FREE, ARGV[1], ARGV[1] + ARGV[2] - 1)
 if #ids == 0 then return {} end
+local function known(hash)
+  if redis.call('HLEN', hash) == 0 then return {} end
+  return redis.call('HMGET', hash, unpack(ids))
+end
 return {
   string.format('%.0f', now_ms), ids,
-  redis.call('HMGET', WANTED, unpack(ids)),
-  redis.call('HMGET', key('decode_costs'), unpack(ids)),
-  redis.call('HMGET', FREE_SINCE, unpack(ids)),
-  redis.call('HMGET', MOVES, unpack(ids)),
+  known(WANTED), known(key('decode_costs')), known(FREE_SINCE), known(MOVES),
 }
 """
 )
@@ -93,24 +99,25 @@ CLAIM = (
     _OWNING
     + """
 sweep()
+local any_is_kept = redis.call('HLEN', MOVES) > 0
 local function is_kept_for_another(id)
-  local move = redis.call('HGET', MOVES, id)
+  local move = any_is_kept and redis.call('HGET', MOVES, id)
   local to, until_ms = string.match(move or '', '^(%S+) (%d+)$')
   if not to or to == ARGV[1] or tonumber(until_ms) <= now_ms then return false end
   local load = redis.call('HGET', key('loads'), to)
   return not (load and string.find(load, '"draining":true', 1, true))
 end
-local tokens = {}
+local tokens, last = {}, last_token()
 for i = 3, #ARGV do
   local id, token = ARGV[i], '0'
   if redis.call('ZSCORE', FREE, id) and not is_kept_for_another(id) then
-    local fence = math.max(tonumber(redis.call('GET', key('fence')) or '0') + 1, now_ms)
-    token = string.format('%.0f', fence)
-    redis.call('SET', key('fence'), token)
+    last = math.max(last + 1, now_ms)
+    token = string.format('%.0f', last)
     own(id, ARGV[1], token, tonumber(ARGV[2]))
   end
   tokens[#tokens + 1] = token
 end
+set_last_token(last)
 return tokens
 """
 )
@@ -131,7 +138,7 @@ local function renew(id, token)
       or (newest and tonumber(newest) > tonumber(token)) then
     return 'lost'
   end
-  fence_at_least(tonumber(token))
+  set_last_token(math.max(tonumber(token), last_token()))
   own(id, ARGV[1], token, ttl_ms)
   return 'regained'
 end
@@ -173,7 +180,7 @@ if give_up(id) then
     redis.call('HSET', MOVES, id, ARGV[5] .. ' ' .. string.format('%.0f', now_ms + ARGV[6]))
   end
 end
-redis.call('PUBLISH', key('wake'), id)
+redis.call('PUBLISH', key('wake'), ARGV[5] == '' and id or '{FOR_SLOT}' .. ARGV[5])
 return 1
 """
 )

@@ -35,10 +35,13 @@ class FreeStream:
     free_s: float
     reserved_for: str
 
-    @property
-    def free(self) -> Free:
-        """The same as placement sees it."""
-        need = self.wanted.need(self.stream, self.decode_mpx_s)
+    def free(self, assumed_mpx_s: float) -> Free:
+        """The same as placement sees it.
+
+        Args:
+            assumed_mpx_s: What decoding it takes while that is not known.
+        """
+        need = self.wanted.need(self.stream, self.decode_mpx_s, assumed_mpx_s)
         return Free(need, self.free_s, self.reserved_for)
 
 
@@ -81,8 +84,9 @@ class Leases:
         answer = self._index.run(scripts.FREE, [offset, limit])
         if not answer:
             return []
-        now_ms, *columns = answer
-        rows = zip(*columns, strict=True)
+        now_ms, ids, *columns = answer
+        unknown = [None] * len(ids)
+        rows = zip(ids, *(column or unknown for column in columns), strict=True)
         return [_free_stream(int(now_ms), *row) for row in rows]
 
     def claim(self, slot: str, streams: Iterable[str], ttl_ms: int) -> dict[str, int]:

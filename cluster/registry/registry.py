@@ -119,8 +119,8 @@ class WakeUp:
         """Wait for a change.
 
         Returns:
-            Names of streams and pipelines that changed or came free since the last call; empty
-            where nothing did.
+            Names of streams and pipelines that changed or came free since the last call, and
+            those of slots that were given some, after ``FOR_SLOT``; empty where there are none.
 
         Raises:
             UnavailableError: The connection is lost; calling again connects anew.

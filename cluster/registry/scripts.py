@@ -13,6 +13,9 @@ Beside the records the scripts keep an **index**, so that no slot has to read al
   knows no index has written, and every script asks to build it anew (``STALEINDEX``).
 """
 
+FOR_SLOT = ">"
+"""Begins a call on ``wake`` for one slot, which its name follows; no stream has such a name."""
+
 NAMES = """
 local prefix = KEYS[1]
 local function key(name, id)

@@ -34,21 +34,23 @@ return 1
 """
 )
 
-# Returns slot and load in turn.
+# Returns the time in ms, then slot and load in turn; no more, since each slot asks each second.
 _LOADS = (
     NAMES
     + """
-local pairs_, live = redis.call('HGETALL', key('loads')), {}
-for i = 1, #pairs_, 2 do
-  local until_ms, load = string.match(pairs_[i + 1], '^(%d+) (.*)$')
-  if tonumber(until_ms) > now_ms then
-    live[#live + 1] = pairs_[i]
-    live[#live + 1] = load
-  else
-    redis.call('HDEL', key('loads'), pairs_[i])
-  end
+return {string.format('%.0f', now_ms), redis.call('HGETALL', key('loads'))}
+"""
+)
+
+# ARGV: slots, of which some may have published again meanwhile.
+_BURY = (
+    NAMES
+    + """
+for _, slot in ipairs(ARGV) do
+  local until_ms = string.match(redis.call('HGET', key('loads'), slot) or '', '^%d+')
+  if until_ms and tonumber(until_ms) <= now_ms then redis.call('HDEL', key('loads'), slot) end
 end
-return live
+return 1
 """
 )
 
@@ -81,8 +83,17 @@ class Slots:
 
     def loads(self) -> dict[str, str]:
         """What each slot last said of its load; what is too old is forgotten."""
-        pairs = self._store.script(_LOADS, [])
-        return dict(zip(pairs[::2], pairs[1::2], strict=True))
+        now_ms, pairs = self._store.script(_LOADS, [])
+        live, dead = {}, []
+        for name, text in zip(pairs[::2], pairs[1::2], strict=True):
+            until_ms, _, load = text.partition(" ")
+            if int(until_ms) > int(now_ms):
+                live[name] = load
+            else:
+                dead.append(name)
+        if dead:
+            self._store.script(_BURY, dead)
+        return live
 
     def remove(self, name: str) -> None:
         """Forget a slot that has ended."""

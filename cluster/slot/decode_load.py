@@ -23,13 +23,17 @@ class DecodeMeter:
     it says nothing plausible it is what was seen, and 25 frames a second before. What is seen may
     be too little where decoders are full, so a stream that is late or degraded makes no room.
 
+    Args:
+        expected_mpx_s: What it took before, which counts until its source is open; None where that
+            is not known.
+
     Attributes:
         mpx_s: The cost; None while nothing is known of a source that is being opened. One that
             does not open costs nothing.
     """
 
-    def __init__(self) -> None:
-        self.mpx_s: float | None = None
+    def __init__(self, expected_mpx_s: float | None = None) -> None:
+        self.mpx_s = self._expected_mpx_s = expected_mpx_s
         self._session = 0
         self._fps = SteadyValue()
         self._highest_fps = 0.0
@@ -41,7 +45,8 @@ class DecodeMeter:
             return
         found = camera.properties
         if found is None or not found.width or not found.height:
-            self.mpx_s = None if camera.state is StreamState.CONNECTING else 0.0
+            is_opening = camera.state is StreamState.CONNECTING
+            self.mpx_s = self._expected_mpx_s if is_opening else 0.0
             return
         self._follow(camera, now)
         said_fps = found.fps if found.fps and found.fps <= _MAX_PLAUSIBLE_FPS else 0.0

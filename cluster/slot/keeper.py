@@ -10,8 +10,8 @@ import logging
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from actors.ingest.decode_cost import ASSUMED_MPX_S
 from actors.ledger import Ledger
 from actors.specs import StreamSpec
 from cluster.placement import (
@@ -25,12 +25,12 @@ from cluster.placement import (
     need_of,
     slot_load,
 )
-from cluster.registry import Registry, StreamRecord, StreamStatus
-from cluster.slot.changes import StateWatch
+from cluster.registry import Registry, StreamRecord
 from cluster.slot.crew import Crew
 from cluster.slot.departures import Departed, Departures
 from cluster.slot.far import decodes_far
 from cluster.slot.holdings import Holdings
+from cluster.slot.publishing import Publishing
 from cluster.slot.statuses import Statuses
 from cluster.slot.surroundings import Surroundings
 
@@ -38,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 PIPELINE = "default"
 
-# The last counts of a stream that was disabled stay readable for a while.
-_STATUS_TTL_MS = 600_000
 _MIN_LOAD_TTL_MS = 3_000
 _MAX_LEAVING = 8
 _NO_LABELS: Mapping[str, str] = {}
@@ -61,6 +59,7 @@ class StreamKeeper:
     Attributes:
         near_limit_mpx_s: Up to which the slot's own machine decodes, where others may do so, too;
             0 while that is not known.
+        ttl_ms: Life of leases, from the next claim or renewal on.
     """
 
     def __init__(
@@ -82,18 +81,18 @@ class StreamKeeper:
         self._ledger = ledger
         self._holdings = holdings
         self._max_streams = max_streams
-        self._ttl_ms = ttl_ms
+        self.ttl_ms = ttl_ms
         self._labels = labels
-        self._deleted: set[str] = set()
         self._departures = Departures(crew, holdings)
         self._surroundings = Surroundings(registry, name, (PIPELINE,))
         self._statuses = Statuses(name, crew, ledger, holdings)
-        self._watch = StateWatch()
+        self._publishing = Publishing(registry, crew, holdings)
+        self._on_trial: set[str] = set()  # claimed by a guess of what decoding them takes
 
     def renew(self) -> None:
         """Renew all leases; a stream that somebody else has claimed meanwhile is ended."""
         held = self._holdings.tokens()
-        renewal = self._registry.leases.renew(self._name, held, self._ttl_ms)
+        renewal = self._registry.leases.renew(self._name, held, self.ttl_ms)
         if renewal.regained:
             logger.info("leases taken back that nobody had claimed: %d", len(renewal.regained))
         for stream in renewal.lost:
@@ -109,7 +108,7 @@ class StreamKeeper:
         """Follow what has changed of some streams; those that are not held change nothing."""
         held = [stream for stream in streams if stream in self._holdings]
         records = self._registry.streams.some(held)
-        self._deleted.update(stream for stream in held if stream not in records)
+        self._publishing.deleted(stream for stream in held if stream not in records)
         self._close_all(stream for stream in held if not _is_ours(records.get(stream)))
         for stream in held:
             holding = self._holdings[stream]
@@ -143,8 +142,7 @@ class StreamKeeper:
         """
         load = self._load(capacity, is_ready=False, is_draining=True)
         self._tell(load)
-        moves = self._decide(load).move
-        self._hand_over(moves)
+        self._hand_over(moves := self._decide(load).move)
         return not moves and not self._departures
 
     def finish_closing(self) -> bool:
@@ -156,8 +154,17 @@ class StreamKeeper:
     def publish(self, now: float) -> None:
         """Tell of changes, and write the status of all streams; ``now`` never goes back."""
         statuses = self._statuses.of([stream for stream, _ in self._holdings.items()], now)
-        self._tell_changes(statuses, now)
-        self._publish(statuses)
+        self._publishing.all(statuses, now)
+
+    @property
+    def num_assumed(self) -> int:
+        """Streams that were claimed by a guess of what decoding them takes, which is still one."""
+        return sum(self._statuses.decode_mpx_s(stream) is None for stream in self._on_trial)
+
+    @property
+    def num_others(self) -> int:
+        """Other slots that are alive."""
+        return self._surroundings.num_others
 
     @property
     def is_ending_some(self) -> bool:
@@ -179,14 +186,16 @@ class StreamKeeper:
 
     def _decide(self, own: SlotLoad) -> Decision:
         """What is on its way to another slot takes room there already."""
+        others = self._surroundings.others()
         free = self._surroundings.free()
         waiting = [each for each in free if each.need.stream not in self._holdings]
         on_their_way = [
             Free(self._need(stream), reserved_for=to)
             for stream, to in self._departures.targets.items()
         ]
-        others = self._surroundings.others()
-        return decide(own, self._needs(), others, waiting + on_their_way)
+        decision = decide(own, self._needs(), others, waiting + on_their_way)
+        self._on_trial = {s for s in self._on_trial if self._need(s).is_assumed}
+        return decision
 
     def _needs(self) -> list[Need]:
         """Of the streams that stay; what is being closed counts as gone."""
@@ -194,7 +203,9 @@ class StreamKeeper:
 
     def _need(self, stream: str) -> Need:
         cost = self._statuses.decode_mpx_s(stream)
-        return need_of(self._holdings[stream].assignment.spec, cost)
+        spec = self._holdings[stream].assignment.spec
+        need = need_of(spec, cost, self._surroundings.assumed_mpx_s)
+        return replace(need, is_on_trial=True) if stream in self._on_trial else need
 
     def _load(
         self, capacity: Axes, *, is_ready: bool = True, is_draining: bool = False
@@ -211,19 +222,20 @@ class StreamKeeper:
         )
 
     def _tell(self, load: SlotLoad) -> None:
-        self._surroundings.tell(load, max(self._ttl_ms, _MIN_LOAD_TTL_MS))
+        self._surroundings.tell(load, max(self.ttl_ms, _MIN_LOAD_TTL_MS))
 
     def _claim(self, streams: Iterable[str]) -> int:
         """Claim what there is room for: a stream that is closing keeps its place until it ends."""
         leases = self._registry.leases
-        won = leases.claim(self._name, list(streams)[: self._holdings.room], self._ttl_ms)
+        won = leases.claim(self._name, list(streams)[: self._holdings.room], self.ttl_ms)
         records = self._registry.streams.some(won)
-        self._watch.begin(won, leases.statuses(won))
+        self._publishing.begin(won)
         states = leases.take_states(won)
         for stream, token in won.items():
             if _is_ours(records.get(stream)):
                 is_far = self._decodes_far(records[stream].spec)
                 holding = self._holdings.add(records[stream], token, is_far=is_far)
+                self._expect(stream)
                 self._crew.open(holding, states.get(stream, b""))
             else:
                 leases.release(self._name, {stream: token})
@@ -235,7 +247,16 @@ class StreamKeeper:
         near = [stream for stream, holding in self._holdings.items() if not holding.is_far]
         near_mpx_s = sum(self._need(stream).axes.decode_mpx_s for stream in near)
         wish = spec.placement.decode
-        return decodes_far(wish, ASSUMED_MPX_S, near_mpx_s, self.near_limit_mpx_s)
+        cost_mpx_s = self._surroundings.known_mpx_s(spec.id) or self._surroundings.assumed_mpx_s
+        return decodes_far(wish, cost_mpx_s, near_mpx_s, self.near_limit_mpx_s)
+
+    def _expect(self, stream: str) -> None:
+        """What was known of a stream that was claimed goes on to count."""
+        known_mpx_s = self._surroundings.known_mpx_s(stream)
+        if known_mpx_s is None:
+            self._on_trial.add(stream)
+        else:
+            self._statuses.expect(stream, known_mpx_s)
 
     def _hand_over(self, moves: Mapping[str, str]) -> None:
         for stream, to in moves.items():
@@ -257,14 +278,14 @@ class StreamKeeper:
         row.settle()
         if departed.to is None:
             self._crew.close_rules(stream, holding)
-        self._publish(self._statuses.of([stream], time.monotonic()))
+        self._publishing.write(self._statuses.of([stream], time.monotonic()))
         self._give_up(departed, holding.token)
         row.clear()
         self._departures.forget(stream)
         self._holdings.drop(stream)
-        self._deleted.discard(stream)
+        self._on_trial.discard(stream)
         self._statuses.forget(stream)
-        self._watch.end(stream)
+        self._publishing.end(stream)
 
     def _give_up(self, departed: Departed, token: int) -> None:
         leases, stream = self._registry.leases, departed.stream
@@ -272,21 +293,6 @@ class StreamKeeper:
             leases.release(self._name, {stream: token})
         else:
             leases.hand_over(self._name, stream, token, departed.state, departed.to)
-
-    def _publish(self, statuses: Mapping[str, StreamStatus]) -> None:
-        """Not of deleted streams: the status would be that of a new one with the same id."""
-        written = {
-            stream: (self._holdings[stream].token, status)
-            for stream, status in statuses.items()
-            if stream not in self._deleted
-        }
-        self._registry.leases.publish_statuses(written, _STATUS_TTL_MS)
-
-    def _tell_changes(self, statuses: Mapping[str, StreamStatus], now: float) -> None:
-        """What a stream does while it is ended is its user's doing, and no news."""
-        running = {s: status for s, status in statuses.items() if not self._holdings[s].closing}
-        for change in self._crew.report_states(self._watch.changes(running, now)):
-            self._watch.told(change.stream, statuses[change.stream], now)
 
 
 def _is_ours(record: StreamRecord | None) -> bool:

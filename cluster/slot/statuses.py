@@ -60,6 +60,10 @@ class Statuses:
             statuses[stream] = stream_status(holding, news, self._name)
         return statuses
 
+    def expect(self, stream: str, decode_mpx_s: float) -> None:
+        """The stream was claimed; decoding it took so much where it ran before."""
+        self._decoding[stream] = DecodeMeter(decode_mpx_s)
+
     def decode_mpx_s(self, stream: str) -> float | None:
         """What decoding a stream takes; None while that is not known."""
         meter = self._decoding.get(stream)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from cluster.placement import Free, SlotLoad
-from cluster.registry import FreeStream, Registry
+from cluster.placement import Free, SlotLoad, assumed_mpx_s
+from cluster.registry import FOR_SLOT, FreeStream, Registry
 
 _PAGE = 128
 _MAX_PAGE = 1024
+_MAX_LOOKS_S = 200.0
+_LOOK_AT_MOST_EVERY_S = 0.05
 
 
 class Surroundings:
@@ -18,6 +20,11 @@ class Surroundings:
         registry: Where slots and streams are.
         name: The slot's.
         pipelines: Those that it serves: streams of others are none of its business.
+
+    Attributes:
+        num_others: Other slots that were alive when they were read last.
+        assumed_mpx_s: What decoding streams takes whose sources are not known, as all slots that
+            read the same would say.
     """
 
     def __init__(self, registry: Registry, name: str, pipelines: Collection[str]) -> None:
@@ -27,12 +34,18 @@ class Surroundings:
         self._offset = 0
         self._page = _PAGE
         self._is_full = False
+        self.num_others = 0
+        self.assumed_mpx_s = assumed_mpx_s(())
+        self._known_mpx_s: dict[str, float | None] = {}
 
     def others(self) -> list[SlotLoad]:
         """The other slots that are alive; what cannot be read is left out."""
         texts = self._registry.slots.loads()
-        loads = [SlotLoad.from_json(text) for name, text in texts.items() if name != self._name]
-        return [load for load in loads if load is not None]
+        loads = [load for load in map(SlotLoad.from_json, texts.values()) if load is not None]
+        self.assumed_mpx_s = assumed_mpx_s(loads)
+        others = [load for load in loads if load.name != self._name]
+        self.num_others = len(others)
+        return others
 
     def tell(self, load: SlotLoad, ttl_ms: int) -> None:
         """Let the others know what this slot has."""
@@ -50,7 +63,13 @@ class Surroundings:
             found += self._next_page()
         else:
             self._offset = 0
-        return [each.free for each in found if each.wanted.pipeline in self._pipelines]
+        served = [each for each in found if each.wanted.pipeline in self._pipelines]
+        self._known_mpx_s = {each.stream: each.decode_mpx_s for each in served}
+        return [each.free(self.assumed_mpx_s) for each in served]
+
+    def known_mpx_s(self, stream: str) -> float | None:
+        """What decoding a stream took that was free when that was asked last; None if unknown."""
+        return self._known_mpx_s.get(stream)
 
     def claimed(self, num: int) -> None:
         """So many of them were claimed: where more wait than were read, twice as many are next.
@@ -65,3 +84,25 @@ class Surroundings:
         if len(page) < self._page:
             self._offset = 0
         return page
+
+
+def look_after_s(name: str, changed: Iterable[str], num_others: int) -> float | None:
+    """How long after the last look at what is free a wake-up call makes a slot look again.
+
+    All slots hear of each stream that is added, and each look is work for the server: together
+    they look 200 times a second at most. A slot that was given a stream looks at once.
+
+    Args:
+        name: The slot's.
+        changed: What the call named.
+        num_others: Slots beside it.
+
+    Returns:
+        Seconds; None where all of it is for others.
+    """
+    calls = set(changed)
+    if FOR_SLOT + name in calls:
+        return _LOOK_AT_MOST_EVERY_S
+    if all(call.startswith(FOR_SLOT) for call in calls):
+        return None
+    return max(_LOOK_AT_MOST_EVERY_S, (num_others + 1) / _MAX_LOOKS_S)

@@ -25,6 +25,7 @@ from cluster.slot.keeper import PIPELINE, StreamKeeper
 from cluster.slot.labels import slot_labels
 from cluster.slot.plan import crew_config, decode_cores
 from cluster.slot.report import decode_fields, slot_info
+from cluster.slot.surroundings import look_after_s
 from engines.errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class SlotWorker:
         self._model_error = ""
         self._is_ready = False
         self._due: dict[str, float] = {}
+        self._placed_at = 0.0
         self._wake: WakeUp | None = None
         self._started_at = time.time()
         self._stopping = threading.Event()
@@ -129,20 +131,25 @@ class SlotWorker:
             self._decoding.follow(self._crew, now)
             self._keeper.near_limit_mpx_s = self._decoding.near_limit_mpx_s
             self._publish()
+            num_assumed = self._keeper.num_assumed
             self._keeper.publish(now)
+            if self._keeper.num_assumed < num_assumed:
+                self._place_soon(now)  # what was learnt of them makes room for others, or takes it
 
     def _place(self, now: float) -> None:
         """Take streams, give some up; where some were taken, there may be more at once."""
         self._is_ready = self._crew.ready
+        self._placed_at = now
         self._due["place"] = now + PLACE_EVERY_S
         if not self._is_ready:
             self._keeper.stand_by()
         elif self._keeper.place(self._admitted()):
             self._place_soon(now)
 
-    def _place_soon(self, now: float) -> None:
-        due = self._due.get("place", 0.0)
-        self._due["place"] = min(due, max(now, due - PLACE_EVERY_S + PLACE_AT_MOST_EVERY_S))
+    def _place_soon(self, now: float, after_s: float = PLACE_AT_MOST_EVERY_S) -> None:
+        """Not sooner than a while after the last time."""
+        due = max(now, self._placed_at + after_s)
+        self._due["place"] = min(self._due.get("place", 0.0), due)
 
     def _finish_closing(self, now: float) -> None:
         """What has ended makes room for others."""
@@ -167,7 +174,9 @@ class SlotWorker:
         self._keeper.refresh(changed)
         if PIPELINE in changed:
             self._due["pipeline"] = 0.0
-        self._place_soon(time.monotonic())
+        wait_s = look_after_s(self.name, changed, self._keeper.num_others)
+        if wait_s is not None:
+            self._place_soon(time.monotonic(), wait_s)
 
     def _is_due(self, what: str, now: float, every_s: float) -> bool:
         if now < self._due.get(what, 0.0):

@@ -63,7 +63,7 @@ def test_a_free_stream_says_what_it_asks_for(registry: Registry) -> None:
         stream_spec("a", max_fps=3, placement=placement, qos={"class": "critical"})
     )
     (found,) = registry.leases.free(9)
-    need = found.free.need
+    need = found.free(57.6).need
     assert found.wanted.generation == record.generation
     assert (found.wanted.pipeline, found.decode_mpx_s, found.reserved_for) == ("default", None, "")
     assert (need.stream, need.rank, need.axes.infer_fps) == ("a", 0, 3.0)

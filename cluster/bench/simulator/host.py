@@ -14,6 +14,9 @@ from cluster.registry import Registry
 
 _CALL_TIMEOUT_S = 60.0
 _LONGEST_SLEEP_S = 0.02
+_LISTEN_EVERY_S = 0.01
+_TTL_BEFORE_S = 600.0
+"""Life of leases while time is virtual: rounds take longer here than a lease may last."""
 
 
 class Host:
@@ -44,7 +47,7 @@ class Host:
         return list(self._ask("round", None))
 
     def go(self) -> None:
-        """Let slots live in real time from now on."""
+        """Let slots live in real time from now on, with leases of the length that is simulated."""
         self._ask("go", None)
 
     def kill(self, slot: str) -> float:
@@ -86,7 +89,10 @@ class _Slots:
 
     def __init__(self, url: str, ttl_s: float, publish_every_s: float) -> None:
         self._registry = Registry.open(url, max_streams=100_000)
-        self._settings = (ttl_s, publish_every_s)
+        self._wake = self._registry.subscribe()
+        self._listen_at = 0.0
+        self._ttl_s = ttl_s
+        self._publish_every_s = publish_every_s
         self._slots: dict[str, PaperSlot] = {}
         self._queue: list[tuple[float, str]] = []
         self._notes: list[Note] = []
@@ -97,6 +103,8 @@ class _Slots:
         now = time.monotonic()
         if not self._queue or not self._is_live:
             return _LONGEST_SLEEP_S
+        if now >= self._listen_at:
+            self._listen(now)
         due, name = self._queue[0]
         if due > now:
             return min(due - now, _LONGEST_SLEEP_S)
@@ -113,7 +121,9 @@ class _Slots:
 
     def start(self, slots: Sequence[str]) -> None:
         for name in slots:
-            self._slots[name] = PaperSlot(name, self._registry, *self._settings, self._notes.append)
+            ttl_s = self._ttl_s if self._is_live else _TTL_BEFORE_S
+            slot = PaperSlot(name, self._registry, ttl_s, self._publish_every_s, self._notes.append)
+            self._slots[name] = slot
             heapq.heappush(self._queue, (time.monotonic(), name))
 
     def round(self, _: None) -> list[float]:
@@ -127,6 +137,15 @@ class _Slots:
 
     def go(self, _: None) -> None:
         self._is_live = True
+        for slot in self._slots.values():
+            slot.live(self._ttl_s)
+
+    def _listen(self, now: float) -> None:
+        self._listen_at = now + _LISTEN_EVERY_S
+        changed = self._wake.wait(0.0)
+        if changed:
+            self._queue = [(slot.wake(changed, now), name) for name, slot in self._slots.items()]
+            heapq.heapify(self._queue)
 
     def kill(self, slot: str) -> float:
         del self._slots[slot]

@@ -8,7 +8,7 @@ the other, time is virtual (``Host.round``).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.keeper import StreamKeeper
 from cluster.slot.role import Role
+from cluster.slot.surroundings import look_after_s
 from cluster.slot.worker import PLACE_AT_MOST_EVERY_S, PLACE_EVERY_S
 
 CAPACITY = Axes(infer_fps=4_200.0, decode_mpx_s=9_900.0)
@@ -123,9 +124,9 @@ class PaperSlot:
     ) -> None:
         self.name = name
         self.is_draining = False
-        self._ttl_s = ttl_s
         self._publish_every_s = publish_every_s
-        self._due: dict[str, float] = {}
+        self._due: dict[str, float] = {"place": 0.0}
+        self._placed_at = 0.0
         self._registry = registry
         self._ledger = Ledger.create(MAX_STREAMS, name=f"{name}-ledger")
         self._ledger.unlink()
@@ -145,12 +146,18 @@ class PaperSlot:
         """Streams that it holds."""
         return len(self._holdings)
 
+    def live(self, ttl_s: float) -> None:
+        """Hold leases for so long from now on."""
+        self._keeper.ttl_ms = round(ttl_s * 1e3)
+        self._due["renew"] = 0.0
+
     def turn(self, now: float) -> float:
         """Do what is due; returns when the next turn is. ``now`` in seconds, never going back."""
-        if self._is_due("renew", now, self._ttl_s / 3):
+        if self._is_due("renew", now, self._keeper.ttl_ms / 3e3):
             self._keeper.renew()
         self._keeper.finish_closing()
         if self._is_due("place", now, PLACE_EVERY_S):
+            self._placed_at = now
             if self.is_draining:
                 self._keeper.drain(CAPACITY)
                 self._due["place"] = now + PLACE_AT_MOST_EVERY_S
@@ -164,6 +171,14 @@ class PaperSlot:
     def hurry(self) -> None:
         """Look for streams with the next turn."""
         self._due["place"] = 0.0
+
+    def wake(self, changed: Collection[str], now: float) -> float:
+        """Take a wake-up call; returns when the next turn is."""
+        after_s = look_after_s(self.name, changed, self._keeper.num_others)
+        if after_s is not None:
+            due = max(now, self._placed_at + after_s)
+            self._due["place"] = min(self._due["place"], due)
+        return min(self._due.values())
 
     def leave(self) -> None:
         """End: it holds nothing any more."""
