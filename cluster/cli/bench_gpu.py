@@ -41,6 +41,13 @@ class Mps(str, Enum):
     BOTH = "both"
 
 
+class Nvdec(str, Enum):
+    """What drives the GPU's decoder."""
+
+    NVCUVID = "nvcuvid"
+    FFMPEG = "ffmpeg"
+
+
 _ENCODERS = {Codec.H264: "libx264", Codec.H265: "libx265"}
 _MPS = {Mps.OFF: (False,), Mps.ON: (True,), Mps.BOTH: (False, True)}
 _FIRST, _STEP = 32, 16
@@ -92,6 +99,9 @@ MaxP95 = Annotated[float, typer.Option(min=1, help="The path has failed beyond."
 Seconds = Annotated[float, typer.Option(min=2, help="For each number of cameras.")]
 ShortSeconds = Annotated[float, typer.Option(min=0.1, help="For each figure of a part alone.")]
 Actors = Annotated[int | None, typer.Option(min=1, max=64, help="Of the slot, of the whole path.")]
+NvdecOption = Annotated[
+    Nvdec | None, typer.Option(help="As slots.nvdec, of the whole path; its default without it.")
+]
 Ingests = Annotated[
     list[int] | None,
     typer.Option(
@@ -145,6 +155,7 @@ def gpu(
     short_seconds: ShortSeconds = 3.0,
     num_ingest: Actors = None,
     num_analytics: Actors = None,
+    nvdec: NvdecOption = None,
     ingest: Ingests = None,
     ingest_cameras: IngestCameras = 96,
     json_file: JsonFile = None,
@@ -156,7 +167,9 @@ def gpu(
 
     precisions = precision or [Precision.FP16, Precision.FP32]
     runs = _pipeline(model, input_px, max_batch_size, batch_sizes, precisions[0])
-    slots = {"num_ingest": num_ingest, "num_analytics": num_analytics}
+    slots: dict[str, Any] = {"num_ingest": num_ingest, "num_analytics": num_analytics}
+    if nvdec is not None:
+        slots["nvdec"] = nvdec.value
     plan = GpuPlan(
         parts=[each.value for each in Part if not part or each in part],
         mps=_MPS[mps],
