@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from engines.errors import ModelError
-from engines.onnxruntime.session import SESSION_ERRORS, open_session
+from engines.onnxruntime.session import SESSION_ERRORS, open_session, signature_of
 
 BATCH = "N"
 CHECKED_SIZE_PX = 64
@@ -73,9 +73,9 @@ def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[np.generic]]:
 
 def _check_batches(model: onnx.ModelProto) -> None:
     session = open_session(model.SerializeToString())
-    image = session.get_inputs()[0]
-    shape = [size if isinstance(size, int) else CHECKED_SIZE_PX for size in image.shape[1:]]
-    pair = np.random.default_rng(0).uniform(0, 255, (2, *shape)).astype(np.float32)
+    image = signature_of(session).inputs[0]
+    shape = [CHECKED_SIZE_PX if size is None else size for size in image.shape[1:]]
+    pair = np.random.default_rng(0).uniform(0, 255, (2, *shape)).astype(image.dtype)
     try:
         both = session.run(None, {image.name: pair})
         alone = [session.run(None, {image.name: pair[i : i + 1]}) for i in range(2)]

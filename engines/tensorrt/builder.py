@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
 from engines.errors import ModelError, PlanError
@@ -150,7 +151,7 @@ def graph_for(spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
         ModelError: if the model does not fit its spec, or cannot have that precision.
     """
     model = onnx.load(spec.path)
-    _check(spec, model)
+    _check(spec)
     if is_quantized(model) != (precision is Precision.INT8):
         raise ModelError(
             f"{spec.path} {'has' if is_quantized(model) else 'has no'} Q/DQ nodes, it cannot "
@@ -158,7 +159,7 @@ def graph_for(spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
             field="precision",
             remedy="INT8 comes from `sightline model quantize`, FP16 and FP32 from the FP32 file.",
         )
-    if model.graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value"):
+    if _image_of(model).type.tensor_type.shape.dim[0].HasField("dim_value"):
         model = free_batch_axis(model)
     match precision:
         case Precision.FP16:
@@ -171,13 +172,22 @@ def graph_for(spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
     return model
 
 
-def _check(spec: ModelSpec, model: onnx.ModelProto) -> None:
+def _check(spec: ModelSpec) -> None:
     """Compare file and spec as the CPU backend does, on one grey picture."""
     session = open_session(spec.path)
     family = adapter_for(spec) if spec.task is Task.DETECT else reader_for(spec)
-    family.check_signature(signature_of(session))
+    signature = signature_of(session)
+    family.check_signature(signature)
     grey = grey_input(spec.input, 1)
-    family.check_outputs(session.run(None, {model.graph.input[0].name: grey}))
+    image = signature.inputs[0]
+    outputs = session.run(None, {image.name: grey.astype(image.dtype)})
+    family.check_outputs([output.astype(np.float32) for output in outputs])
+
+
+def _image_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
+    """Its one image; older files list their weights as inputs, too."""
+    weights = {weight.name for weight in model.graph.initializer}
+    return next(tensor for tensor in model.graph.input if tensor.name not in weights)
 
 
 def _is_usable(cache: PlanCache, request: PlanRequest) -> bool:
