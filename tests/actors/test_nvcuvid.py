@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from actors.ingest.decoder import CpuDecoder
+from actors.ingest.decoding import open_decoder
 from actors.ingest.nvcuvid import decoder as decoder_module
 from actors.ingest.nvcuvid import structs, waiting
 from actors.ingest.nvcuvid.bitstream import framing
@@ -314,6 +315,27 @@ def test_what_is_not_known_for_certain_ffmpeg_decodes_and_it_is_said(
     assert len(pictures) == 25
     assert gpu.num_open == 0
     assert [reason in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_the_settings_say_what_drives_nvdec(gpu, plain, monkeypatch):
+    monkeypatch.setattr("actors.ingest.nvdec.nvdec_fault", str)
+    monkeypatch.setattr("actors.ingest.nvdec.NvdecDecoder", Ffmpeg)
+    context = open_source(plain.as_uri()).codec_context
+    assert type(open_decoder("nvdec", context, 0.04, nvdec="nvcuvid")) is NvcuvidDecoder
+    assert type(open_decoder("nvdec", context, 0.04, nvdec="ffmpeg")) is Ffmpeg
+
+
+def test_where_the_library_refuses_ffmpeg_decodes_on_the_gpu_and_nothing_is_left(
+    gpu, plain, monkeypatch, caplog
+):
+    monkeypatch.setattr("actors.ingest.nvdec.nvdec_fault", str)
+    monkeypatch.setattr("actors.ingest.nvdec.NvdecDecoder", Ffmpeg)
+    gpu.fails["create_parser"] = 100
+    decoder_module._told.clear()
+    context = open_source(plain.as_uri()).codec_context
+    assert type(open_decoder("nvdec", context, 0.04, nvdec="nvcuvid")) is Ffmpeg
+    assert "opening a parser failed with CUDA error 100" in caplog.text
+    assert gpu.num_open == 0
 
 
 class Ffmpeg(NvdecDecoder):

@@ -91,7 +91,11 @@ class VideoStream:
             copier = Copier(self._library, waiting)
             hardware = Hardware(self._library, codec, waiting)
             self._place = Place(hardware, copier, self._current)
-            self._open_parser()
+            try:
+                self._open_parser()
+            except BaseException:
+                copier.close()
+                raise
 
     def feed(self, address: int, size_bytes: int, number: int) -> list[Surface]:
         """The pictures that a coded one completes, in order of presentation.

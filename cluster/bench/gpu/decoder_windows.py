@@ -51,7 +51,7 @@ class Window:
     decoder: str
     fps: float | None
     seconds: float
-    waiting: dict[str, str] | None = None
+    waiting: dict[str, Any] | None = None
     holds_gil: bool = False
     is_timed: bool = False
 

@@ -24,13 +24,14 @@ from cluster.bench.gpu.decoder_windows import Window, keep, run_windows
 from cluster.errors import UnavailableError
 
 FPS = 30
-_WAYS: dict[str, dict[str, str]] = {
-    "poll+poll": {"decode": "poll", "copy": "poll"},
-    "poll+event": {"decode": "poll", "copy": "event"},
-    "poll+stream": {"decode": "poll", "copy": "stream"},
-    "driver+poll": {"decode": "driver", "copy": "poll"},
-    "driver+event": {"decode": "driver", "copy": "event"},
-    "driver+stream": {"decode": "driver", "copy": "stream"},
+_WAYS: dict[str, dict[str, Any]] = {
+    "poll+poll": {"decode": "poll", "copy": "poll", "step_s": 3e-4},
+    "poll+poll, 1 ms": {"decode": "poll", "copy": "poll", "step_s": 1e-3},
+    "poll+event": {"decode": "poll", "copy": "event", "step_s": 3e-4},
+    "poll+stream": {"decode": "poll", "copy": "stream", "step_s": 3e-4},
+    "driver+poll": {"decode": "driver", "copy": "poll", "step_s": 3e-4},
+    "driver+event": {"decode": "driver", "copy": "event", "step_s": 3e-4},
+    "driver+stream": {"decode": "driver", "copy": "stream", "step_s": 3e-4},
 }
 _FEW_WAYS = ("poll+poll", "driver+event")
 _COLUMNS = ("name", "fps", "cpu_us", "user_us", "system_us", "mean_ms", "p95_ms")
