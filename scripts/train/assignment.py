@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 CENTRE_RADIUS = 1.5  # strides around an object's centre within which an anchor may learn it
+REACH_PX = 4.0  # and so far out of its box at most: half the finest stride, so that one always may
 MAX_ANCHORS = 10
 IOU_WEIGHT = 3.0
 FAR = 1e6
@@ -104,10 +105,14 @@ def assign(
 
 
 def _near(cells: Anchors, boxes: Tensor) -> Tensor:
-    """Anchors around the centres of objects, ``[B, M, A]``."""
+    """Anchors around the centres of objects, and in their boxes, ``[B, M, A]``.
+
+    A coarse anchor beside a small object sees its neighbour as well: it learns a box between them.
+    """
     middle = 0.5 * (boxes[..., :2] + boxes[..., 2:])
-    apart = (middle[:, :, None] - cells.centres).abs().amax(dim=-1)
-    return apart < CENTRE_RADIUS * cells.strides
+    away = (middle[:, :, None] - cells.centres).abs()
+    half = 0.5 * (boxes[..., 2:] - boxes[..., :2])[:, :, None] + REACH_PX
+    return (away.amax(dim=-1) < CENTRE_RADIUS * cells.strides) & (away <= half).all(dim=-1)
 
 
 def _class_cost(values: Tensor, class_id: Tensor) -> Tensor:

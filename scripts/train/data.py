@@ -31,6 +31,10 @@ TIMES_OF_DAY = ("day", "dusk", "night")
 FIRST_SEEDS = {"train": 1_000, "validation": 8_000, "test": 10_000}
 MAX_CLIPS = {"train": 7_000, "validation": 1_000, "test": 10_000}
 
+# More is learnt than is scored. A car is lower than a lorry beside it: where what is just too small
+# to be scored counts neither way, all that is learnt far away are lorries.
+LEARNT_HEIGHT_PX, LEARNT_AREA_PX, LEARNT_VISIBLE = 7.0, 56.0, 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -75,7 +79,8 @@ class Clip:
         counts: Number of objects in each frame, ``[N]``.
         xyxy: Boxes of all frames, source pixels, float32 ``[sum(counts), 4]``.
         class_id: Classes, int32.
-        ignore: Objects that are not scored, bool.
+        ignore: Objects that count neither way, bool: in training clips those that are not learnt,
+            in others those that are not scored.
     """
 
     planes: NDArray[np.uint8]
@@ -202,9 +207,18 @@ def write_clip(clip: ClipPlan, folder: Path) -> None:
             counts=np.array([len(truth) for truth in truths], dtype=np.int32),
             xyxy=np.concatenate([truth.xyxy for truth in truths]),
             class_id=np.concatenate([truth.class_id for truth in truths]),
-            ignore=np.concatenate([truth.ignore for truth in truths]),
+            ignore=np.concatenate([_ignored(clip.split, truth) for truth in truths]),
         )
     part.rename(path)
+
+
+def _ignored(split: str, truth: FrameTruth) -> NDArray[np.bool_]:
+    if split != "train":
+        return truth.ignore
+    size = truth.xyxy[:, 2:] - truth.xyxy[:, :2]
+    small = (size[:, 1] < LEARNT_HEIGHT_PX) | (size.prod(axis=1) < LEARNT_AREA_PX)
+    hard: NDArray[np.bool_] = small | (truth.visible < LEARNT_VISIBLE)
+    return hard
 
 
 def read_clip(path: Path) -> Clip:

@@ -18,10 +18,13 @@ from progress import Progress
 from store import FrameStore
 from torch import Tensor
 
+from cluster.demo.world.scenario import LORRY
+
 WARM_UP = 0.03
 LAST_PART = 0.25
 FINAL_RATE = 0.01
 SAVE_EVERY_S = 60.0
+LORRY_WEIGHT, MAX_LORRIES = 0.5, 4  # so much oftener a frame comes up for each, up to so many
 MAX_VALIDATION_BATCHES = 8
 
 
@@ -84,6 +87,7 @@ class Trainer:
         self._augmenter = Augmenter(device, settings.seed)
         self._order = torch.Generator(device).manual_seed(settings.seed)
         self._cells = anchors(INPUT_WIDTH, INPUT_HEIGHT, STRIDES, device)
+        self._steps: Tensor | None = None  # cumulated weights of the frames
         self.step_index, self.elapsed_s = 0, 0.0
 
     @property
@@ -94,8 +98,7 @@ class Trainer:
 
     def step(self, store: FrameStore) -> Tensor:
         """Learn from one batch; returns the parts of the loss."""
-        shape = (self._settings.batch_size,)
-        index = torch.randint(len(store), shape, generator=self._order, device=self._device)
+        index = self._drawn(store)
         recipe = LAST if self.done > 1 - LAST_PART else Recipe()
         batch = self._augmenter.batch(store, index, recipe)
         for group in self._optimizer.param_groups:
@@ -109,6 +112,15 @@ class Trainer:
         self.average.update(self.step_index)
         self.step_index += 1
         return parts
+
+    def _drawn(self, store: FrameStore) -> Tensor:
+        """Frames of the next batch ``[B]``; those with lorries, the hardest, come up oftener."""
+        if self._steps is None:
+            lorries = ((store.class_id == LORRY) & ~store.ignore).sum(dim=1)
+            self._steps = (1 + LORRY_WEIGHT * lorries.clamp(max=MAX_LORRIES)).double().cumsum(0)
+        shape = (self._settings.batch_size,)
+        place = torch.rand(shape, generator=self._order, device=self._device, dtype=torch.float64)
+        return torch.searchsorted(self._steps, place * self._steps[-1])
 
     @torch.no_grad()
     def validate(self, store: FrameStore) -> list[float]:

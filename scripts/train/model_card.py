@@ -43,7 +43,8 @@ Pictures of `cluster/demo/world`, rendered by seed, encoded with H.264 at CRF 18
 again: every view by day, at dusk and at night, at densities 0.5 to 1.6. Nothing else, and no
 pictures of others. Seeds: training 1,000 to 7,999, validation 8,000 to 8,999, test from 10,000 on;
 the demo's default cameras start at 0. Objects that the world marks as too small or too hidden are
-neither learnt nor scored.
+not scored; of these, what is at least 7 pixels high and a quarter visible is learnt. Frames with
+lorries come up oftener.
 
 ## How well it does
 
