@@ -187,7 +187,8 @@ def _check(spec: ModelSpec) -> None:
 def _image_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
     """Its one image; older files list their weights as inputs, too."""
     weights = {weight.name for weight in model.graph.initializer}
-    return next(tensor for tensor in model.graph.input if tensor.name not in weights)
+    images: list[onnx.ValueInfoProto] = [i for i in model.graph.input if i.name not in weights]
+    return images[0]
 
 
 def _is_usable(cache: PlanCache, request: PlanRequest) -> bool:
