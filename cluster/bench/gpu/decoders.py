@@ -131,7 +131,6 @@ def compare(seconds: float, streams: int, groups: Sequence[int]) -> dict[str, An
     with TemporaryDirectory() as folder:
         film = camera_film(Path(folder) / "camera.ts")
         found["pictures"] = apart(compare_pictures, Path(folder))
-        print(json.dumps(found["pictures"], indent=1), flush=True)
         ways = list(_WAYS)
         found["1 x 16, unthrottled"] = measure(film, 1, 16, windows(None, seconds / 2, ways))
         show("1 x 16, unthrottled", found["1 x 16, unthrottled"])
@@ -141,7 +140,36 @@ def compare(seconds: float, streams: int, groups: Sequence[int]) -> dict[str, An
             todo = windows(FPS, seconds, some)
             found[name] = measure(film, num, streams // num, todo)
             show(name, found[name])
+    summarize(found)
     return found
+
+
+def summarize(found: dict[str, Any]) -> None:
+    """Whether the pictures agree, and FFmpeg beside the cheapest way that keeps up."""
+    pictures = found["pictures"]
+    if "error" in pictures:
+        print(f"\npictures: {pictures['error']}")
+    for name, each in {} if "error" in pictures else pictures.items():
+        ours, theirs = each["pictures"]
+        apart = {key: each[key] for key in ("different", "other_layout", "other_time", "errors")}
+        print(f"{name}: {ours} of {theirs} pictures, {apart}, FFmpeg: {each['through_ffmpeg']}")
+    for name, group in found.items():
+        rows = [row for row in group.get("rows", ()) if not row["is_timed"]]
+        for row in (_row_of("ffmpeg", rows), _cheapest(rows)):
+            if row is not None:
+                print(f"{name}: {row['name']}: {row['fps']} fps, {row['cpu_us']} us a picture")
+    print(end="", flush=True)
+
+
+def _row_of(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    return next((row for row in rows if row["name"] == name), None)
+
+
+def _cheapest(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    known = _row_of("ffmpeg", rows)
+    others = [row for row in rows if row["name"] not in ("nothing", "ffmpeg")]
+    fit = [row for row in others if known is None or row["fps"] > 0.95 * known["fps"]]
+    return min(fit or others, key=lambda row: float(row["cpu_us"]), default=None)
 
 
 def show(name: str, group: dict[str, Any]) -> None:
