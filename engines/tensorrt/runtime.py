@@ -101,8 +101,8 @@ class TensorRtRuntime:
             self._engine = self._runtime.deserialize_cuda_engine(plan)
             if self._engine is None:
                 raise refused(request, self._logger)
-        self.signature = signature_of(trt, self._engine)
         try:
+            self.signature = signature_of(trt, self._engine)
             for _ in range(num_lanes):
                 lane = GpuLane(self._context, self._engine, self.signature, spec, request)
                 self.lanes.append(lane)

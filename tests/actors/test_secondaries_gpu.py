@@ -21,7 +21,7 @@ from actors.pools import PoolConfig
 from actors.specs import QosSpec
 from engines.crops import View, frame_of
 from engines.detections import Detections
-from engines.engine import CropEngine, Engine
+from engines.engine import CropEngine
 from engines.errors import DeviceError, ModelError
 from engines.factory import Backend, create_crop_engine
 from engines.fake import FakeEngine
@@ -54,7 +54,7 @@ def boxes_of(stream: str) -> Detections:
 
 
 class Detector(FakeEngine):
-    """Knows what is in each picture; a picture on a GPU cannot be looked at from here."""
+    """Knows what is in each picture, for those on a GPU cannot be looked at; open or closed."""
 
     def __init__(self) -> None:
         super().__init__(PRIMARY)
@@ -95,10 +95,9 @@ class Slot:
         self._thread.start()
         self._index = 0
 
-    def load(self, models: Sequence[SecondaryModel], max_crops: int = 16) -> Engine:
-        """Returns the engine that served before."""
-        engine = with_secondaries(self.detector, models, max_crops, self.make)
-        return self.service.swap(engine)
+    def load(self, models: Sequence[SecondaryModel], max_crops: int = 16) -> None:
+        """Serve with these in the place of those before; the detector stays."""
+        self.service.swap(with_secondaries(self.detector, models, max_crops, self.make)).close()
 
     def show(self, requests: Sequence[CropRequest]) -> dict[str, tuple[CropAnswer, ...]]:
         """A frame of each stream, after these requests; the answers by stream."""
@@ -243,7 +242,6 @@ def test_a_model_that_does_not_fit_leaves_the_one_that_runs(slot: Slot, tmp_path
     with pytest.raises(ModelError, match="symbols") as caught:
         slot.load([SecondaryModel(good.spec, fewer)])
     assert caught.value.field == "secondaries.0.model.alphabet"
-    slot.detector.load()  # it was closed with the cascade that it was for
     assert read(slot.show(asked("shade"))["yard"], "shade") == expected("yard", SHADES)
 
 

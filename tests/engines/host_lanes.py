@@ -10,7 +10,6 @@ import numpy as np
 from engines.crops import View
 from engines.families.letterbox import Letterbox
 from engines.families.suppression import suppress
-from engines.graph.best_candidates import CUT_FAMILIES
 from engines.onnxruntime.session import open_session, signature_of
 from engines.spec import ModelSpec, Precision
 from engines.tensorrt.builder import graph_for
@@ -20,7 +19,7 @@ SIZES = (1, 2, 4)
 
 
 class HostLane:
-    """Suppression is NumPy's; other outputs lie in one memory, which is filled with NaN before."""
+    """A detector that is cut to its best candidates; suppression is NumPy's."""
 
     def __init__(self, spec: ModelSpec) -> None:
         graph = graph_for(spec, Precision.FP32)
@@ -29,7 +28,6 @@ class HostLane:
         self.signature = signature_of(self._session)
         self._letterbox = Letterbox(spec.input)
         self._records = np.zeros((SIZES[-1], 1 + spec.max_detections, 6), np.float32)
-        self._memory: dict[str, np.ndarray] = {}
         self.batches: list[tuple[int, int]] = []
         self.error: Exception | None = None
         self.meeting: Barrier | None = None
@@ -45,17 +43,7 @@ class HostLane:
         for view, out in zip(views, batch, strict=False):
             self._letterbox.write(view, out)
         outputs = self._session.run(None, {self.signature.inputs[0].name: batch})
-        if self._spec.family in CUT_FAMILIES:
-            return [self._suppressed(outputs)[: len(views)]]
-        return [self._kept(*one)[: len(views)] for one in enumerate(outputs)]
-
-    def _kept(self, number: int, output: np.ndarray) -> np.ndarray:
-        """Of memory that the next batch uses again."""
-        shape = (SIZES[-1], *output.shape[1:])
-        memory = self._memory.setdefault(str(number), np.empty(shape, output.dtype))
-        memory[:] = np.nan
-        memory[: len(output)] = output
-        return memory
+        return [self._suppressed(outputs)[: len(views)]]
 
     def _suppressed(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
         self._records[:] = np.nan
