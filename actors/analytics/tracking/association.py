@@ -14,31 +14,60 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+Meeting = tuple[Indices, Indices, Floats]
+"""Pairs of boxes that overlap, and width and height of what they have in common [2, p]."""
+
+_NO_LENGTH = np.array(1e-6)
 
 
-def overlaps(
-    a: Floats, b: Floats, i: Indices, j: Indices
-) -> tuple[Indices, Indices, Floats, Floats]:
-    """Those of the pairs that overlap, and by how much: intersection over union, above 0.
+def meeting(a: Floats, b: Floats) -> Meeting:
+    """Those of all pairs of one picture that overlap.
 
     Args:
-        a: Boxes [4, n] as left, top, right, bottom.
+        a: Boxes [4, n] as edges: left and top negated, right, bottom.
+        b: Boxes [4, m].
+    """
+    edges = np.minimum(a[:, :, None], b[:, None])
+    size = edges[:2]
+    size += edges[2:]
+    meet = (np.minimum(size[0], size[1]) > 0).ravel().nonzero()[0]
+    i, j = np.divmod(meet, max(b.shape[1], 1))
+    return i, j, size.reshape(2, -1).take(meet, axis=1)
+
+
+def meeting_of(a: Floats, b: Floats, i: Indices, j: Indices) -> Meeting:
+    """Those of some pairs that overlap.
+
+    Args:
+        a: Boxes [4, n] as edges.
         b: Boxes [4, m].
         i: Box of ``a`` of each pair.
         j: Box of ``b`` of each pair.
-
-    Returns:
-        The pairs, the overlap of their boxes, and that of their heights alone.
     """
-    a, b = a.take(i, axis=1), b.take(j, axis=1)
-    size = np.minimum(a[2:], b[2:])
-    size -= np.maximum(a[:2], b[:2])
+    edges = np.minimum(a.take(i, axis=1), b.take(j, axis=1))
+    size = edges[:2]
+    size += edges[2:]
     meet = (np.minimum(size[0], size[1]) > 0).nonzero()[0]
-    i, j, size = i[meet], j[meet], size.take(meet, axis=1)
-    sizes = (a[2:] - a[:2]).take(meet, axis=1), (b[2:] - b[:2]).take(meet, axis=1)
+    return i[meet], j[meet], size.take(meet, axis=1)
+
+
+def overlaps(a: Floats, b: Floats, pairs: Meeting) -> tuple[Floats, Floats]:
+    """Intersection over union of pairs of boxes, and that of their heights alone; above 0.
+
+    Args:
+        a: Width and height of boxes [2, n].
+        b: The same [2, m].
+        pairs: Which overlap.
+    """
+    i, j, size = pairs
+    a, b = a.take(i, axis=1), b.take(j, axis=1)
     common = size[0] * size[1]
-    either = sizes[0][0] * sizes[0][1] + sizes[1][0] * sizes[1][1] - common
-    return i, j, common / either, size[1] / (sizes[0][1] + sizes[1][1] - size[1])
+    either = a[0] * a[1]
+    either += b[0] * b[1]
+    either -= common
+    height = a[1] + b[1]
+    height -= size[1]
+    return common / either, size[1] / height
 
 
 def directions(trail: Floats, ahead: Floats, there: Floats, i: Indices, j: Indices) -> Floats:
@@ -52,11 +81,12 @@ def directions(trail: Floats, ahead: Floats, there: Floats, i: Indices, j: Indic
         j: Detection of each pair.
     """
     way = ahead - trail
-    way /= np.maximum(np.hypot(way[0], way[1]), 1e-6)
+    length = np.hypot(way[0], way[1]).take(i)
     step = there.take(j, axis=1)
     step -= trail.take(i, axis=1)
-    cosine = (step * way.take(i, axis=1)).sum(axis=0)
-    return np.asarray(cosine / np.maximum(np.hypot(step[0], step[1]), 1e-6))
+    length *= np.hypot(step[0], step[1])
+    step *= way.take(i, axis=1)
+    return np.asarray((step[0] + step[1]) / np.maximum(length, _NO_LENGTH))
 
 
 @cache
@@ -77,16 +107,35 @@ class Matching:
 
     Attributes:
         row_of: Row of the track of each detection, -1 where there is none yet.
-        is_free: Whether each track has no detection yet.
+        num_pairs: How many were found.
     """
 
     def __init__(self, picture: Indices, num_cols: int) -> None:
         self.row_of = np.full(num_cols, -1, dtype=np.intp)
-        self.is_free = np.ones(len(picture), dtype=np.bool_)
+        self.num_pairs = 0
         self._picture = picture
+        self._pairs: tuple[Indices, Indices] | None = None
 
-    def add(self, rows: Indices, cols: Indices, worth: Floats) -> None:
-        """Match so that the sum of ``worth`` is greatest.
+    def pairs(self) -> tuple[Indices, Indices]:
+        """Tracks and their detections, which ascend."""
+        if self._pairs is None or len(self._pairs[0]) != self.num_pairs:
+            cols = (self.row_of >= 0).nonzero()[0]
+            self._pairs = self.row_of.take(cols), cols
+        return self._pairs
+
+    def is_free(self) -> Mask:
+        """Whether each track has no detection yet."""
+        free = np.ones(len(self._picture), dtype=np.bool_)
+        free[self.pairs()[0]] = False
+        return free
+
+    def undo(self) -> None:
+        """Forget all pairs."""
+        self.row_of[:] = -1
+        self.num_pairs, self._pairs = 0, None
+
+    def add(self, rows: Indices, cols: Indices, worth: Floats) -> int:
+        """Match so that the sum of ``worth`` is greatest; how many were matched.
 
         Args:
             rows: Tracks of pairs that may be matched, ascending; all are free.
@@ -94,22 +143,31 @@ class Matching:
             worth: What each pair is worth, above 0.
         """
         if not len(rows):
-            return
+            return 0
+        before = self.num_pairs
         # What is worth more than all that its track and its detection could have instead belongs
         # to every best assignment: that settles nearly all, for all pictures at once.
-        of_row, of_col = np.bincount(rows, worth), np.bincount(cols, worth)
-        clear = of_row[rows] + of_col[cols] < 3 * worth
-        self._take(rows[clear], cols[clear])
-        left = (self.is_free[rows] & (self.row_of[cols] < 0)).nonzero()[0]
+        instead = np.bincount(rows, worth).take(rows)
+        instead += np.bincount(cols, worth).take(cols)
+        clear = instead < 3 * worth
+        if np.count_nonzero(clear) == len(clear):
+            self._take(rows, cols)
+            return self.num_pairs - before
+        sure = rows[clear], cols[clear]
+        self._take(*sure)
+        taken = np.zeros(len(self._picture), dtype=np.bool_)
+        taken[sure[0]] = True
+        left = (~taken[rows] & (self.row_of[cols] < 0)).nonzero()[0]
         if len(left):
             rows, cols, worth = rows[left], cols[left], worth[left]
             ends = np.diff(self._picture[rows]).nonzero()[0] + 1
             for part in np.split(np.arange(len(left)), ends):
                 self._take(*_solved(rows[part], cols[part], worth[part]))
+        return self.num_pairs - before
 
     def _take(self, rows: Indices, cols: Indices) -> None:
         self.row_of[cols] = rows
-        self.is_free[rows] = False
+        self.num_pairs += len(rows)
 
 
 def _solved(rows: Indices, cols: Indices, worth: Floats) -> tuple[Indices, Indices]:

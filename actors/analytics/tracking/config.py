@@ -47,6 +47,8 @@ class Round:
         max_age_s: Tracks that were not seen for longer take no part.
         direction: What it adds to an overlap where the object goes straight on, and takes away
             where it turns back, times the confidence (Cao et al., "OC-SORT", 2023).
+        steadies: What all that are matched in it do at once is taken for the camera's motion (see
+            ``steadying``), and where there is such, it is held once more.
     """
 
     likeness: Likeness
@@ -55,13 +57,14 @@ class Round:
     sure: bool = True
     max_age_s: float = math.inf
     direction: float = 0.0
+    steadies: bool = False
 
 
 MAX_GATE = 9.5
 """Squared Mahalanobis distance: 95 % of four degrees of freedom."""
 
 BYTE_ROUNDS = (
-    Round(Likeness.SHAPE, 0.07, Stage.CONFIRMED, direction=0.1),
+    Round(Likeness.SHAPE, 0.07, Stage.CONFIRMED, direction=0.1, steadies=True),
     Round(Likeness.OVERLAP, 0.5, Stage.CONFIRMED, sure=False),
     Round(Likeness.SHAPE, 0.07, Stage.TENTATIVE, direction=0.1),
     Round(Likeness.MOTION, MAX_GATE, max_age_s=1.0),

@@ -59,12 +59,27 @@ class Found:
             picture, confidence = picture[worthy], confidence[worthy]
             xyxy, class_id, appearance = xyxy[:, worthy], class_id[worthy], appearance[:, worthy]
         corners = np.array(xyxy, dtype=np.float64, order="C")
-        num_classes = int(class_id.max(initial=-1)) + 1
+        num_classes = int(class_id[class_id.argmax()]) + 1 if len(class_id) else 0
         boxes = kalman.to_centre(corners)
         return cls(picture, xyxy.T, confidence, class_id, corners, boxes, appearance, num_classes)
 
     def __len__(self) -> int:
         return len(self.picture)
+
+    def part(self, cols: Indices) -> Found:
+        """Some of them, in ascending order."""
+        if len(cols) == len(self):
+            return self
+        return Found(
+            self.picture.take(cols),
+            self.xyxy[cols],
+            self.confidence.take(cols),
+            self.class_id.take(cols),
+            self.corners.take(cols, axis=1),
+            self.boxes.take(cols, axis=1),
+            self.looks.take(cols, axis=1),
+            self.num_classes,
+        )
 
 
 def joined(parts: Sequence[NDArray[_Number]]) -> NDArray[_Number]:

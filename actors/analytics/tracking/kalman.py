@@ -25,6 +25,33 @@ _VELOCITY_WALK = np.array([[0.3], [0.3], [0.1], [0.1]]) ** 2  # per second cubed
 _MIN_SIZE_PX = np.array(1.0)  # an array: NumPy takes longer over a number
 
 
+def _powers() -> Floats:
+    """What a step is made of: by power of its time, all rows of a state from all rows and the area.
+
+    White noise acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2), and a random walk.
+    """
+    one = np.eye(4)
+    parts = np.zeros((4, NUM_ROWS, 4, NUM_ROWS * 4 + 1))
+
+    def add(power: int, row: int, source: int, share: float) -> None:
+        parts[power, row, :, 4 * source : 4 * source + 4] += share * one
+
+    for row in range(NUM_ROWS):
+        add(0, row, row, 1.0)
+    add(1, POSITION, VELOCITY, 1.0)
+    add(1, VAR_POSITION, COVARIANCE, 2.0)
+    add(2, VAR_POSITION, VAR_VELOCITY, 1.0)
+    add(1, COVARIANCE, VAR_VELOCITY, 1.0)
+    parts[1, VAR_POSITION, :, -1:] = _POSITION_WALK
+    parts[3, VAR_POSITION, :, -1:] = _VELOCITY_WALK / 3
+    parts[2, COVARIANCE, :, -1:] = _VELOCITY_WALK / 2
+    parts[1, VAR_VELOCITY, :, -1:] = _VELOCITY_WALK
+    return parts.reshape(4, -1)
+
+
+_STEP = _powers()
+
+
 def begin(boxes: Floats) -> Floats:
     """States of tracks that were seen once: boxes [4, n] as centre and size."""
     state = np.zeros((NUM_ROWS, *boxes.shape))
@@ -35,20 +62,15 @@ def begin(boxes: Floats) -> Floats:
     return state
 
 
-def predict(state: Floats, dt_s: Floats) -> None:
-    """Take each state ``dt_s`` [n] ahead, in place.
-
-    White noise acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2), and a random walk.
-    """
-    position, velocity, var_position, covariance, var_velocity = state
-    noise = _area(position) * dt_s
-    walk = _VELOCITY_WALK * noise
-    position += velocity * dt_s
-    var_position += dt_s * (2 * covariance + dt_s * (var_velocity + walk / 3))
-    var_position += _POSITION_WALK * noise
-    covariance += dt_s * (var_velocity + walk / 2)
-    var_velocity += walk
-    size = position[2:]
+def predict(state: Floats, dt_s: float) -> None:
+    """Take all states ``dt_s`` ahead, in place; each row is linear in all rows and in the area."""
+    area = _area(state[POSITION])
+    rows = state.reshape(NUM_ROWS * 4, -1)
+    step = (np.array([1.0, dt_s, dt_s * dt_s, dt_s**3]) @ _STEP).reshape(NUM_ROWS * 4, -1)
+    ahead = step[:, :-1] @ rows
+    ahead += step[:, -1:] * area
+    rows[:] = ahead
+    size = rows[2:4]
     np.maximum(size, _MIN_SIZE_PX, out=size)
 
 
@@ -84,6 +106,21 @@ def to_corners(boxes: Floats) -> Floats:
     corners[:2] -= boxes[2:] / 2
     corners[2:] += corners[:2]
     return corners
+
+
+def to_edges(boxes: Floats) -> Floats:
+    """Centre and size [4, n] as edges [4, n]: left and top negated, right, bottom."""
+    half, edges = boxes[2:] / 2, np.empty_like(boxes)
+    np.subtract(half, boxes[:2], out=edges[:2])
+    np.add(half, boxes[:2], out=edges[2:])
+    return edges
+
+
+def negated(corners: Floats) -> Floats:
+    """Corners [4, n] as edges."""
+    edges: Floats = corners.copy()
+    np.negative(edges[:2], out=edges[:2])
+    return edges
 
 
 def _area(boxes: Floats) -> Floats:

@@ -29,7 +29,8 @@ CONFIGS = {
     "deepsort": TrackerConfig(
         rounds=(
             Round(Likeness.LOOKS, 0.6, Stage.CONFIRMED),
-            Round(Likeness.OVERLAP, 0.3),
+            Round(Likeness.OVERLAP, 0.3, Stage.CONFIRMED),
+            Round(Likeness.OVERLAP, 0.3, Stage.TENTATIVE),
             Round(Likeness.MOTION, MAX_GATE, max_age_s=1.0),
         ),
         low_confidence=0.5,

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.analytics.pairing import pairs
 from actors.analytics.tracking import kalman
-from actors.analytics.tracking.association import Matching, directions, overlaps
+from actors.analytics.tracking.association import (
+    Matching,
+    directions,
+    meeting,
+    meeting_of,
+    overlaps,
+)
 from actors.analytics.tracking.config import MAX_GATE, Likeness, Round, Stage, TrackerConfig
 from actors.analytics.tracking.found import Found
+from actors.analytics.tracking.steadying import common_shift
 from actors.analytics.tracking.tracks import (
     CLASS_ID,
     IDENTITY,
@@ -25,6 +34,9 @@ Mask = NDArray[np.bool_]
 _Pairs = tuple[Indices, Indices, kalman.Floats]
 _Overlaps = tuple[Indices, Indices, kalman.Floats, kalman.Floats]
 
+_TURN_S = 0.15  # a shift that came in so much time is taken for speed by half
+_MUCH = 0.05  # of the size of an object: less changes no overlap that matters
+
 
 class Rounds:
     """Shares the detections of some pictures out among the tracks.
@@ -33,82 +45,141 @@ class Rounds:
         tracks: As they are predicted.
         found: Detections.
         t_s: Time of each picture, seconds.
+        passed_s: Since the picture before of the same stream.
         config: Which rounds, and what is sure.
 
     Attributes:
         matching: Who belongs to whom so far.
+        num_tentative: Tracks that are not confirmed yet.
     """
 
     def __init__(
-        self, tracks: Tracks, found: Found, t_s: kalman.Floats, config: TrackerConfig
+        self,
+        tracks: Tracks,
+        found: Found,
+        t_s: kalman.Floats,
+        passed_s: kalman.Floats,
+        config: TrackerConfig,
     ) -> None:
         self.matching = Matching(tracks.picture, len(found))
         self._tracks, self._found, self._config = tracks, found, config
-        self._t_s = t_s
-        self._overlaps: _Overlaps | None = None
+        self._t_s, self._passed_s = t_s, passed_s
         self._sure = found.confidence >= config.high_confidence
+        num_sure = np.count_nonzero(self._sure)
+        self._num_left = [len(found) - num_sure, num_sure]
         self._confirmed = tracks.table[IDENTITY] != TENTATIVE
+        self.num_tentative = len(tracks) - np.count_nonzero(self._confirmed)
+        self._overlaps: _Overlaps | None = None
+        self._shifts: kalman.Floats | None = None
+        self._alike: dict[tuple[Likeness, float], _Pairs] = {}
 
     def play(self) -> None:
         """Hold all rounds."""
-        if not len(self._tracks) or not len(self._found):
+        if not len(self._tracks):
             return
         for each in self._config.rounds:
-            left = self.matching.row_of < 0
-            if not np.count_nonzero(left):
-                break
-            cols = left & (self._sure if each.sure else ~self._sure)
-            if np.count_nonzero(cols):
-                rows = self._matchable_rows(each)
-                if np.count_nonzero(rows):
-                    self._match(each, rows, cols)
+            if not self._num_left[each.sure]:
+                continue
+            if each.stage is Stage.TENTATIVE and not self.num_tentative:
+                continue
+            taken = self._hold(each)
+            if each.steadies and self._steady():
+                self.matching.undo()
+                self._num_left[each.sure] += taken
+                taken = self._hold(each)
+            self._num_left[each.sure] -= taken
+        if self._shifts is not None:
+            self._move(self._shifts)
 
-    def _matchable_rows(self, round_: Round) -> Mask:
-        rows = self.matching.is_free
-        if round_.stage is not Stage.ALL:
-            confirmed = self._confirmed
-            rows = rows & (confirmed if round_.stage is Stage.CONFIRMED else ~confirmed)
-        if round_.max_age_s < np.inf:
-            age_s = self._t_s[self._tracks.picture] - self._tracks.table[SEEN_S]
-            rows = rows & (age_s <= round_.max_age_s)
-        return rows
-
-    def _match(self, round_: Round, rows: Mask, cols: Mask) -> None:
+    def _hold(self, round_: Round) -> int:
+        """Match in one round; how many were matched."""
+        rows, cols = self._matchable_rows(round_), self._matchable_cols(round_)
         if round_.likeness in (Likeness.OVERLAP, Likeness.SHAPE):
-            i, j, likeness = self._of_overlap(round_, rows, cols)
+            i, j, likeness = self._of_overlap(round_)
             least = round_.least
+            good = likeness >= least
+            for mask in rows:
+                good &= mask.take(i)
+            for mask in cols:
+                good &= mask.take(j)
         else:
-            i, j = self._left(rows.nonzero()[0], cols.nonzero()[0])
-            i, j, likeness = self._of_left(round_, i, j)
+            i, j, likeness = self._of_left(round_, *self._left(rows, cols))
             least = 0.0 if round_.likeness is Likeness.MOTION else round_.least
-        good = (likeness >= least).nonzero()[0]
-        self.matching.add(i[good], j[good], likeness[good] - (least - 1e-6))
+            good = likeness >= least
+        left = good.nonzero()[0]
+        return self.matching.add(i.take(left), j.take(left), likeness.take(left) - (least - 1e-6))
 
-    def _of_overlap(self, round_: Round, rows: Mask, cols: Mask) -> _Pairs:
-        i, j, overlap, height = self._all_overlaps()
-        good = (rows[i] & cols[j]).nonzero()[0]
-        i, j, likeness = i[good], j[good], overlap[good]
-        confidence = self._found.confidence[j]
-        if round_.likeness is Likeness.SHAPE:
-            likeness *= np.sqrt(height[good])
-            likeness *= confidence
+    def _matchable_rows(self, round_: Round) -> list[Mask]:
+        """Masks that a track must pass."""
+        masks = [self.matching.is_free()] if self.matching.num_pairs else []
+        if round_.stage is not Stage.ALL and self.num_tentative:
+            is_confirmed = round_.stage is Stage.CONFIRMED
+            masks.append(self._confirmed if is_confirmed else ~self._confirmed)
+        if round_.max_age_s < np.inf:
+            age_s = self._tracks.of_each(self._t_s) - self._tracks.table[SEEN_S]
+            masks.append(age_s <= round_.max_age_s)
+        return masks
+
+    def _matchable_cols(self, round_: Round) -> list[Mask]:
+        """Masks that a detection must pass."""
+        masks = [self.matching.row_of < 0] if self.matching.num_pairs else []
+        if self._num_left[not round_.sure]:
+            masks.append(self._sure if round_.sure else ~self._sure)
+        return masks
+
+    def _of_overlap(self, round_: Round) -> _Pairs:
+        """All pairs that overlap; rounds that compare alike share them."""
+        key = round_.likeness, round_.direction
+        if key not in self._alike:
+            self._alike[key] = self._compared(round_)
+        return self._alike[key]
+
+    def _compared(self, round_: Round) -> _Pairs:
+        tracks, found = self._tracks, self._found
+        i, j, likeness, height = self._all_overlaps()
+        is_shape = round_.likeness is Likeness.SHAPE
+        if is_shape:
+            likeness = likeness * np.sqrt(height)
         if round_.direction:
-            trail, ahead = self._tracks.table[TRAIL], self._tracks.state[kalman.POSITION, :2]
-            cosine = directions(trail, ahead, self._found.boxes[:2], i, j)
-            likeness += round_.direction * confidence * cosine
+            trail, ahead = tracks.table[TRAIL], tracks.state[kalman.POSITION, :2]
+            cosine = directions(trail, ahead, found.boxes[:2], i, j)
+            cosine *= round_.direction
+            if not is_shape:
+                cosine *= found.confidence.take(j)
+            likeness = likeness + cosine
+        if is_shape:
+            likeness *= found.confidence.take(j)
         return i, j, likeness
 
-    def _left(self, rows: Indices, cols: Indices) -> tuple[Indices, Indices]:
+    def _all_overlaps(self) -> _Overlaps:
+        """Pairs whose predicted and found boxes overlap; see ``overlaps``."""
+        if self._overlaps is None:
+            tracks, found = self._tracks, self._found
+            edges = kalman.to_edges(tracks.state[kalman.POSITION])
+            if tracks.num_pictures == 1:
+                met = meeting(edges, kalman.negated(found.corners))
+            else:
+                i, j = pairs(tracks.picture, found.picture, tracks.num_pictures)
+                met = meeting_of(edges, kalman.negated(found.corners), i, j)
+            overlap, height = overlaps(tracks.state[kalman.POSITION, 2:], found.boxes[2:], met)
+            self._overlaps = met[0], met[1], self._of_class(met[0], met[1], overlap), height
+        return self._overlaps
+
+    def _left(self, rows: list[Mask], cols: list[Mask]) -> tuple[Indices, Indices]:
         """All pairs of some tracks and some detections, of the same picture."""
-        num_pictures = len(self._t_s)
-        i, j = pairs(self._tracks.picture[rows], self._found.picture[cols], num_pictures)
-        return rows[i], cols[j]
+        tracks, found = self._tracks, self._found
+        some_rows, some_cols = _passing(rows, len(tracks)), _passing(cols, len(found))
+        of_rows, of_cols = tracks.picture[some_rows], found.picture[some_cols]
+        i, j = pairs(of_rows, of_cols, tracks.num_pictures)
+        return some_rows[i], some_cols[j]
 
     def _of_left(self, round_: Round, i: Indices, j: Indices) -> _Pairs:
         tracks, found = self._tracks, self._found
         if round_.likeness is Likeness.LAST_BOX:
-            i, j, overlap, _ = overlaps(tracks.table[LAST_XYXY], found.corners, i, j)
-            return i, j, self._of_class(i, j, overlap)
+            last = tracks.table[LAST_XYXY]
+            met = meeting_of(kalman.negated(last), kalman.negated(found.corners), i, j)
+            overlap, _ = overlaps(last[2:] - last[:2], found.boxes[2:], met)
+            return met[0], met[1], self._of_class(met[0], met[1], overlap)
         distance = kalman.squared_distance(
             tracks.state.take(i, axis=2), found.boxes.take(j, axis=1)
         )
@@ -121,17 +192,56 @@ class Rounds:
         return i[same], j[same], round_.least - distance[same]
 
     def _of_class(self, i: Indices, j: Indices, overlap: kalman.Floats) -> kalman.Floats:
-        other = self._tracks.table[CLASS_ID, i] != self._found.class_id[j]
+        other = self._tracks.table[CLASS_ID].take(i) != self._found.class_id.take(j)
         if np.count_nonzero(other):
             overlap[other] *= self._config.class_penalty
         return overlap
 
-    def _all_overlaps(self) -> _Overlaps:
-        """Pairs whose predicted and found boxes overlap; see ``overlaps``."""
-        if self._overlaps is None:
-            tracks, found = self._tracks, self._found
-            boxes = kalman.to_corners(tracks.state[kalman.POSITION])
-            i, j = pairs(tracks.picture, found.picture, len(self._t_s))
-            i, j, overlap, height = overlaps(boxes, found.corners, i, j)
-            self._overlaps = i, j, self._of_class(i, j, overlap), height
-        return self._overlaps
+    def _steady(self) -> bool:
+        """Take what all matched objects do at once for the camera's motion; whether it was much.
+
+        Who belongs to whom is asked again only where it was; else tracks are moved when all rounds
+        are over.
+        """
+        tracks, (rows, cols) = self._tracks, self.matching.pairs()
+        residuals = self._found.boxes[:2].take(cols, axis=1)
+        residuals -= tracks.state[kalman.POSITION, :2].take(rows, axis=1)
+        spans = list(pairwise(self._ends(cols)))
+        shifts = [common_shift(residuals[:, a:b]) for a, b in spans]
+        if not any(x or y for x, y in shifts):
+            return False
+        squared = [(x * x + y * y) / _MUCH**2 for x, y in shifts]
+        is_much = np.array(
+            [
+                bool(each) and each >= tracks.middle_area(rows[a:b])
+                for each, (a, b) in zip(squared, spans, strict=True)
+            ]
+        )
+        self._shifts = np.array(shifts).T
+        if is_much.any():
+            self._move(self._shifts * is_much)
+            self._shifts[:, is_much] = 0
+            self._overlaps, self._alike = None, {}
+        return bool(is_much.any())
+
+    def _move(self, shifts: kalman.Floats) -> None:
+        self._tracks.shift(shifts, 1 / (self._passed_s + _TURN_S))
+
+    def _ends(self, cols: Indices) -> list[int]:
+        """Where the detections ``cols`` of each picture begin, and where the last one's end."""
+        num = self._tracks.num_pictures
+        if num == 1:
+            return [0, len(cols)]
+        ends: list[int] = self._found.picture[cols].searchsorted(np.arange(num + 1)).tolist()
+        return ends
+
+
+def _passing(masks: list[Mask], num: int) -> Indices:
+    """Which of so many things pass all masks."""
+    if not masks:
+        return np.arange(num)
+    passing = masks[0].copy()
+    for mask in masks[1:]:
+        passing &= mask
+    some: Indices = passing.nonzero()[0]
+    return some

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.analytics.tracking import kalman
 from actors.analytics.tracking.association import best_assignment
 from actors.analytics.tracking.config import BYTETRACK, TrackerConfig
 from actors.analytics.tracking.found import Found, Looks, no_looks, unit
@@ -160,6 +159,8 @@ class Tracker:
             raise ValueError(f"embeddings {shape}: expected [{len(found)}, d], one a detection")
         else:
             looks = unit(embeddings.T)
+        if self.config.wants_looks and not len(looks):  # none came with this frame
+            looks = np.zeros((len(self._looks), len(found)), dtype=np.float32)
         if len(looks) != len(self._looks):
             self._looks = np.zeros((len(looks), self._table.shape[1]), dtype=np.float32)
         return looks
@@ -188,45 +189,50 @@ class _Step:
         pictures = [found for _, found, _ in frames]
         self._found = Found.of(pictures, self._config.low_confidence, looks)
         self._t_s = np.array([t_s for _, _, t_s in frames])
-        passed_s = np.array([tracker._advance(t_s) for tracker, _, t_s in frames])
+        passed_s = [tracker._advance(t_s) for tracker, _, t_s in frames]
         tables, known = [each._table for each in trackers], [each._looks for each in trackers]
         self._tracks = Tracks(tables, known, self._found.num_classes)
         if len(self._tracks):
-            kalman.predict(self._tracks.state, passed_s[self._tracks.picture])
-        self._rounds = Rounds(self._tracks, self._found, self._t_s, self._config)
+            self._tracks.predict(passed_s)
+        self._rounds = Rounds(
+            self._tracks, self._found, self._t_s, np.array(passed_s), self._config
+        )
         self._row_of = self._rounds.matching.row_of
 
     def run(self) -> list[Detections]:
         """Take the frames; the detections that belong to confirmed tracks, of each picture."""
         self._rounds.play()
         self.observe()
-        self.begin()
-        self.confirm()
+        num_new = self.begin()
+        for tracker in self._trackers:
+            tracker.births, tracker.ended = {}, ()
+        if num_new or self._rounds.num_tentative:
+            self.confirm()
         tracked = self.tracked()
         self.end()
         return tracked
 
     def observe(self) -> None:
         """Correct the tracks that have a detection."""
-        cols = (self._row_of >= 0).nonzero()[0]
+        rows, cols = self._rounds.matching.pairs()
         if len(cols):
-            rows, straight_s = self._row_of[cols], self._config.straight_s
-            self._tracks.observe(rows, self._found, cols, self._t_s, straight_s)
+            straight_s = self._config.straight_s
+            self._tracks.observe(rows, self._found.part(cols), self._t_s, straight_s)
 
-    def begin(self) -> None:
-        """Add tracks for sure detections that have none."""
-        found, row_of = self._found, self._row_of
-        new = (row_of < 0) & (found.confidence >= self._config.begin_confidence)
+    def begin(self) -> int:
+        """Add tracks for sure detections that have none; how many."""
+        if self._rounds.matching.num_pairs == len(self._row_of):
+            return 0
+        new = (self._row_of < 0) & (self._found.confidence >= self._config.begin_confidence)
         cols = new.nonzero()[0]
         if len(cols):
-            row_of[cols] = len(self._tracks) + np.arange(len(cols))
-            self._tracks.begin(found, cols, self._t_s, self._config.max_tentative_s)
+            self._row_of[cols] = len(self._tracks) + np.arange(len(cols))
+            self._tracks.begin(self._found.part(cols), self._t_s, self._config.max_tentative_s)
+        return len(cols)
 
     def confirm(self) -> None:
         """Give identities to tracks that were seen often enough."""
         table, config = self._tracks.table, self._config
-        for tracker in self._trackers:
-            tracker.births = {}
         enough = (table[IDENTITY] == TENTATIVE) & (table[NUM_HITS] >= config.min_hits)
         for row in enough.nonzero()[0].tolist():
             tracker = self._trackers[self._tracks.picture[row]]
@@ -240,28 +246,31 @@ class _Step:
 
     def tracked(self) -> list[Detections]:
         """The detections that belong to confirmed tracks, of each picture."""
-        found, row_of = self._found, self._row_of
-        cols = (row_of >= 0).nonzero()[0]
-        said = self._tracks.table[IDENTITY : CLASS_ID + 1].take(row_of[cols], axis=1)
-        known = (said[0] != TENTATIVE).nonzero()[0]
-        if len(known) < len(cols):
-            cols, said = cols[known], said.take(known, axis=1)
+        cols = (self._row_of >= 0).nonzero()[0]
+        said = self._tracks.table[IDENTITY : CLASS_ID + 1].take(self._row_of[cols], axis=1)
+        known = said[0] != TENTATIVE
+        if np.count_nonzero(known) < len(known):
+            cols, said = cols[known], said[:, known]
+        found = self._found.part(cols)
         identity, class_id = said[0].astype(np.int64), said[-1].astype(np.int32)
-        everything = Detections(found.xyxy[cols], found.confidence[cols], class_id, identity)
+        everything = Detections(found.xyxy, found.confidence, class_id, identity)
         if len(self._trackers) == 1:
             return [everything]
-        ends = found.picture[cols].searchsorted(np.arange(len(self._trackers) + 1)).tolist()
+        ends = found.picture.searchsorted(np.arange(len(self._trackers) + 1)).tolist()
         return [everything[a:b] for a, b in pairwise(ends)]
 
     def end(self) -> None:
         """Forget tracks that were not seen for too long; give each tracker its own."""
         tracks = self._tracks
-        for tracker in self._trackers:
-            tracker.ended = ()
-        over = self._t_s[tracks.picture] - tracks.table[SEEN_S] > tracks.table[PATIENCE_S]
-        for row in over.nonzero()[0].tolist():
-            if identity := int(tracks.table[IDENTITY, row]):
-                self._trackers[tracks.picture[row]].ended += (identity,)
-        tables, looks = tracks.part(~over, len(self._trackers))
+        unseen_s = tracks.of_each(self._t_s) - tracks.table[SEEN_S]
+        over = unseen_s > tracks.table[PATIENCE_S]
+        if np.count_nonzero(over):
+            for row in over.nonzero()[0].tolist():
+                if identity := int(tracks.table[IDENTITY, row]):
+                    self._trackers[tracks.picture[row]].ended += (identity,)
+        elif len(self._trackers) == 1:
+            self._trackers[0]._table, self._trackers[0]._looks = tracks.table, tracks.looks
+            return
+        tables, looks = tracks.part(~over)
         for tracker, table, known in zip(self._trackers, tables, looks, strict=True):
             tracker._table, tracker._looks = table, known

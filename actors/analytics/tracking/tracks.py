@@ -27,7 +27,7 @@ FIRST_CONFIDENCE, BORN_S, SEEN_S, PATIENCE_S, IDENTITY, NUM_HITS, CLASS_ID = ran
     _NUM_STATE + 10, VOTES
 )
 
-_TRAIL_S = 0.2  # the trail follows the centre by so much
+_TRAIL_RATE = 1 / 0.2  # per second: how fast the trail follows the centre
 _OLD_LOOKS = 0.9  # share of what was known, when the object is seen again
 
 
@@ -80,12 +80,14 @@ class Tracks:
             of its confidences.
         looks: float32 [d, n], embeddings of unit length, zero where there is none.
         picture: intp [n], number of the picture that each belongs to, ascending.
+        num_pictures: How many pictures there are.
     """
 
     def __init__(self, tables: Sequence[Table], looks: Sequence[Looks], num_classes: int) -> None:
         num_rows = max(VOTES + num_classes, *map(len, tables))
         wide = [t if len(t) == num_rows else _padded(t, num_rows) for t in tables]
-        self.table = np.concatenate(wide, axis=1)
+        self.num_pictures = len(tables)
+        self.table = wide[0].copy() if len(wide) == 1 else np.concatenate(wide, axis=1)
         self.looks = np.concatenate(looks, axis=1) if len(looks[0]) else joined(looks)
         self.picture = numbers([t.shape[1] for t in tables])
 
@@ -97,20 +99,50 @@ class Tracks:
         """float64 [5, 4, n], a view."""
         return self.table[:_NUM_STATE].reshape(kalman.NUM_ROWS, 4, -1)
 
-    def observe(
-        self, rows: Indices, found: Found, cols: Indices, t_s: kalman.Floats, straight_s: float
-    ) -> None:
+    def of_each(self, values: kalman.Floats) -> kalman.Floats:
+        """Of each track the value of its picture, [n]; one picture's value stays alone, [1]."""
+        return values if self.num_pictures == 1 else values.take(self.picture)
+
+    def middle_area(self, rows: Indices) -> float:
+        """Median of width times height of some tracks, square pixels."""
+        size = self.state[kalman.POSITION, 2:].take(rows, axis=1)
+        areas = size[0] * size[1]
+        areas.sort()
+        return float(areas[len(areas) // 2])
+
+    def predict(self, passed_s: Sequence[float]) -> None:
+        """Take the tracks of each picture ahead by the time since the picture before."""
+        if self.num_pictures == 1:
+            kalman.predict(self.state, passed_s[0])
+            return
+        ends = self.picture.searchsorted(np.arange(self.num_pictures + 1)).tolist()
+        for each_s, (a, b) in zip(passed_s, pairwise(ends), strict=True):
+            kalman.predict(self.state[:, :, a:b], each_s)
+
+    def shift(self, shifts: kalman.Floats, weights: kalman.Floats) -> None:
+        """Move the tracks of each picture along with its camera.
+
+        Args:
+            shifts: [2, pictures], pixels.
+            weights: How much of it is taken for speed, [pictures], per second.
+        """
+        by = shifts if self.num_pictures == 1 else shifts.take(self.picture, axis=1)
+        self.state[kalman.POSITION, :2] += by
+        self.table[TRAIL] += by
+        self.state[kalman.VELOCITY, :2] += by * self.of_each(weights)
+
+    def observe(self, rows: Indices, found: Found, t_s: kalman.Floats, straight_s: float) -> None:
         """Let each track of ``rows`` see one detection.
 
         Args:
             rows: The tracks.
-            found: All detections.
-            cols: Their detections.
+            found: Their detections.
             t_s: Time of each picture.
             straight_s: Tracks that were hidden for longer take the speed of the straight way.
         """
         seen = self.table.take(rows, axis=1)
-        boxes, now_s = found.boxes.take(cols, axis=1), t_s[self.picture[rows]]
+        boxes = found.boxes
+        now_s = t_s if self.num_pictures == 1 else t_s.take(found.picture)
         gap_s = now_s - seen[SEEN_S]
         state = seen[:_NUM_STATE].reshape(kalman.NUM_ROWS, 4, -1)
         kalman.correct(state, boxes)
@@ -118,45 +150,51 @@ class Tracks:
             way = (boxes - kalman.to_centre(seen[LAST_XYXY]))[:2]
             velocity = state[kalman.VELOCITY, :2]
             np.copyto(velocity, way / gap_s, where=gap_s > straight_s)
-        seen[LAST_XYXY] = found.corners.take(cols, axis=1)
-        seen[TRAIL] += (boxes[:2] - seen[TRAIL]) * (1 - np.exp(gap_s / -_TRAIL_S))
+        seen[LAST_XYXY] = found.corners
+        trail = seen[TRAIL]
+        trail += (trail - boxes[:2]) * np.expm1(gap_s * -_TRAIL_RATE)
         seen[NUM_HITS] += 1
         seen[SEEN_S] = now_s
-        seen[VOTES + found.class_id[cols], np.arange(len(cols))] += found.confidence[cols]
-        seen[CLASS_ID] = seen[VOTES:].argmax(axis=0)
+        _vote(seen, found)
         self.table[:, rows] = seen
         if len(self.looks):
-            mixed = _OLD_LOOKS * self.looks[:, rows] + (1 - _OLD_LOOKS) * found.looks[:, cols]
+            mixed = _OLD_LOOKS * self.looks[:, rows] + (1 - _OLD_LOOKS) * found.looks
             self.looks[:, rows] = unit(mixed)
 
-    def begin(self, found: Found, cols: Indices, t_s: kalman.Floats, patience_s: float) -> None:
-        """Add a tentative track behind all others for each of the detections ``cols``."""
-        new = np.zeros((len(self.table), len(cols)))
-        picture, class_id = found.picture[cols], found.class_id[cols]
-        boxes = found.boxes[:, cols]
-        new[:_NUM_STATE] = kalman.begin(boxes).reshape(_NUM_STATE, -1)
-        new[FIRST_XYXY] = new[LAST_XYXY] = found.corners[:, cols]
-        new[TRAIL] = boxes[:2]
-        new[FIRST_CONFIDENCE] = found.confidence[cols]
-        new[BORN_S] = new[SEEN_S] = t_s[picture]
+    def begin(self, found: Found, t_s: kalman.Floats, patience_s: float) -> None:
+        """Add a tentative track behind all others for each detection."""
+        new = np.zeros((len(self.table), len(found)))
+        new[:_NUM_STATE] = kalman.begin(found.boxes).reshape(_NUM_STATE, -1)
+        new[FIRST_XYXY] = new[LAST_XYXY] = found.corners
+        new[TRAIL] = found.boxes[:2]
+        new[FIRST_CONFIDENCE] = found.confidence
+        new[BORN_S] = new[SEEN_S] = t_s[found.picture]
         new[PATIENCE_S] = patience_s
         new[NUM_HITS] = 1
-        new[CLASS_ID] = class_id
-        new[VOTES + class_id, np.arange(len(cols))] = found.confidence[cols]
+        _vote(new, found)
         self.table = np.concatenate([self.table, new], axis=1)
-        self.looks = np.concatenate([self.looks, found.looks[:, cols]], axis=1)
-        self.picture = np.concatenate([self.picture, picture])
+        self.looks = np.concatenate([self.looks, found.looks], axis=1)
+        self.picture = np.concatenate([self.picture, found.picture])
 
-    def part(self, keep: NDArray[np.bool_], num_pictures: int) -> tuple[list[Table], list[Looks]]:
+    def part(self, keep: NDArray[np.bool_]) -> tuple[list[Table], list[Looks]]:
         """The tables and looks of the pictures, with the tracks that are kept."""
-        if num_pictures == 1 and np.count_nonzero(keep) == len(keep):
-            return [self.table], [self.looks]
         rows = keep.nonzero()[0]
         rows = rows[self.picture[rows].argsort(kind="stable")]
-        ends = self.picture[rows].searchsorted(np.arange(num_pictures + 1)).tolist()
+        ends = self.picture[rows].searchsorted(np.arange(self.num_pictures + 1)).tolist()
         table, looks = self.table.take(rows, axis=1), self.looks.take(rows, axis=1)
         spans = list(pairwise(ends))
         return [table[:, a:b] for a, b in spans], [looks[:, a:b] for a, b in spans]
+
+
+def _vote(table: Table, found: Found) -> None:
+    """Count what class each track's detection has."""
+    if len(table) == VOTES + 1:
+        table[VOTES] += found.confidence
+        return
+    num = table.shape[1]
+    votes = table[VOTES:].reshape(-1)
+    votes[found.class_id * num + np.arange(num)] += found.confidence
+    table[CLASS_ID] = table[VOTES:].argmax(axis=0)
 
 
 def _padded(table: Table, num_rows: int) -> Table:

@@ -1,0 +1,92 @@
+"""A camera that moves: what all objects do at once is taken for its motion, and only that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.analytics.tracking import Tracker, config_of
+from actors.analytics.tracking.steadying import common_shift
+from engines.detections import Detections
+from tests.actors.builders import detections
+
+SEEDS = st.integers(0, 10**6)
+
+
+def test_what_all_do_at_once_is_the_shift():
+    random = np.random.default_rng(1)
+    residuals = np.array([[30.0], [-12.0]]) + random.normal(0, 1, (2, 15))
+    assert common_shift(residuals) == pytest.approx((30, -12), abs=1)
+
+
+def test_one_object_that_goes_its_own_way_changes_little():
+    residuals = np.tile(np.array([[20.0], [5.0]]), 6)
+    residuals[:, 2] = 500, -300
+    assert common_shift(residuals) == pytest.approx((20, 5))
+
+
+@pytest.mark.parametrize("num", [0, 1, 2])
+def test_too_few_objects_say_nothing_of_the_camera(num):
+    assert common_shift(np.full((2, num), 40.0)) == (0.0, 0.0)
+
+
+def test_objects_that_go_both_ways_do_not_move_the_camera():
+    residuals = np.array([[9.0, -9, 8, -8, 10, -10], [1, 1, -1, -1, 0, 0]])
+    assert common_shift(residuals) == (0.0, 0.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=SEEDS, num=st.integers(3, 40))
+def test_a_shift_is_never_more_than_the_median(seed, num):
+    random = np.random.default_rng(seed)
+    residuals = random.normal(random.normal(0, 5, (2, 1)), 3, (2, num))
+    middle = np.sort(residuals, axis=1)[:, num // 2]
+    x, y = common_shift(residuals.copy())
+    assert np.hypot(x, y) <= np.hypot(*middle) + 1e-9
+
+
+def panned(seed: int, num_frames: int = 30, max_px: float = 25.0) -> list[Detections]:
+    """Eight people on two rows before a camera that turns, each second at another speed."""
+    random = np.random.default_rng(seed)
+    feet = np.array([(400 + 90 * (n % 4), 200 + 200 * (n // 4)) for n in range(8)], dtype=float)
+    frames, speed = [], np.zeros(2)
+    for n in range(num_frames):
+        if n % 5 == 4:
+            speed = random.uniform(-max_px, max_px, 2)
+        feet += speed
+        places = feet + random.normal(0, 0.5, (8, 2))
+        frames.append(detections([(x, y) for x, y in places.tolist()], size=(40, 90)))
+    return frames
+
+
+def num_identities(tracker: Tracker, frames: list[Detections]) -> int:
+    seen: set[int] = set()
+    for n, found in enumerate(frames):
+        seen |= set(tracker.update(found, n / 5).track_id.tolist())
+    return len(seen)
+
+
+def test_people_before_a_camera_that_turns_change_identities_less_often():
+    config = config_of("bytetrack")
+    still = replace(config, rounds=tuple(replace(r, steadies=False) for r in config.rounds))
+    steadied = [num_identities(Tracker(config), panned(seed)) for seed in range(8)]
+    plain = [num_identities(Tracker(still), panned(seed)) for seed in range(8)]
+    assert sum(steadied) < sum(plain)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS)
+def test_streams_whose_cameras_turn_do_not_move_each_other(seed):
+    films = [panned(seed, 12), panned(seed + 1, 12, max_px=4.0), panned(seed + 2, 12, 0.0)]
+    alone, together = [Tracker() for _ in films], [Tracker() for _ in films]
+    for n, found in enumerate(zip(*films, strict=True)):
+        expected = [one.update(own, n / 5) for one, own in zip(alone, found, strict=True)]
+        frames = [(tracker, own, n / 5) for tracker, own in zip(together, found, strict=True)]
+        for tracked, own in zip(Tracker.update_all(frames), expected, strict=True):
+            assert tracked.track_id.tolist() == own.track_id.tolist()
+        for one, other in zip(alone, together, strict=True):
+            np.testing.assert_allclose(other.state()["table"], one.state()["table"], rtol=1e-6)
