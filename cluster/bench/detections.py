@@ -114,8 +114,13 @@ def longest_silence_s(seen_at: Sequence[float], since: float, until: float) -> f
         since: Begin of the span; what was seen last before it counts as well.
         until: End of the span; a silence that goes on is cut off there.
     """
+    return longest_silence(seen_at, since, until)[0]
+
+
+def longest_silence(seen_at: Sequence[float], since: float, until: float) -> tuple[float, float]:
+    """The same, and when it began."""
     last = max((at for at in seen_at if at < since), default=since)
     within = [at for at in seen_at if since <= at < until]
     after = min((at for at in seen_at if at >= until), default=until)
     points = [last, *within, min(after, until)]
-    return max(b - a for a, b in pairwise(points))
+    return max((b - a, a) for a, b in pairwise(points))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +22,8 @@ NumMachines = Annotated[
     int, typer.Option("--machines", min=1, max=16, help="With a slot each, besides the head.")
 ]
 _FAILOVER_COLUMNS = (
-    *("limit_s", "hit_p50_s", "hit_max_s", "others_max_s", "calm_max_s", "api_s", "whole_s"),
+    *("times", "limit_s", "hit_p50_s", "hit_max_s", "others_max_s", "others_more_s"),
+    *("others_at_s", "calm_max_s", "api_s", "whole_s"),
     *("num_made", "num_lost", "num_twice", "load"),
 )
 
@@ -48,16 +51,33 @@ def failover(
     machines: NumMachines = 3,
     max_fps: MaxFps = 4.0,
     json_file: JsonFile = None,
+    resume: Annotated[
+        bool, typer.Option(help="Keep what the file has, and let happen what is missing.")
+    ] = False,
 ) -> None:
     """Kill actors, slots, machines, Serve, the head and Redis in turn, and see what streams had."""
     from cluster.bench.failover.run import FailoverPlan, measure_failover
 
     names = [each.value for each in failure or FailureName]
     plan = FailoverPlan(names, times, machines, cameras, max_fps)
-    found = measure_failover(plan, console.print)
+    runs = _kept(json_file) if resume else []
+    found = measure_failover(plan, console.print, runs, partial(_keep, json_file))
     console.print(", ".join(f"{key} {value}" for key, value in found["settings"].items()))
     show_rows(found["rows"], "failure", _FAILOVER_COLUMNS)
     conclude(found, json_file)
+
+
+def _kept(path: Path | None) -> list[dict[str, Any]]:
+    if path is None or not path.exists():
+        return []
+    runs: list[dict[str, Any]] = json.loads(path.read_text())["runs"]
+    return runs
+
+
+def _keep(path: Path | None, found: dict[str, Any]) -> None:
+    """After each failure, so that a run that is cut short can be resumed."""
+    if path is not None:
+        path.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def cluster(
@@ -71,6 +91,8 @@ def cluster(
 
     plan = ScalingPlan(num_cameras=cameras, num_machines=machines, max_fps=max_fps)
     found = measure_scaling(plan, console.print)
+    firsts = [{"part": part, **found[part]["first_detection_s"]} for part in ("warm", "together")]
+    show_rows(firsts, "part", ("p50", "p95", "max"))
     parts = [{"part": part, **found[part]} for part in ("up", "down")]
     show_rows(parts, "part", ("slots", "slots_s", "num_moved", "longest_silence_s"))
     show_rows(found["placement"], "slot", ("nodes", "gpus", "on_gpu"))

@@ -27,6 +27,11 @@ local function owns(id, token, slot)
   local held = redis.call('HMGET', key('lease', id), 'slot', 'token')
   return held[2] == token and (not slot or held[1] == slot)
 end
+local function newest_owner(id)
+  local newest = redis.call('LINDEX', key('owners', id), 0)
+  return string.match(newest or '', '^(%d+) ?%S* ?(.*)$')
+end
+-- Whoever lets a lease run out gets no streams until it says again what it has.
 local function sweep()
   if is_grace() then return end
   local ended = redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now_ms, 'LIMIT', 0, {SWEEP_AT_MOST})
@@ -38,6 +43,8 @@ local function sweep()
     else
       redis.call('ZREM', EXPIRY, id)
       if free_if_wanted(id) then freed = id end
+      local _, slot = newest_owner(id)
+      if slot then redis.call('HDEL', key('loads'), slot) end
     end
   end
   if freed then redis.call('PUBLISH', key('wake'), freed) end
@@ -45,10 +52,6 @@ end
 local function extend(id, ttl_ms)
   redis.call('PEXPIRE', key('lease', id), ttl_ms)
   redis.call('ZADD', EXPIRY, now_ms + ttl_ms, id)
-end
-local function newest_owner(id)
-  local newest = redis.call('LINDEX', key('owners', id), 0)
-  return newest and string.match(newest, '^%d+')
 end
 local function own(id, slot, token, ttl_ms)
   redis.call('HSET', key('lease', id), 'slot', slot, 'token', token)

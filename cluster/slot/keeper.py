@@ -10,7 +10,6 @@ import logging
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from actors.ledger import Ledger
 from actors.specs import StreamSpec
@@ -19,10 +18,8 @@ from cluster.placement import (
     Axes,
     Decision,
     Free,
-    Need,
     SlotLoad,
     decide,
-    need_of,
     slot_load,
 )
 from cluster.registry import Registry, StreamRecord
@@ -30,6 +27,7 @@ from cluster.slot.crew import Crew
 from cluster.slot.departures import Departed, Departures
 from cluster.slot.far import decodes_far
 from cluster.slot.holdings import Holdings
+from cluster.slot.needs import Needs
 from cluster.slot.publishing import Publishing
 from cluster.slot.statuses import Statuses
 from cluster.slot.surroundings import Surroundings
@@ -87,7 +85,7 @@ class StreamKeeper:
         self._surroundings = Surroundings(registry, name, (PIPELINE,))
         self._statuses = Statuses(name, crew, ledger, holdings)
         self._publishing = Publishing(registry, crew, holdings)
-        self._on_trial: set[str] = set()  # claimed by a guess of what decoding them takes
+        self._needs = Needs(holdings, self._statuses)
 
     def renew(self) -> None:
         """Renew all leases; a stream that somebody else has claimed meanwhile is ended."""
@@ -159,7 +157,7 @@ class StreamKeeper:
     @property
     def num_assumed(self) -> int:
         """Streams that were claimed by a guess of what decoding them takes, which is still one."""
-        return sum(self._statuses.decode_mpx_s(stream) is None for stream in self._on_trial)
+        return self._needs.num_assumed
 
     @property
     def num_others(self) -> int:
@@ -190,29 +188,24 @@ class StreamKeeper:
         free = self._surroundings.free()
         waiting = [each for each in free if each.need.stream not in self._holdings]
         on_their_way = [
-            Free(self._need(stream), reserved_for=to)
+            Free(self._needs.of(stream, self._assumed_mpx_s), reserved_for=to)
             for stream, to in self._departures.targets.items()
         ]
-        decision = decide(own, self._needs(), others, waiting + on_their_way)
-        self._on_trial = {s for s in self._on_trial if self._need(s).is_assumed}
+        held = self._needs.staying(self._assumed_mpx_s)
+        decision = decide(own, held, others, waiting + on_their_way)
+        self._needs.judged()
         return decision
 
-    def _needs(self) -> list[Need]:
-        """Of the streams that stay; what is being closed counts as gone."""
-        return [self._need(s) for s, holding in self._holdings.items() if not holding.closing]
-
-    def _need(self, stream: str) -> Need:
-        cost = self._statuses.decode_mpx_s(stream)
-        spec = self._holdings[stream].assignment.spec
-        need = need_of(spec, cost, self._surroundings.assumed_mpx_s)
-        return replace(need, is_on_trial=True) if stream in self._on_trial else need
+    @property
+    def _assumed_mpx_s(self) -> float:
+        return self._surroundings.assumed_mpx_s
 
     def _load(
         self, capacity: Axes, *, is_ready: bool = True, is_draining: bool = False
     ) -> SlotLoad:
         return slot_load(
             self._name,
-            self._needs(),
+            self._needs.staying(self._assumed_mpx_s),
             max_streams=self._max_streams,
             capacity=capacity,
             node=socket.gethostname(),
@@ -235,7 +228,7 @@ class StreamKeeper:
             if _is_ours(records.get(stream)):
                 is_far = self._decodes_far(records[stream].spec)
                 holding = self._holdings.add(records[stream], token, is_far=is_far)
-                self._expect(stream)
+                self._needs.begin(stream, self._surroundings.known_mpx_s(stream))
                 self._crew.open(holding, states.get(stream, b""))
             else:
                 leases.release(self._name, {stream: token})
@@ -245,18 +238,11 @@ class StreamKeeper:
         if self._crew.far is None:
             return False
         near = [stream for stream, holding in self._holdings.items() if not holding.is_far]
-        near_mpx_s = sum(self._need(stream).axes.decode_mpx_s for stream in near)
+        needs = [self._needs.of(stream, self._assumed_mpx_s) for stream in near]
+        near_mpx_s = sum(need.axes.decode_mpx_s for need in needs)
         wish = spec.placement.decode
-        cost_mpx_s = self._surroundings.known_mpx_s(spec.id) or self._surroundings.assumed_mpx_s
+        cost_mpx_s = self._surroundings.known_mpx_s(spec.id) or self._assumed_mpx_s
         return decodes_far(wish, cost_mpx_s, near_mpx_s, self.near_limit_mpx_s)
-
-    def _expect(self, stream: str) -> None:
-        """What was known of a stream that was claimed goes on to count."""
-        known_mpx_s = self._surroundings.known_mpx_s(stream)
-        if known_mpx_s is None:
-            self._on_trial.add(stream)
-        else:
-            self._statuses.expect(stream, known_mpx_s)
 
     def _hand_over(self, moves: Mapping[str, str]) -> None:
         for stream, to in moves.items():
@@ -283,7 +269,7 @@ class StreamKeeper:
         row.clear()
         self._departures.forget(stream)
         self._holdings.drop(stream)
-        self._on_trial.discard(stream)
+        self._needs.forget(stream)
         self._statuses.forget(stream)
         self._publishing.end(stream)
 

@@ -14,9 +14,15 @@ from typer.testing import CliRunner
 from actors.ledger import Ledger
 from cluster.bench import detections
 from cluster.bench.claims import all_hold
-from cluster.bench.detections import DetectionWatch, longest_silence_s
+from cluster.bench.detections import DetectionWatch, longest_silence, longest_silence_s
 from cluster.bench.failover.failures import FAILURES
-from cluster.bench.failover.figures import claims_of, gaps_of, row_of
+from cluster.bench.failover.figures import (
+    above_calm,
+    claims_of,
+    gaps_of,
+    missing_runs,
+    row_of,
+)
 from cluster.bench.failover.run import FailoverPlan
 from cluster.bench.failover.tally import Arrival, Tally, longest_way_back_s, tally
 from cluster.bench.processes import descendants, is_alive
@@ -128,6 +134,22 @@ def test_streams_that_were_hit_moved_or_left_alone_are_told_apart() -> None:
     assert gaps_of({"d": 0.3}, set(), set())["hit_max_s"] is None
 
 
+def test_a_silence_begins_with_the_last_detection_before_it() -> None:
+    assert longest_silence([1.0, 2.0, 6.0, 7.0], since=4.0, until=8.0) == (4.0, 2.0)
+
+
+def test_a_gap_of_those_left_alone_counts_against_the_longest_of_calm_times() -> None:
+    assert above_calm(0.9, 0.4) == 0.5
+    assert above_calm(0.3, 0.4) == 0.0
+    assert above_calm(None, 0.4) is None
+
+
+def test_a_resumed_bench_lets_only_happen_what_is_missing() -> None:
+    known = [{"failure": name} for name in ("slot", "slot", "redis")]
+    assert missing_runs(["engine", "slot", "redis"], 2, known) == ["engine", "engine", "redis"]
+    assert missing_runs(["slot"], 2, known) == []
+
+
 def run_of(**fields: Any) -> dict[str, Any]:
     found = {"hit_p50_s": 4.0, "hit_max_s": 5.0, "moved_max_s": None, "others_max_s": 0.4}
     counts = {"num_made": 10, "num_lost": 0, "num_twice": 0, "back_s": 0.5}
@@ -169,8 +191,8 @@ def test_the_command_ends_as_the_claims_say_and_writes_what_it_found(
 ) -> None:
     plans = []
 
-    def measure(plan: FailoverPlan, report: Any) -> dict[str, Any]:
-        plans.append(plan)
+    def measure(plan: FailoverPlan, report: Any, runs: Any, keep: Any) -> dict[str, Any]:
+        plans.append((plan, runs))
         rows = [row_of(name, [run_of(hit_max_s=gap_s)]) for name in plan.failures]
         claims = claims_of(rows)
         listed = [{"text": c.text, "found": c.found, "holds": c.holds} for c in claims]
@@ -183,7 +205,28 @@ def test_the_command_ends_as_the_claims_say_and_writes_what_it_found(
     result = CliRunner().invoke(app, ["bench", "failover", *options])
     assert result.exit_code == status, result.output
     assert json.loads(path.read_text())["holds"] is (status == 0)
-    assert (plans[0].failures, plans[0].times) == (["engine", "head"], 2)
+    (plan, runs) = plans[0]
+    assert (plan.failures, plan.times, runs) == (["engine", "head"], 2, [])
+
+
+def test_the_command_goes_on_with_the_runs_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, before = tmp_path / "failover.json", [{"failure": "slot", **run_of()}]
+    path.write_text(json.dumps({"runs": before}))
+    known = []
+
+    def measure(plan: FailoverPlan, report: Any, runs: Any, keep: Any) -> dict[str, Any]:
+        known.extend(runs)
+        kept = {"rows": [], "runs": [*runs, run_of()], "settings": {}, "claims": [], "holds": True}
+        keep(kept)
+        assert json.loads(path.read_text()) == kept
+        return kept
+
+    monkeypatch.setattr("cluster.bench.failover.run.measure_failover", measure)
+    options = ["bench", "failover", "--resume", "--json", str(path)]
+    assert CliRunner().invoke(app, options).exit_code == 0
+    assert known == before
 
 
 def test_descendants_are_children_and_theirs(tmp_path: Path) -> None:

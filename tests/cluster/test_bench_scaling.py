@@ -45,6 +45,7 @@ def test_slots_are_wanted_for_four_fifths_of_what_each_can_hold(cameras: int, sl
 def figures(**fields: Any) -> dict[str, Any]:
     return {
         "warm": {"first_detection_s": {"p50": 0.9, "p95": 1.9}},
+        "together": {"first_detection_s": {"p50": 0.9, "p95": 1.9}},
         "placement": placement_of([FIRST, SECOND], NODES),
         "dropped": {"lost": 0, "closed": 3},
         "down": {"longest_silence_s": 0.4},
@@ -58,6 +59,7 @@ def test_all_claims_hold_where_each_figure_is_within_its_limit() -> None:
 BROKEN = [
     figures(warm={"first_detection_s": {"p50": 1.1, "p95": 1.9}}),
     figures(warm={"first_detection_s": {"p50": 0.9, "p95": 2.1}}),
+    figures(together={"first_detection_s": {"p50": 0.9, "p95": 2.1}}),
     figures(placement=placement_of([FIRST, FIRST], NODES)),
     figures(placement=placement_of([FIRST, SECOND], {**NODES, 4: "node-a", 5: "node-a"})),
     figures(placement=placement_of([FIRST, SECOND], {**NODES, 5: "node-a"})),

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 import pytest
 
 from actors.ingest.decode_cost import ASSUMED_MPX_S
 from actors.specs import StreamSpec
-from cluster.placement import STEP_S, Axes, Decision, SlotLoad, need_of, slot_load
+from cluster.placement import (
+    STEP_S,
+    Axes,
+    Decision,
+    SlotLoad,
+    assumed_mpx_s,
+    decide,
+    need_of,
+    slot_load,
+)
 from cluster.placement.axes import fitting, is_overcommitted, room
 from tests.cluster.placement_model import Cluster, Slot, need
 
@@ -40,6 +50,45 @@ def test_a_stream_needs_its_floor_its_decoding_and_the_labels_of_its_job() -> No
     assert wanted.axes == Axes(4, ASSUMED_MPX_S)
     assert wanted.labels == {"site": "north"}
     assert need_of(spec, 11.5).axes == Axes(4, 11.5)
+
+
+def known(name: str, *mpx_s: float) -> SlotLoad:
+    held = [need(f"{name}{at}", decode_mpx_s=each) for at, each in enumerate(mpx_s)]
+    return slot_load(name, held, max_streams=9)
+
+
+def test_a_stream_of_unknown_source_is_taken_for_what_the_others_take() -> None:
+    assert assumed_mpx_s([]) == ASSUMED_MPX_S
+    assert assumed_mpx_s([known("s1", 20.0, 40.0), known("s2", 24.0)]) == pytest.approx(28.0)
+
+
+def test_it_is_taken_for_a_quarter_of_1080p_at_the_least_and_for_1080p_at_the_most() -> None:
+    assert assumed_mpx_s([known("s1", 3.0)]) == ASSUMED_MPX_S / 4
+    assert assumed_mpx_s([known("s1", 213.0)]) == ASSUMED_MPX_S
+
+
+def test_cameras_that_do_not_open_and_guesses_teach_nothing() -> None:
+    guess = dataclasses.replace(need("b", decode_mpx_s=14.4), is_assumed=True)
+    load = slot_load("s1", [need("a", decode_mpx_s=0.0), guess], max_streams=9)
+    assert (load.num_known, load.known_mpx_s) == (0, 0.0)
+    assert load.taken.decode_mpx_s == 14.4
+    assert assumed_mpx_s([load]) == ASSUMED_MPX_S
+
+
+def test_streams_taken_by_a_guess_that_was_too_low_go_again_the_least_important_first() -> None:
+    held = [
+        need("sure", 3, decode_mpx_s=20.0),
+        dataclasses.replace(need("a", 1, decode_mpx_s=58.0), is_on_trial=True),
+        dataclasses.replace(need("b", 2, decode_mpx_s=58.0), is_on_trial=True),
+        dataclasses.replace(need("c", 3, decode_mpx_s=14.0), is_assumed=True, is_on_trial=True),
+    ]
+    capacity = Axes(100.0, 100.0)
+    load = slot_load("s1", held, max_streams=9, capacity=capacity)
+    assert decide(load, held, [], []).release == ("b",)
+    settled = [dataclasses.replace(each, is_on_trial=False) for each in held]
+    assert decide(load, settled, [], []).release == ()
+    unmeasured = slot_load("s1", held, max_streams=9)
+    assert decide(unmeasured, held, [], []).release == ()
 
 
 @pytest.mark.parametrize(

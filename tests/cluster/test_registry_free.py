@@ -11,7 +11,7 @@ import pytest
 
 from cluster.errors import UnavailableError
 from cluster.placement import SlotLoad
-from cluster.registry import Lease, Registry
+from cluster.registry import FOR_SLOT, Lease, Registry
 from cluster.registry.index import Index
 from cluster.registry.lease_scripts import MAX_OWNERS, SWEEP_AT_MOST
 from tests.cluster.builders import (
@@ -308,6 +308,34 @@ def test_a_stream_that_is_handed_over_is_kept_for_its_new_slot(registry: Registr
     assert [each.reserved_for for each in registry.leases.free(9)] == ["t"]
     assert registry.leases.claim("u", ["a"], TTL_MS) == {}
     assert registry.leases.claim("t", ["a"], TTL_MS)
+
+
+def test_only_the_slot_that_is_given_a_stream_is_called(registry: Registry) -> None:
+    add(registry, "a", "b")
+    held = registry.leases.claim("s", ["a", "b"], TTL_MS)
+    wake_up = registry.subscribe()
+    wake_up.wait(0.05)
+    registry.leases.hand_over("s", "a", held["a"], STATE, "t")
+    assert eventually(lambda: wake_up.wait(0.5)) == {f"{FOR_SLOT}t"}
+    registry.leases.hand_over("s", "b", held["b"], STATE)
+    assert eventually(lambda: wake_up.wait(0.5)) == {"b"}
+    wake_up.close()
+
+
+def test_a_lease_that_runs_out_wakes_the_slots_and_its_owner_counts_for_nothing(
+    registry: Registry,
+) -> None:
+    add(registry, "a")
+    registry.leases.claim("s", ["a"], TTL_MS)
+    for name in ("s", "t"):
+        registry.slots.publish_load(name, SlotLoad(name).to_json(), TTL_MS)
+    wake_up = registry.subscribe()
+    wake_up.wait(0.05)
+    end_lease(registry, "a")
+    assert [each.stream for each in registry.leases.free(9)] == ["a"]
+    assert eventually(lambda: wake_up.wait(0.5)) == {"a"}
+    assert list(registry.slots.loads()) == ["t"]
+    wake_up.close()
 
 
 def test_what_is_kept_for_a_slot_that_ends_is_anybodys(registry: Registry) -> None:

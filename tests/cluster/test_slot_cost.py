@@ -125,5 +125,7 @@ def test_a_claim_costs_the_same_with_six_times_the_streams(slot: Slot) -> None:
 
 
 def test_what_slots_tell_of_their_load_is_short(slot: Slot) -> None:
-    load = slot_load(f"slot-{'x' * 30}", slot.keeper._needs(), max_streams=64, capacity=CAPACITY)
+    load = slot_load(
+        f"slot-{'x' * 30}", slot.keeper._needs.staying(57.6), max_streams=64, capacity=CAPACITY
+    )
     assert len(load.to_json()) < 400

@@ -42,6 +42,14 @@ def test_nothing_is_known_of_a_camera_that_is_being_opened() -> None:
     assert watched(OPENING).mpx_s is None
 
 
+def test_what_a_stream_took_elsewhere_counts_until_its_camera_is_open() -> None:
+    meter = DecodeMeter(AT_12)
+    meter.observe(OPENING, 0.0)
+    assert meter.mpx_s == pytest.approx(AT_12)
+    meter.observe(RUNNING, 1.0)
+    assert meter.mpx_s == pytest.approx(AT_25)
+
+
 @pytest.mark.parametrize("state", [StreamState.RECONNECTING, StreamState.FAILED])
 def test_a_camera_that_never_opened_costs_nothing(state: StreamState) -> None:
     assert watched(replace(OPENING, state=state)).mpx_s == 0.0

@@ -49,6 +49,34 @@ def test_a_full_slot_takes_another_stream_only_when_one_has_ended(slot: Slot) ->
     assert slot.crew.opened == ["a", "b", "c"]
 
 
+def test_unknown_streams_are_taken_by_a_guess_and_go_where_they_turn_out_too_large(
+    server: EmbeddedRedis,
+) -> None:
+    registry = Registry.open(server.url, fresh_prefix())
+    slot = Slot(registry, max_streams=8)
+    capacity = Axes(100.0, 70.0)
+    add(slot, "a")
+    slot.turn(capacity)
+    slot.see("a", StreamState.RUNNING, source=replace(FULL_HD, width=640, height=360))
+    slot.keeper.publish(0.0)
+    slot.turn(capacity)
+    add(slot, "b", "c", "d")
+    slot.turn(capacity)
+    assert slot.held == {"a", "b", "c", "d"}, "as 1080p each, one would have filled the slot"
+    assert slot.keeper.num_assumed == 3
+    slot.see("b", StreamState.RUNNING, source=FULL_HD)
+    slot.keeper.publish(1.0)
+    slot.see("c", StreamState.RUNNING, source=FULL_HD)
+    slot.keeper.publish(2.0)
+    slot.turn(capacity)
+    assert slot.held == {"a", "d"}, "11.5 and 14.4 of 70; neither of the others fits beside them"
+    slot.keeper.finish_closing()
+    slot.turn(capacity)
+    assert slot.held == {"a", "d"}, "what they take is known now"
+    slot.end()
+    registry.close()
+
+
 def test_a_disabled_stream_makes_room_only_when_it_has_ended(slot: Slot) -> None:
     add(slot, "a", "b", "c")
     slot.turn()

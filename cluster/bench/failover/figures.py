@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from cluster.bench.claims import Claim, at_most
@@ -12,7 +13,10 @@ from cluster.bench.failover.failures import FAILURES
 NEVER_S = 1.0
 """A stream that is silent for no longer was not hit: frames have a rhythm, machines are busy."""
 
-_GAPS = ("hit_p50_s", "hit_max_s", "moved_max_s", "others_max_s", "calm_max_s", "api_s", "whole_s")
+_GAPS = (
+    *("hit_p50_s", "hit_max_s", "moved_max_s", "others_max_s", "others_more_s", "others_at_s"),
+    *("calm_max_s", "api_s", "whole_s"),
+)
 _COUNTS = ("num_made", "num_lost", "num_twice")
 
 
@@ -34,6 +38,23 @@ def gaps_of(
         "moved_max_s": _worst([gaps[stream] for stream in moved]),
         "others_max_s": _worst([gap for stream, gap in gaps.items() if stream not in apart]),
     }
+
+
+def above_calm(others_max_s: float | None, calm_max_s: float) -> float | None:
+    """How much longer streams that were left alone were silent than any was just before."""
+    return None if others_max_s is None else round(max(0.0, others_max_s - calm_max_s), 3)
+
+
+def missing_runs(names: Sequence[str], times: int, runs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Which failures have to happen yet, row by row.
+
+    Args:
+        names: The rows.
+        times: How often each is wanted.
+        runs: What was seen already, of these and of others.
+    """
+    num = Counter(run["failure"] for run in runs)
+    return [name for name in names for _ in range(times - num[name])]
 
 
 def row_of(name: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -78,7 +99,7 @@ def _claims_of(row: Mapping[str, Any]) -> list[Claim]:
 
 
 def _known(runs: Sequence[Mapping[str, Any]], key: str) -> list[float]:
-    return [run[key] for run in runs if run[key] is not None]
+    return [run[key] for run in runs if run.get(key) is not None]
 
 
 def _median(values: Sequence[float]) -> float | None:

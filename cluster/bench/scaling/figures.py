@@ -46,6 +46,7 @@ def placement_of(
 def claims_of(found: Mapping[str, Any]) -> list[Claim]:
     """What is promised, held against the figures of ``measure_scaling``."""
     warm = found["warm"]["first_detection_s"]
+    together = found["together"]["first_detection_s"]
     placement = found["placement"]
     gpus = [tuple(gpu) for slot in placement for gpu in slot["gpus"]]
     own = len(gpus) == len(set(gpus)) == len(placement) and all(
@@ -56,6 +57,10 @@ def claims_of(found: Mapping[str, Any]) -> list[Claim]:
         *(
             at_most(f"from POST to the first detection on a warm slot, {p}, s", warm[p], limit_s)
             for p, limit_s in WARM_S.items()
+        ),
+        *(
+            at_most(f"the same of all cameras but one, posted together, {p}, s", together[p], s)
+            for p, s in WARM_S.items()
         ),
         Claim("engine and ingest of each slot see one GPU, which no other slot has", gpus, own),
         at_most("frames lost while slots came and went", found["dropped"].get("lost", 0), 0),

@@ -50,14 +50,14 @@ class ScalingPlan:
 
 
 def measure_scaling(plan: ScalingPlan, report: Report) -> dict[str, Any]:
-    """Watch one camera, add some one by one, then all, then take all but the first away.
+    """Watch one camera, add some one by one, then all, once more all, then keep only the first.
 
     Args:
         plan: What to run.
         report: Told what is going on.
 
     Returns:
-        ``warm``, ``up`` and ``down``; ``placement``, by slot; ``claims``.
+        ``warm``, ``up``, ``together`` and ``down``; ``placement``, by slot; ``claims``.
 
     Raises:
         UnavailableError: The cluster does not start, or slots or detections do not come.
@@ -98,6 +98,8 @@ class _Bench:
         up = self._up(rest)
         self._system.report(f"up: {up}")
         placement = placement_of(self._system.ready_slots(), self._system.machines.nodes())
+        together = self._together(rest)
+        self._system.report(f"together: {together}")
         down = self._down(first, rest)
         self._system.report(f"down: {down}")
         return {
@@ -106,6 +108,7 @@ class _Bench:
             "max_fps": plan.max_fps,
             "warm": {"first_detection_s": percentiles_s(warm), "all_s": warm},
             "up": up,
+            "together": together,
             "down": down,
             "placement": placement,
             "dropped": self._history.dropped,
@@ -131,6 +134,25 @@ class _Bench:
             "longest_silence_s": self._longest_silence_s(streams, began),
         }
 
+    def _together(self, feeds: Sequence[Feed]) -> dict[str, Any]:
+        """The same cameras once more, all at once, on slots that run now."""
+        self._delete(feeds)
+        slots = len(self._system.ready_slots())
+        posted = {}
+        for feed in feeds:
+            posted[feed.name] = time.monotonic()
+            self._system.watch(feed, self._plan.max_fps)
+        self._until(
+            lambda: all(self._since(stream, at) for stream, at in posted.items()),
+            "detections of all",
+        )
+        first = [self._since(stream, at)[0] - at for stream, at in posted.items()]
+        return {
+            "slots": slots,
+            "first_detection_s": percentiles_s(first),
+            "all_s": sorted(round(s, 2) for s in first),
+        }
+
     def _down(self, first: Feed, rest: Sequence[Feed]) -> dict[str, Any]:
         began = time.monotonic()
         num_moves = self._history.num_moves
@@ -147,10 +169,16 @@ class _Bench:
 
     def _on_a_warm_slot(self, feed: Feed) -> float:
         found = self._first_detection_s(feed)
-        self._system.api.delete(f"/v1/streams/{feed.name}")
-        self._until(lambda: feed.name not in self._system.holders(), f"the end of {feed.name}")
-        self._history.forget(feed.name)
+        self._delete([feed])
         return found
+
+    def _delete(self, feeds: Sequence[Feed]) -> None:
+        names = {feed.name for feed in feeds}
+        for name in names:
+            self._system.api.delete(f"/v1/streams/{name}")
+        self._until(lambda: not names & self._system.holders().keys(), "the end of streams")
+        for name in names:
+            self._history.forget(name)
 
     def _first_detection_s(self, feed: Feed) -> float:
         """From before the POST to the first frame that went through model, tracker and rules."""

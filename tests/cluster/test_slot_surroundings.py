@@ -1,0 +1,20 @@
+"""When a wake-up call makes a slot look for streams."""
+
+from __future__ import annotations
+
+from cluster.registry import FOR_SLOT
+from cluster.slot.surroundings import look_after_s
+
+
+def test_of_a_few_slots_each_looks_at_once_when_a_stream_is_added() -> None:
+    assert look_after_s("a", {"gate"}, 2) == 0.05
+
+
+def test_many_slots_look_two_hundred_times_a_second_together() -> None:
+    assert look_after_s("a", {"gate"}, 99) == 0.5
+
+
+def test_a_stream_that_is_given_to_a_slot_calls_this_one_only() -> None:
+    assert look_after_s("a", {f"{FOR_SLOT}a"}, 99) == 0.05
+    assert look_after_s("b", {f"{FOR_SLOT}a"}, 99) is None
+    assert look_after_s("b", {f"{FOR_SLOT}a", "gate"}, 99) == 0.5
