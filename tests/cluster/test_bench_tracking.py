@@ -83,7 +83,8 @@ def test_without_the_scorer_the_error_says_how_to_install_it(
 def test_truth_and_tracks_of_kept_frames_count_from_one(data: Path, tmp_path: Path) -> None:
     sequences = read_sets(data)["MOT15"]
     tracks = {"a b": {"walk": track(ours()[0], sequences[0], 2)}}
-    assert scores._write(tmp_path / "out", sequences, 2, tracks) == {"walk": NUM_FRAMES // 2}
+    half = scores._write(tmp_path / "out", sequences, lambda each: each.kept(2), tracks)
+    assert half == {"walk": NUM_FRAMES // 2}
     truth = (tmp_path / "out" / "truth" / "walk" / "gt" / "gt.txt").read_text().splitlines()
     own = (tmp_path / "out" / "tracks" / "a_b" / "data" / "walk.txt").read_text().splitlines()
     assert [row.split(",")[0] for row in truth[:4]] == ["1", "1", "2", "2"]
@@ -120,8 +121,25 @@ def test_claims_compare_with_the_best_of_the_others() -> None:
     verdicts = {claim["text"]: claim["holds"] for claim in claims}
     assert verdicts["MOT15, all frames: hota"]
     assert not verdicts["MOT15, every second frame dropped: hota"]
-    assert not verdicts["MOT15, every second frame dropped: loss of idf1, against theirs"]
+    assert not verdicts["MOT15, every second frame dropped: points of idf1 lost, against theirs"]
     assert verdicts["bytetrack: median us a frame of 20 objects"]
+
+
+def test_a_gain_is_no_loss() -> None:
+    assert run._loss_claim("", -0.5, -2.0)["holds"]
+    assert run._loss_claim("", 0.4, 0.5)["holds"]
+    assert not run._loss_claim("", 0.4, -1.0)["holds"]
+
+
+def test_each_frame_is_dropped_in_one_of_the_choices(data: Path) -> None:
+    (sequence,) = read_sets(data)["MOT15"]
+    kept = [n for first in range(3) for n in sequence.kept(3, first)]
+    assert sorted(kept) == sorted([*range(NUM_FRAMES), *range(NUM_FRAMES)])
+
+
+def test_the_mean_of_scores_is_that_of_each_figure() -> None:
+    mean = scores.mean([Score(40.0, 50.0, 60.0, 3), Score(42.0, 51.0, 66.0, 8)])
+    assert mean == Score(41.0, 50.5, 63.0, 6)
 
 
 def test_trackers_of_others_are_left_out_where_they_are_missing(

@@ -6,9 +6,11 @@ import contextlib
 import importlib
 import io
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Sequence as Several
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from cluster.bench.tracking.contestants import Tracked
@@ -46,15 +48,24 @@ def check_can_score() -> None:
         ) from error
 
 
+def mean(scores: Several[Score]) -> Score:
+    """The mean of several scores; of the switches rounded."""
+    hota, mota, idf1, switches = (fmean(each) for each in zip(*map(astuple, scores), strict=True))
+    return Score(hota, mota, idf1, round(switches))
+
+
 def score(
-    benchmark: str, sequences: Iterable[Sequence], drop: int, tracks: Mapping[str, Tracks]
+    benchmark: str,
+    sequences: Iterable[Sequence],
+    kept: Callable[[Sequence], list[int]],
+    tracks: Mapping[str, Tracks],
 ) -> dict[str, dict[str, Score]]:
     """Score trackers on a set, on the frames that are kept.
 
     Args:
         benchmark: Whose rules hold, as ``MOT17``.
         sequences: Of the set.
-        drop: Each so manieth frame was dropped; 0 for none.
+        kept: Which frames of a sequence are, from 0.
         tracks: Of each tracker.
 
     Returns:
@@ -62,7 +73,7 @@ def score(
     """
     trackeval = importlib.import_module("trackeval")
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        lengths = _write(Path(folder), sequences, drop, tracks)
+        lengths = _write(Path(folder), sequences, kept, tracks)
         quiet = {"PRINT_RESULTS": False, "PRINT_CONFIG": False, "TIME_PROGRESS": False}
         no_files = {"OUTPUT_SUMMARY": False, "OUTPUT_DETAILED": False, "PLOT_CURVES": False}
         of_errors = {"LOG_ON_ERROR": None, "PRINT_ONLY_COMBINED": True}
@@ -101,14 +112,17 @@ def _score(found: Mapping[str, Any]) -> Score:
 
 
 def _write(
-    folder: Path, sequences: Iterable[Sequence], drop: int, tracks: Mapping[str, Tracks]
+    folder: Path,
+    sequences: Iterable[Sequence],
+    kept: Callable[[Sequence], list[int]],
+    tracks: Mapping[str, Tracks],
 ) -> dict[str, int]:
     """Write truth and tracks of the kept frames, which count from 1; how many are kept of each."""
     lengths = {}
     for sequence in sequences:
-        kept = {str(frame + 1): str(n + 1) for n, frame in enumerate(sequence.kept(drop))}
-        lengths[sequence.name] = len(kept)
-        truth = [[kept[row[0]], *row[1:]] for row in sequence.truth if row[0] in kept]
+        number = {str(frame + 1): str(n + 1) for n, frame in enumerate(kept(sequence))}
+        lengths[sequence.name] = len(number)
+        truth = [[number[row[0]], *row[1:]] for row in sequence.truth if row[0] in number]
         _save(folder / "truth" / sequence.name / "gt" / "gt.txt", truth)
         for name, of_sequences in tracks.items():
             file = folder / "tracks" / _file_name(name) / "data" / f"{sequence.name}.txt"

@@ -34,9 +34,15 @@ class Sequence:
     truth: tuple[tuple[str, ...], ...]
     frames: tuple[Rows, ...]
 
-    def kept(self, drop: int) -> list[int]:
-        """Frames, from 0, that are left when each ``drop``-th is dropped; 0 drops none."""
-        return [n for n in range(len(self.frames)) if not drop or n % drop != drop - 1]
+    def kept(self, drop: int, first: int | None = None) -> list[int]:
+        """Frames, from 0, that are left when each ``drop``-th is dropped; 0 drops none.
+
+        Args:
+            drop: Each so manieth goes.
+            first: The first that goes, from 0; ``drop`` - 1 without it.
+        """
+        first = drop - 1 if first is None else first
+        return [n for n in range(len(self.frames)) if not drop or n % drop != first]
 
 
 def read_sets(data: Path) -> dict[str, list[Sequence]]:
