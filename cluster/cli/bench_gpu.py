@@ -52,6 +52,7 @@ _ENCODERS = {Codec.H264: "libx264", Codec.H265: "libx265"}
 _MPS = {Mps.OFF: (False,), Mps.ON: (True,), Mps.BOTH: (False, True)}
 _FIRST, _STEP = 32, 16
 _NUM_PROCESSES = (1, 2, 4, 8)
+_PRECISIONS = [Precision.FP16, Precision.FP32]
 
 Parts = Annotated[
     list[Part] | None,
@@ -165,11 +166,8 @@ def gpu(
     """One GPU: decoder alone, engine alone, and the whole path with more and more cameras."""
     from cluster.bench.gpu.run import GpuPlan
 
-    precisions = precision or [Precision.FP16, Precision.FP32]
-    runs = _pipeline(model, input_px, max_batch_size, batch_sizes, precisions[0])
-    slots: dict[str, Any] = {"num_ingest": num_ingest, "num_analytics": num_analytics}
-    if nvdec is not None:
-        slots["nvdec"] = nvdec.value
+    runs = _pipeline(model, input_px, max_batch_size, batch_sizes, precision or _PRECISIONS)
+    slots = _slots(num_ingest, num_analytics, nvdec)
     plan = GpuPlan(
         parts=[each.value for each in Part if not part or each in part],
         mps=_MPS[mps],
@@ -177,7 +175,7 @@ def gpu(
         bit_rate=bit_rate,
         num_processes=processes or _NUM_PROCESSES,
         num_threads=threads,
-        precisions=precisions,
+        precisions=precision or _PRECISIONS,
         seconds=short_seconds,
         path=_path((cameras, step, max_cameras), (seconds, max_p95_ms), slots, runs),
         num_ingests=ingest or _NUM_PROCESSES,
@@ -186,8 +184,19 @@ def gpu(
     _run(plan, json_file, png)
 
 
+def _slots(
+    num_ingest: int | None, num_analytics: int | None, nvdec: Nvdec | None
+) -> dict[str, Any]:
+    chosen = {} if nvdec is None else {"nvdec": nvdec.value}
+    return {"num_ingest": num_ingest, "num_analytics": num_analytics, **chosen}
+
+
 def _pipeline(
-    model: str, input_px: int | None, largest: int, sizes: str | None, precision: Precision
+    model: str,
+    input_px: int | None,
+    largest: int,
+    sizes: str | None,
+    precisions: list[Precision],
 ) -> dict[str, Any]:
     from cluster.bench.gpu.model import model_of_size
     from cluster.demo.clips import cache_dir
@@ -195,7 +204,7 @@ def _pipeline(
     return {
         "model": model_of_size(model, input_px, cache_dir()),
         **_batches(largest, sizes),
-        "precision": precision.value,
+        "precision": precisions[0].value,
     }
 
 
