@@ -32,12 +32,17 @@ class SecondarySpec(Spec):
     max_rate: float = Field(
         20.0, gt=0, le=1000, description="Crops a second of one stream, at most."
     )
-    max_looks: int = Field(10, ge=1, le=1000, description="Looks at one track, at most.")
+    max_looks: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="Looks at one track, at most; embeddings are taken for as long as it lasts.",
+    )
     again_s: float = Field(
         0.3,
         ge=0,
         le=3600,
-        description="Seconds until the next look at a track that is not settled.",
+        description="Seconds until the next look at a track that is not settled, or embedding.",
     )
     grown: float = Field(
         1.5,

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from actors.analytics.appearances import Appearances
 from actors.analytics.cascade import Cascade, Verdict
 from actors.analytics.events import EventType, Phase
 from actors.analytics.rules.scene import Occurrence, Scene
-from actors.analytics.secondaries import Secondary
+from actors.analytics.secondaries import Secondary, embedder_of
+from actors.analytics.tracking import Tracker
 from actors.crop_messages import CropAnswer, CropRequest, SecondaryModel
 from actors.messages import FrameResult
 from engines.crops import Box
@@ -31,6 +34,8 @@ class Inspector:
 
     def __init__(self, models: Sequence[SecondaryModel], labels: Sequence[str]) -> None:
         by_name = {one.spec.name: one.model for one in models}
+        embedder = embedder_of(models)
+        self._appearances = Appearances(embedder.spec, labels) if embedder is not None else None
         self._cascade = Cascade(
             [
                 Secondary(
@@ -39,6 +44,7 @@ class Inspector:
                     by_name[one.spec.after].labels if one.spec.after else tuple(labels),
                 )
                 for one in models
+                if one is not embedder
             ]
         )
         self._is_text = {name: model.task is Task.TEXT for name, model in by_name.items()}
@@ -50,6 +56,8 @@ class Inspector:
         """Take what secondaries read in a frame; what has settled with it."""
         occurrences = []
         for answer in result.crops:
+            if self._appearances is not None and answer.secondary == self._appearances.name:
+                continue
             good = _of_their_tracks(answer, result.detections, scene)
             kept = answer.part(good)
             lost = set(answer.tracks) - set(kept.tracks)
@@ -62,7 +70,16 @@ class Inspector:
         """What is settled of a track under the name of an attribute."""
         return self._cascade.known(track, name)
 
-    def ask(self, result: FrameResult, scene: Scene) -> list[CropRequest]:
+    def looks(self, result: FrameResult) -> NDArray[np.float32] | None:
+        """Embeddings of the detections of a frame, for its tracker; None without such a model.
+
+        float32 [n, d], zero for detections of which none has come.
+        """
+        if self._appearances is None:
+            return None
+        return self._appearances.take(result.crops, len(result.detections))
+
+    def ask(self, result: FrameResult, scene: Scene, tracker: Tracker) -> list[CropRequest]:
         """What is to be looked at in the stream's next frame."""
         tracked, requests = scene.tracked, []
         # While models change a result may know classes that the labels do not.
@@ -70,6 +87,11 @@ class Inspector:
         for due in self._cascade.due(known, scene.at.t_s):
             for row in due.rows.tolist():
                 requests.append(self._request(result, due.secondary, known, row))
+        if self._appearances is not None and tracker.config.wants_looks:
+            wanted = self._appearances.due(known, _strangers(result, scene, tracker), scene.at.t_s)
+            name = self._appearances.name
+            requests += [self._request(result, name, wanted, row) for row in range(len(wanted))]
+            self._appearances.forget(scene.ended)
         self._before = known, result.ts
         self._cascade.forget(scene.ended)
         return requests
@@ -132,6 +154,16 @@ def _of_their_tracks(answer: CropAnswer, found: Detections, scene: Scene) -> lis
             if np.array_equal(seen, found.xyxy[row]):
                 good.append(number)
     return good
+
+
+def _strangers(result: FrameResult, scene: Scene, tracker: Tracker) -> Detections:
+    """Sure detections that belong to no track; none while all tracks are in sight."""
+    found = result.detections
+    if len(tracker) == len(scene.tracked):
+        return Detections.empty()
+    known = set(map(tuple, scene.tracked.xyxy.tolist()))
+    is_strange = [tuple(box) not in known for box in found.xyxy.tolist()]
+    return found[np.array(is_strange, bool) & (found.confidence >= tracker.config.high_confidence)]
 
 
 def _plain(values: Any) -> Box:

@@ -83,7 +83,8 @@ class StreamPipeline:
         if admitted:
             sessions = [session for _, session, _ in admitted]
             found = Tracker.update_all(
-                [(s.tracker, s.last.detections, s.clock.t_s) for s in sessions]
+                [(s.tracker, s.last.detections, s.clock.t_s) for s in sessions],
+                [s.looks() for s in sessions],
             )
             scenes = [
                 pipeline._scene(session, tracked)
@@ -234,7 +235,7 @@ class StreamPipeline:
             occurrences += inspector.hear(session.last, scene)
         occurrences += [o for rule in self._rules for o in rule.update(scene)]
         if inspector is not None:
-            self.requests = inspector.ask(session.last, scene)
+            self.requests = inspector.ask(session.last, scene, session.tracker)
         events = self._record(session, occurrences)
         session.life_cycle.forget(scene.ended)
         return events

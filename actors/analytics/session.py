@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from actors.analytics.inspector import Inspector
 from actors.analytics.life_cycle import EventLifeCycle
 from actors.analytics.motion_clock import MotionClock
@@ -28,3 +31,9 @@ class Session:
     tracker: Tracker = field(default_factory=Tracker)
     clock: MotionClock = field(default_factory=MotionClock)
     inspector: Inspector | None = None
+
+    def looks(self) -> NDArray[np.float32] | None:
+        """What the detections of the last frame look like, if the tracker compares that."""
+        if self.inspector is None or not self.tracker.config.wants_looks:
+            return None
+        return self.inspector.looks(self.last)

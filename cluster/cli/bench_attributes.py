@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,9 +22,15 @@ def attributes(
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Colours and types of the cars of a street, by vote, and plates read to the last symbol."""
+    """Cars' colours and types by vote, plates to the last symbol, and identities by looks."""
     from cluster.bench.attributes.run import measure_attributes
 
     found = measure_attributes(data, out, console.print)
     show_rows(found["vehicles"], "track", ("last_index", "num_looks", "color", "type"))
+    if rows := [{name: _rounded(value) for name, value in r.items()} for r in found["identities"]]:
+        show_rows(rows, "tracker", ("hota", "mota", "idf1", "num_switches", "num_crops"))
     conclude(found, json_file)
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 1) if isinstance(value, float) else value

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -147,10 +148,10 @@ class Street:
         if requests:
             self.service.ask(requests)
 
-    def open(self, *streams: str) -> None:
+    def open(self, *streams: str, **fields: Any) -> None:
         for stream in streams:
             row = len(self._streams)
-            self.shard.open_stream(Assignment(stream_spec(stream=stream), 1, row, 1))
+            self.shard.open_stream(Assignment(stream_spec(stream=stream, **fields), 1, row, 1))
             self._streams.append(stream)
         opened = tuple(StreamQos(stream, QosSpec()) for stream in streams)
         self.service.submit(SubmitRequest("ingest-0", self._lease.generation, opened=opened))

@@ -1,17 +1,20 @@
-"""The bench: vehicles of a street and their attributes, plates, and what is promised of them."""
+"""The bench: vehicles of a street, plates, people by their looks, and what is promised of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cluster.bench.attributes.identities import LOOKS, MOTION, Held, hold_identities
 from cluster.bench.attributes.plates import PlatesRead, read_plates
 from cluster.bench.attributes.sheet import draw_sheet
 from cluster.bench.attributes.street import COLOR, TRUTH, TYPE, Vehicle, follow, track_of
 from cluster.bench.claims import Claim, all_hold, plain
 from cluster.bench.qos.plot import check_can_draw
+from cluster.bench.tracking.scores import check_can_score
+from cluster.errors import ClusterError
 
 LEAST_PLATES = 0.9
 LEAST_RIGHT = 7
@@ -21,7 +24,7 @@ Report = Callable[[str], None]
 
 
 def measure_attributes(data: Path, sheet: Path | None, report: Report) -> dict[str, Any]:
-    """Follow the street, read the plates.
+    """Follow the street, read the plates, and hold identities where TrackEval can score them.
 
     Args:
         data: Folder with models, videos and plates.
@@ -29,7 +32,8 @@ def measure_attributes(data: Path, sheet: Path | None, report: Report) -> dict[s
         report: Told what is being done.
 
     Returns:
-        ``vehicles``, a row each; ``plates``, counts; ``claims``, and whether all hold.
+        ``vehicles``, a row each; ``plates``, counts; ``identities``, a row a tracker; ``claims``,
+        and whether all hold.
 
     Raises:
         OSError: if a film or the plates are not there.
@@ -44,10 +48,15 @@ def measure_attributes(data: Path, sheet: Path | None, report: Report) -> dict[s
         draw_sheet(vehicles, sheet)
     report("plates")
     plates = read_plates(data)
-    claims = [*street_claims(vehicles), plates_claim(plates)]
+    held = _held(data, report)
+    claims = [*street_claims(vehicles), plates_claim(plates), *identity_claims(held)]
     return {
         "vehicles": [_row(each) for each in vehicles],
         "plates": asdict(plates),
+        "identities": [
+            {"tracker": name, **asdict(each.score), "num_crops": each.num_crops}
+            for name, each in held.items()
+        ],
         "claims": plain(claims),
         "holds": all_hold(claims),
     }
@@ -72,6 +81,27 @@ def plates_claim(plates: PlatesRead) -> Claim:
     least = round(LEAST_PLATES * plates.num)
     text = f"plates of {plates.num} read exactly: {least} or more"
     return Claim(text, plates.num_right, plates.num_right >= least)
+
+
+def identity_claims(held: Mapping[str, Held]) -> list[Claim]:
+    """Embeddings hold identities as well as motion alone does, or better."""
+    claims = []
+    for figure in ("hota", "idf1") if held else ():
+        with_looks, without = (getattr(held[name].score, figure) for name in (LOOKS, MOTION))
+        text = f"people, {figure} with embeddings: {without:.1f} or more, as by motion alone"
+        claims.append(Claim(text, round(with_looks, 1), with_looks >= without))
+    return claims
+
+
+def _held(data: Path, report: Report) -> dict[str, Held]:
+    """Nothing where it cannot be scored, which is reported."""
+    try:
+        check_can_score()
+    except ClusterError as error:
+        report(f"identities are left out: {error}")
+        return {}
+    report("people")
+    return hold_identities(data)
 
 
 def _row(vehicle: Vehicle) -> dict[str, Any]:
