@@ -14,7 +14,7 @@ from statistics import median
 from actors.ingest.decode_cost import ASSUMED_MPX_S
 from actors.specs import StreamSpec
 from cluster.errors import CapacityError, FieldFault, InvalidError
-from cluster.placement import NUM_RANKS, RANK, SlotLoad
+from cluster.placement import NUM_RANKS, RANK, SlotLoad, assumed_mpx_s
 from cluster.registry import Registry, SlotInfo, SlotState, StreamRecord
 
 
@@ -149,7 +149,7 @@ def _remedy(room_fps: float) -> str:
 def _require_decoding(
     spec: StreamSpec, before: StreamSpec | None, slots: _Slots, registry: Registry
 ) -> None:
-    """Streams whose source no slot knows yet count as nothing here; the slots take them one by one.
+    """Streams whose source no slot knows yet count as nothing here: the slots see to them.
 
     Only the new one counts as what streams are taken for, unless it was decoded lately.
     """
@@ -158,27 +158,39 @@ def _require_decoding(
     last = registry.leases.statuses([spec.id]).get(spec.id) if before is not None else None
     lately = None if last is None else last.decode_mpx_s
     is_same = before is not None and before.url == spec.url
-    mpx_s = lately if is_same and lately is not None else ASSUMED_MPX_S
+    loads = _loads(registry)
+    known = lately if is_same else None
+    mpx_s = assumed_mpx_s(loads.values()) if known is None else known
     freed = (lately or 0.0) if before is not None and before.enabled else 0.0
-    freed += _lower_mpx_s(spec, slots.ready, registry)
+    freed += _lower_mpx_s(spec, slots.ready, loads)
     load = max(0.0, sum(slot.decode_load_mpx_s for slot in slots.ready) - freed)
     limit = slots.sum(slot.decode_admission_mpx_s for slot in slots.ready)
     if load + mpx_s > limit:
-        raise _cannot_decode(spec, mpx_s, load, slots)
+        raise _cannot_decode(spec, mpx_s, load, slots, is_guess=known is None)
 
 
-def _lower_mpx_s(spec: StreamSpec, ready: Iterable[SlotInfo], registry: Registry) -> float:
+def _loads(registry: Registry) -> dict[str, SlotLoad]:
+    """What the slots say of themselves; what cannot be read is left out."""
+    texts = registry.slots.loads().items()
+    return {name: load for name, text in texts if (load := SlotLoad.from_json(text)) is not None}
+
+
+def _lower_mpx_s(
+    spec: StreamSpec, ready: Iterable[SlotInfo], loads: Mapping[str, SlotLoad]
+) -> float:
     """What decoding the streams takes that would give way to the new one."""
-    texts = registry.slots.loads()
-    loads = (SlotLoad.from_json(texts[slot.name]) for slot in ready if slot.name in texts)
+    own = [loads[slot.name] for slot in ready if slot.name in loads]
     lower = range(RANK[spec.qos.class_name] + 1, NUM_RANKS)
-    return sum(load.by_rank[rank].decode_mpx_s for load in loads if load for rank in lower)
+    return sum(load.by_rank[rank].decode_mpx_s for load in own for rank in lower)
 
 
-def _cannot_decode(spec: StreamSpec, mpx_s: float, load: float, slots: _Slots) -> CapacityError:
+def _cannot_decode(
+    spec: StreamSpec, mpx_s: float, load: float, slots: _Slots, *, is_guess: bool
+) -> CapacityError:
     limit = slots.sum(slot.decode_admission_mpx_s for slot in slots.ready)
     measured = slots.sum(slot.decode_mpx_s for slot in slots.ready)
-    about = ", as 1080p at 25 frames/s until it is known" if mpx_s == ASSUMED_MPX_S else ""
+    what = "1080p at 25 frames/s" if mpx_s == ASSUMED_MPX_S else "others on average"
+    about = f", as {what} until it is known" if is_guess else ""
     return CapacityError(
         f"no room to decode stream '{spec.id}'",
         FieldFault(

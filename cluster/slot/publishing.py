@@ -13,7 +13,7 @@ from cluster.slot.holdings import Holdings
 MAX_PARTS = 4
 """Each stream's counts are written with one of so many calls, which are half a second apart."""
 
-MIN_A_CALL = 32
+MIN_A_CALL = 16
 """Where a slot has no more streams than these, each call writes all."""
 
 # The last counts of a stream that was disabled stay readable for a while.
