@@ -16,7 +16,7 @@ from actors.errors import DecodeMeasurementError
 from actors.ingest.config import DecoderName
 from actors.ingest.decode_cost import DecodeCapacity
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when figures of before are not to be used any more."""
 
 _TIMEOUT_S = 60.0

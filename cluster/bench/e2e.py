@@ -115,11 +115,15 @@ def _feeds(films: Sequence[Feed], num_cameras: int) -> list[Feed]:
 
 
 def await_all(api: ApiClient, feeds: Sequence[Feed]) -> None:
-    """Wait until a frame of each camera was inferred; TimeoutError after a minute."""
+    """Wait until a frame of each camera was inferred; TimeoutError after a minute says of what."""
     deadline = time.monotonic() + 60.0
-    while not all(s["inferred"] > 0 for s in statistics(api, feeds)):
+    while missing := [s for s in statistics(api, feeds) if not s["inferred"]]:
         if time.monotonic() > deadline:
-            raise TimeoutError("not all cameras run after 60 s")
+            found = Counter(f"{s['state']}: {s['reason'] or 'no frame inferred'}" for s in missing)
+            what = "; ".join(f"{num} {text}" for text, num in found.most_common(3))
+            raise TimeoutError(
+                f"{len(missing)} of {len(feeds)} cameras do not run after 60 s: {what}"
+            )
         time.sleep(0.2)
 
 

@@ -1,7 +1,8 @@
 """A slot's decoding as an axis of its capacity: measured by an ingest actor, then by its cameras.
 
 The slot asks once, in the background: an ingest actor knows the answer from the cache of its
-machine, or measures for two seconds beside whatever runs. Until it answers nothing is refused.
+machine, or measures for two seconds. Until it answers nothing is refused. NVDEC is measured by the
+clock, so beside cameras it would seem slow for ever: a slot on a GPU takes none before it is known.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from cluster.slot.decode_load import DecodeSpeed
 logger = logging.getLogger(__name__)
 
 _ASK_AGAIN_S = 60.0
+_AWAIT_S = 15.0
 
 
 class DecodeAxis:
@@ -32,10 +34,13 @@ class DecodeAxis:
 
     Attributes:
         measured: What was measured at the start; None before.
+        is_awaited: Whether the answer is on its way, or could be, and has not taken too long yet.
     """
 
     def __init__(self, num_cores: int) -> None:
         self.measured: DecodeCapacity | None = None
+        self.is_awaited = True
+        self._await_until = float("inf")
         self._num_cores = num_cores
         self._speed = DecodeSpeed(num_cores)
         self._question: Any = None
@@ -50,12 +55,14 @@ class DecodeAxis:
     def mpx_s(self) -> float:
         """What it does, Mpx/s; 0 before it is known.
 
-        On a CPU what the cameras' own pictures cost counts more than the clip of the start.
+        On a CPU what the cameras' own pictures cost counts more than the clip of the start; NVDEC
+        does at least what it was seen to do.
         """
         if self.measured is None:
             return 0.0
-        seen = self._speed.mpx_s if self.measured.decoder == "cpu" else 0.0
-        return round(seen or self.measured.mpx_s, 1)
+        if self.measured.decoder == "cpu":
+            return round(self._speed.mpx_s or self.measured.mpx_s, 1)
+        return round(max(self._speed.most_mpx_s, self.measured.mpx_s), 1)
 
     @property
     def full_hd_fps(self) -> float:
@@ -76,18 +83,20 @@ class DecodeAxis:
         """
         statuses = [c.status for c in ingests if isinstance(c.status, IngestStatus)]
         self._speed.observe(statuses, now)
+        self.is_awaited = self.is_awaited and now < self._await_until
         if self._question is not None:
             self._take_answer(now)
         elif self.measured is None and now >= self._ask_at:
             ready = next((child for child in ingests if child.ready), None)
             if ready is not None:
+                self._await_until = min(self._await_until, now + _AWAIT_S)
                 self._question = ready.handle.decode_capacity.remote(self._num_cores)
 
     def _take_answer(self, now: float) -> None:
         done, _ = ray.wait([self._question], timeout=0)
         if not done:
             return
-        question, self._question = self._question, None
+        question, self._question, self.is_awaited = self._question, None, False
         try:
             self.measured = ray.get(question)
         except RayTaskError as error:

@@ -71,11 +71,13 @@ class DecodeSpeed:
     Attributes:
         mpx_s: All cores together; 0 while cameras have not kept a tenth of them busy for five
             seconds.
+        most_mpx_s: The most that was decoded over ten seconds, whatever it took.
     """
 
     def __init__(self, num_cores: int) -> None:
+        self.most_mpx_s = 0.0
         self._num_cores = num_cores
-        self._steady = SteadyValue()
+        self._steady, self._decoded = SteadyValue(), SteadyValue()
         self._last: tuple[float, dict[str, float]] | None = None
 
     @property
@@ -86,6 +88,8 @@ class DecodeSpeed:
     def observe(self, ingests: Iterable[IngestStatus], now: float) -> None:
         """Take what the ingest actors say; ``now`` in seconds, never going back."""
         known = {each.incarnation: each for each in ingests}
+        self._decoded.add(sum(map(_decoded_mpx_s, known.values())), now)
+        self.most_mpx_s = max(self.most_mpx_s, self._decoded.value)
         last, self._last = self._last, (now, {name: each.cpu_s for name, each in known.items()})
         if last is None or now <= last[0]:
             return

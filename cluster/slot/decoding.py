@@ -28,6 +28,11 @@ class SlotDecoding:
         return self._near.decoder
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether it may soon be known what its own machine decodes."""
+        return self._near.is_awaited
+
+    @property
     def mpx_s(self) -> float:
         """What it decodes in all, Mpx/s; 0 before it is known."""
         return round(self._near.mpx_s + self.far_mpx_s, 1) if self._near.mpx_s else 0.0

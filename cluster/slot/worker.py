@@ -79,6 +79,7 @@ class SlotWorker:
         self._pipeline_generation = 0
         self._model_error = ""
         self._is_ready = False
+        self._waits_for_decoder = plan.ingest.decoder == "nvdec"
         self._due: dict[str, float] = {}
         self._placed_at = 0.0
         self._wake: WakeUp | None = None
@@ -141,7 +142,7 @@ class SlotWorker:
         self._is_ready = self._crew.ready
         self._placed_at = now
         self._due["place"] = now + PLACE_EVERY_S
-        if not self._is_ready:
+        if not self._is_ready or (self._waits_for_decoder and self._decoding.is_awaited):
             self._keeper.stand_by()
         elif self._keeper.place(self._admitted()):
             self._place_soon(now)

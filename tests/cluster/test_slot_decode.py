@@ -212,3 +212,28 @@ def test_on_a_cpu_the_cameras_own_pictures_count_more_than_the_clip_of_the_start
     for now in range(12):
         asked.follow(float(now), ingest(2.0 * now, 20))
     assert asked.axis.mpx_s == pytest.approx(expected, abs=0.05)
+
+
+def test_nvdec_does_at_least_what_it_was_seen_to_do(asked: Asked) -> None:
+    asked.answer = DecodeCapacity("nvdec", "Some GPU", 4, 1.0)
+    for now in range(12):
+        asked.follow(float(now), ingest(0.0, 20))
+    assert asked.axis.mpx_s == pytest.approx(20 * AT_25, abs=0.05)
+    for now in range(12, 40):
+        asked.follow(float(now), ingest(0.0, 2))
+    assert asked.axis.mpx_s == pytest.approx(20 * AT_25, abs=0.05)
+
+
+def test_an_answer_is_awaited_until_it_comes_or_takes_too_long(asked: Asked) -> None:
+    asked.follow(0.0)
+    asked.follow(14.0)
+    assert asked.axis.is_awaited
+    asked.follow(16.0)
+    assert not asked.axis.is_awaited, "a slot must not wait for ever"
+
+
+def test_nobody_waits_for_a_decoder_that_answered_or_cannot_be_measured(asked: Asked) -> None:
+    asked.answer = RayActorError()
+    asked.follow(0.0)
+    asked.follow(1.0)
+    assert not asked.axis.is_awaited
