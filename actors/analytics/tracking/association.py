@@ -85,8 +85,11 @@ def directions(trail: Floats, ahead: Floats, there: Floats, i: Indices, j: Indic
     step = there.take(j, axis=1)
     step -= trail.take(i, axis=1)
     length *= np.hypot(step[0], step[1])
+    np.maximum(length, _NO_LENGTH, out=length)
     step *= way.take(i, axis=1)
-    return np.asarray((step[0] + step[1]) / np.maximum(length, _NO_LENGTH))
+    cosine: Floats = step[0] + step[1]
+    cosine /= length
+    return cosine
 
 
 @cache
@@ -111,7 +114,8 @@ class Matching:
     """
 
     def __init__(self, picture: Indices, num_cols: int) -> None:
-        self.row_of = np.full(num_cols, -1, dtype=np.intp)
+        self.row_of = np.empty(num_cols, dtype=np.intp)
+        self.row_of.fill(-1)
         self.num_pairs = 0
         self._picture = picture
         self._pairs: tuple[Indices, Indices] | None = None
@@ -131,7 +135,7 @@ class Matching:
 
     def undo(self) -> None:
         """Forget all pairs."""
-        self.row_of[:] = -1
+        self.row_of.fill(-1)
         self.num_pairs, self._pairs = 0, None
 
     def add(self, rows: Indices, cols: Indices, worth: Floats) -> int:

@@ -49,11 +49,17 @@ class Found:
         looks: Sequence[Looks],
     ) -> Found:
         """Take the detections of each picture, but not those below a confidence."""
-        picture = numbers([len(each) for each in pictures])
-        confidence = joined([each.confidence for each in pictures])
-        xyxy = joined([each.xyxy.T for each in pictures])
-        class_id = joined([each.class_id for each in pictures])
-        appearance = joined(looks)
+        if len(pictures) == 1:
+            one = pictures[0]
+            picture = np.zeros(len(one), dtype=np.intp)
+            xyxy, confidence, class_id = one.xyxy.T, one.confidence, one.class_id
+            appearance = looks[0]
+        else:
+            picture = numbers([len(each) for each in pictures])
+            confidence = joined([each.confidence for each in pictures])
+            xyxy = joined([each.xyxy.T for each in pictures])
+            class_id = joined([each.class_id for each in pictures])
+            appearance = joined(looks)
         worthy = confidence >= low_confidence
         if np.count_nonzero(worthy) < len(worthy):
             picture, confidence = picture[worthy], confidence[worthy]

@@ -9,6 +9,10 @@ the last axis. Noise grows with the size of the box.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,7 +53,7 @@ def _powers() -> Floats:
     return parts.reshape(4, -1)
 
 
-_STEP = _powers()
+_POWERS = _powers()
 
 
 def begin(boxes: Floats) -> Floats:
@@ -62,14 +66,32 @@ def begin(boxes: Floats) -> Floats:
     return state
 
 
-def predict(state: Floats, dt_s: float) -> None:
-    """Take all states ``dt_s`` ahead, in place; each row is linear in all rows and in the area."""
+@lru_cache(maxsize=64)
+def _step(dt_us: int) -> tuple[Floats, Floats]:
+    """What a step of so many microseconds makes of the rows of a state, and of the area."""
+    dt_s = dt_us * 1e-6
+    step = (np.array([1.0, dt_s, dt_s**2, dt_s**3]) @ _POWERS).reshape(NUM_ROWS * 4, -1)
+    return step[:, :-1].copy(), step[:, -1:].copy()
+
+
+def predict(state: Floats, steps_s: Sequence[float], ends: Sequence[int]) -> None:
+    """Take states ahead, in place; time counts to the microsecond.
+
+    Each row is linear in all rows and in the area, so a step is a product with a matrix. Cameras
+    repeat their steps.
+
+    Args:
+        state: [5, 4, n].
+        steps_s: By how much those of each picture are taken ahead.
+        ends: Where the states of each picture begin, and where the last one's end.
+    """
     area = _area(state[POSITION])
     rows = state.reshape(NUM_ROWS * 4, -1)
-    step = (np.array([1.0, dt_s, dt_s * dt_s, dt_s**3]) @ _STEP).reshape(NUM_ROWS * 4, -1)
-    ahead = step[:, :-1] @ rows
-    ahead += step[:, -1:] * area
-    rows[:] = ahead
+    for step_s, (a, b) in zip(steps_s, pairwise(ends), strict=True):
+        of_rows, of_area = _step(round(1e6 * step_s))
+        ahead = of_rows @ rows[:, a:b]
+        ahead += of_area * area[a:b]
+        rows[:, a:b] = ahead
     size = rows[2:4]
     np.maximum(size, _MIN_SIZE_PX, out=size)
 
@@ -125,4 +147,6 @@ def negated(corners: Floats) -> Floats:
 
 def _area(boxes: Floats) -> Floats:
     """Width times height, [n], square pixels."""
-    return np.asarray(np.maximum(boxes[2] * boxes[3], _MIN_SIZE_PX))
+    area: Floats = boxes[2] * boxes[3]
+    np.maximum(area, _MIN_SIZE_PX, out=area)
+    return area

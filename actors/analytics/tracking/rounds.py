@@ -67,8 +67,7 @@ class Rounds:
         self._sure = found.confidence >= config.high_confidence
         num_sure = np.count_nonzero(self._sure)
         self._num_left = [len(found) - num_sure, num_sure]
-        self._confirmed = tracks.table[IDENTITY] != TENTATIVE
-        self.num_tentative = len(tracks) - np.count_nonzero(self._confirmed)
+        self.num_tentative = len(tracks) - np.count_nonzero(tracks.table[IDENTITY])
         self._overlaps: _Overlaps | None = None
         self._shifts: kalman.Floats | None = None
         self._alike: dict[tuple[Likeness, float], _Pairs] = {}
@@ -114,7 +113,7 @@ class Rounds:
         masks = [self.matching.is_free()] if self.matching.num_pairs else []
         if round_.stage is not Stage.ALL and self.num_tentative:
             is_confirmed = round_.stage is Stage.CONFIRMED
-            masks.append(self._confirmed if is_confirmed else ~self._confirmed)
+            masks.append((self._tracks.table[IDENTITY] != TENTATIVE) == is_confirmed)
         if round_.max_age_s < np.inf:
             age_s = self._tracks.of_each(self._t_s) - self._tracks.table[SEEN_S]
             masks.append(age_s <= round_.max_age_s)
@@ -192,6 +191,8 @@ class Rounds:
         return i[same], j[same], round_.least - distance[same]
 
     def _of_class(self, i: Indices, j: Indices, overlap: kalman.Floats) -> kalman.Floats:
+        if not self._tracks.has_classes:
+            return overlap
         other = self._tracks.table[CLASS_ID].take(i) != self._found.class_id.take(j)
         if np.count_nonzero(other):
             overlap[other] *= self._config.class_penalty
@@ -206,7 +207,7 @@ class Rounds:
         tracks, (rows, cols) = self._tracks, self.matching.pairs()
         residuals = self._found.boxes[:2].take(cols, axis=1)
         residuals -= tracks.state[kalman.POSITION, :2].take(rows, axis=1)
-        spans = list(pairwise(self._ends(cols)))
+        spans = list(pairwise(tracks.ends(self._found.picture[cols])))
         shifts = [common_shift(residuals[:, a:b]) for a, b in spans]
         if not any(x or y for x, y in shifts):
             return False
@@ -226,14 +227,6 @@ class Rounds:
 
     def _move(self, shifts: kalman.Floats) -> None:
         self._tracks.shift(shifts, 1 / (self._passed_s + _TURN_S))
-
-    def _ends(self, cols: Indices) -> list[int]:
-        """Where the detections ``cols`` of each picture begin, and where the last one's end."""
-        num = self._tracks.num_pictures
-        if num == 1:
-            return [0, len(cols)]
-        ends: list[int] = self._found.picture[cols].searchsorted(np.arange(num + 1)).tolist()
-        return ends
 
 
 def _passing(masks: list[Mask], num: int) -> Indices:

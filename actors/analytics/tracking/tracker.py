@@ -198,15 +198,16 @@ class _Step:
             self._tracks, self._found, self._t_s, np.array(passed_s), self._config
         )
         self._row_of = self._rounds.matching.row_of
+        self._num_new = 0
 
     def run(self) -> list[Detections]:
         """Take the frames; the detections that belong to confirmed tracks, of each picture."""
         self._rounds.play()
         self.observe()
-        num_new = self.begin()
+        self.begin()
         for tracker in self._trackers:
             tracker.births, tracker.ended = {}, ()
-        if num_new or self._rounds.num_tentative:
+        if self._num_new or self._rounds.num_tentative:
             self.confirm()
         tracked = self.tracked()
         self.end()
@@ -219,16 +220,16 @@ class _Step:
             straight_s = self._config.straight_s
             self._tracks.observe(rows, self._found.part(cols), self._t_s, straight_s)
 
-    def begin(self) -> int:
-        """Add tracks for sure detections that have none; how many."""
+    def begin(self) -> None:
+        """Add tracks for sure detections that have none."""
         if self._rounds.matching.num_pairs == len(self._row_of):
-            return 0
+            return
         new = (self._row_of < 0) & (self._found.confidence >= self._config.begin_confidence)
         cols = new.nonzero()[0]
+        self._num_new = len(cols)
         if len(cols):
             self._row_of[cols] = len(self._tracks) + np.arange(len(cols))
             self._tracks.begin(self._found.part(cols), self._t_s, self._config.max_tentative_s)
-        return len(cols)
 
     def confirm(self) -> None:
         """Give identities to tracks that were seen often enough."""
@@ -246,18 +247,21 @@ class _Step:
 
     def tracked(self) -> list[Detections]:
         """The detections that belong to confirmed tracks, of each picture."""
-        cols = (self._row_of >= 0).nonzero()[0]
-        said = self._tracks.table[IDENTITY : CLASS_ID + 1].take(self._row_of[cols], axis=1)
-        known = said[0] != TENTATIVE
-        if np.count_nonzero(known) < len(known):
+        if self._num_new:
+            cols = (self._row_of >= 0).nonzero()[0]
+            rows = self._row_of[cols]
+        else:
+            rows, cols = self._rounds.matching.pairs()
+        said = self._tracks.table[IDENTITY : CLASS_ID + 1].take(rows, axis=1)
+        if self._num_new or self._rounds.num_tentative:
+            known = said[0] != TENTATIVE
             cols, said = cols[known], said[:, known]
         found = self._found.part(cols)
         identity, class_id = said[0].astype(np.int64), said[-1].astype(np.int32)
         everything = Detections(found.xyxy, found.confidence, class_id, identity)
         if len(self._trackers) == 1:
             return [everything]
-        ends = found.picture.searchsorted(np.arange(len(self._trackers) + 1)).tolist()
-        return [everything[a:b] for a, b in pairwise(ends)]
+        return [everything[a:b] for a, b in pairwise(self._tracks.ends(found.picture))]
 
     def end(self) -> None:
         """Forget tracks that were not seen for too long; give each tracker its own."""

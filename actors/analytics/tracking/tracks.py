@@ -78,6 +78,7 @@ class Tracks:
             last observation, for how long it may go unseen, identity (from 1, or ``TENTATIVE``),
             number of observations, the class with the most votes, and of each of k classes the sum
             of its confidences.
+        state: float64 [5, 4, n], a view of the first rows, of the tracks from earlier pictures.
         looks: float32 [d, n], embeddings of unit length, zero where there is none.
         picture: intp [n], number of the picture that each belongs to, ascending.
         num_pictures: How many pictures there are.
@@ -90,14 +91,15 @@ class Tracks:
         self.table = wide[0].copy() if len(wide) == 1 else np.concatenate(wide, axis=1)
         self.looks = np.concatenate(looks, axis=1) if len(looks[0]) else joined(looks)
         self.picture = numbers([t.shape[1] for t in tables])
+        self.state = self.table[:_NUM_STATE].reshape(kalman.NUM_ROWS, 4, -1)
 
     def __len__(self) -> int:
         return len(self.picture)
 
     @property
-    def state(self) -> kalman.Floats:
-        """float64 [5, 4, n], a view."""
-        return self.table[:_NUM_STATE].reshape(kalman.NUM_ROWS, 4, -1)
+    def has_classes(self) -> bool:
+        """Whether more than one class has been seen."""
+        return len(self.table) > VOTES + 1
 
     def of_each(self, values: kalman.Floats) -> kalman.Floats:
         """Of each track the value of its picture, [n]; one picture's value stays alone, [1]."""
@@ -112,12 +114,14 @@ class Tracks:
 
     def predict(self, passed_s: Sequence[float]) -> None:
         """Take the tracks of each picture ahead by the time since the picture before."""
+        kalman.predict(self.state, passed_s, self.ends(self.picture))
+
+    def ends(self, picture: Indices) -> list[int]:
+        """Where things of each picture begin, and where the last one's end; pictures ascend."""
         if self.num_pictures == 1:
-            kalman.predict(self.state, passed_s[0])
-            return
-        ends = self.picture.searchsorted(np.arange(self.num_pictures + 1)).tolist()
-        for each_s, (a, b) in zip(passed_s, pairwise(ends), strict=True):
-            kalman.predict(self.state[:, :, a:b], each_s)
+            return [0, len(picture)]
+        ends: list[int] = picture.searchsorted(np.arange(self.num_pictures + 1)).tolist()
+        return ends
 
     def shift(self, shifts: kalman.Floats, weights: kalman.Floats) -> None:
         """Move the tracks of each picture along with its camera.
@@ -180,7 +184,7 @@ class Tracks:
         """The tables and looks of the pictures, with the tracks that are kept."""
         rows = keep.nonzero()[0]
         rows = rows[self.picture[rows].argsort(kind="stable")]
-        ends = self.picture[rows].searchsorted(np.arange(self.num_pictures + 1)).tolist()
+        ends = self.ends(self.picture[rows])
         table, looks = self.table.take(rows, axis=1), self.looks.take(rows, axis=1)
         spans = list(pairwise(ends))
         return [table[:, a:b] for a, b in spans], [looks[:, a:b] for a, b in spans]
