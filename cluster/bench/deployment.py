@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -106,6 +106,14 @@ class Deployment:
             streams = self.api.get("/v1/streams")["streams"]
             return {s["id"]: s["status"]["slot"] for s in streams if s["status"]["slot"]}
         return {}
+
+    def skipped(self, streams: Iterable[str]) -> int:
+        """Packets of these that were left out to catch up, by the slots that hold them now."""
+        num = 0
+        for stream in streams:
+            with contextlib.suppress(ClusterError):
+                num += int(self.api.get(f"/v1/streams/{stream}/stats")["skipped"])
+        return num
 
     def await_slots(self, num: int) -> None:
         """Wait until so many slots are ready.

@@ -23,7 +23,7 @@ NumMachines = Annotated[
 ]
 _FAILOVER_COLUMNS = (
     *("times", "limit_s", "hit_p50_s", "hit_max_s", "others_max_s", "others_more_s"),
-    *("others_at_s", "calm_max_s", "api_s", "whole_s"),
+    *("others_at_s", "others_skipped", "calm_max_s", "api_s", "whole_s"),
     *("num_made", "num_lost", "num_twice", "load"),
 )
 

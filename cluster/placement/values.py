@@ -128,11 +128,14 @@ class Decision:
         release: Streams to let go: above the capacity, of labels that the slot does not have, or
             displaced by a stream of a higher class.
         move: Streams to hand over, and the slot that shall have each.
+        is_waiting: Whether free streams are on their way to slots; where one does not take them,
+            this slot may soon.
     """
 
     claim: tuple[str, ...] = ()
     release: tuple[str, ...] = ()
     move: Mapping[str, str] = field(default_factory=dict)
+    is_waiting: bool = field(default=False, compare=False)
 
 
 def need_of(

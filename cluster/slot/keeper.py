@@ -30,7 +30,7 @@ from cluster.slot.holdings import Holdings
 from cluster.slot.needs import Needs
 from cluster.slot.publishing import Publishing
 from cluster.slot.statuses import Statuses
-from cluster.slot.surroundings import Surroundings
+from cluster.slot.surroundings import Surroundings, wait_for_others_s
 
 logger = logging.getLogger(__name__)
 
@@ -114,11 +114,14 @@ class StreamKeeper:
                 continue
             self._crew.update(self._holdings.update(records[stream]))
 
-    def place(self, capacity: Axes = NOTHING) -> bool:
-        """Decide with the other slots what is taken, given up and moved; True if any was taken.
+    def place(self, capacity: Axes = NOTHING) -> float | None:
+        """Decide with the other slots what is taken, given up and moved.
 
         Args:
             capacity: What the slot has on each axis; 0 while that is unknown.
+
+        Returns:
+            Seconds after which there may be more to take; None where nothing is on its way.
         """
         decision = self._decide(self._load(capacity))
         self._close_all(decision.release)
@@ -126,7 +129,9 @@ class StreamKeeper:
         num_won = self._claim(decision.claim)
         self._surroundings.claimed(num_won)
         self._tell(self._load(capacity))
-        return num_won > 0
+        if num_won:
+            return 0.0
+        return wait_for_others_s(self.num_others) if decision.is_waiting else None
 
     def stand_by(self) -> None:
         """Say that nothing can be placed here for now."""

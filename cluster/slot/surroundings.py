@@ -11,6 +11,7 @@ _PAGE = 128
 _MAX_PAGE = 1024
 _MAX_LOOKS_S = 200.0
 _LOOK_AT_MOST_EVERY_S = 0.05
+_WAIT_FOR_OTHERS_S = 0.25
 
 
 class Surroundings:
@@ -106,3 +107,8 @@ def look_after_s(name: str, changed: Iterable[str], num_others: int) -> float | 
     if all(call.startswith(FOR_SLOT) for call in calls):
         return None
     return max(_LOOK_AT_MOST_EVERY_S, (num_others + 1) / _MAX_LOOKS_S)
+
+
+def wait_for_others_s(num_others: int) -> float:
+    """How long a slot waits for another to take a stream that it would take next."""
+    return max(_WAIT_FOR_OTHERS_S, (num_others + 1) / _MAX_LOOKS_S)

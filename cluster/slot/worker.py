@@ -138,14 +138,16 @@ class SlotWorker:
                 self._place_soon(now)  # what was learnt of them makes room for others, or takes it
 
     def _place(self, now: float) -> None:
-        """Take streams, give some up; where some were taken, there may be more at once."""
+        """Take streams, give some up; there may be more soon."""
         self._is_ready = self._crew.ready
         self._placed_at = now
         self._due["place"] = now + PLACE_EVERY_S
         if not self._is_ready or (self._waits_for_decoder and self._decoding.is_awaited):
             self._keeper.stand_by()
-        elif self._keeper.place(self._admitted()):
-            self._place_soon(now)
+            return
+        more_s = self._keeper.place(self._admitted())
+        if more_s is not None:
+            self._place_soon(now, max(PLACE_AT_MOST_EVERY_S, more_s))
 
     def _place_soon(self, now: float, after_s: float = PLACE_AT_MOST_EVERY_S) -> None:
         """Not sooner than a while after the last time."""

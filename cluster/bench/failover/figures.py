@@ -15,7 +15,7 @@ NEVER_S = 1.0
 
 _GAPS = (
     *("hit_p50_s", "hit_max_s", "moved_max_s", "others_max_s", "others_more_s", "others_at_s"),
-    *("calm_max_s", "api_s", "whole_s"),
+    *("others_skipped", "calm_max_s", "api_s", "whole_s"),
 )
 _COUNTS = ("num_made", "num_lost", "num_twice")
 

@@ -142,6 +142,7 @@ class _Bench:
         num_arrived = len(self._arrivals.all)
         strike = failure.aim(system)
         system.report(f"{failure.name}: killing {failure.what}, with {len(strike.hit)} streams")
+        num_skipped = system.skipped(set(self._streams) - strike.hit)
         load, struck_at = os.getloadavg()[0], time.monotonic()
         strike.kill()
         strike.mend()
@@ -162,6 +163,7 @@ class _Bench:
             "calm_max_s": calm_max_s,
             "others_more_s": above_calm(apart["others_max_s"], calm_max_s),
             "others_at_s": self._longest_at_s(others, struck_at, until),
+            "others_skipped": max(0, system.skipped(others) - num_skipped),
             **asdict(news),
             "back_s": longest_way_back_s(self._arrivals.all[num_arrived:]),
             "api_s": round(longest_silence_s(self._answers.seen_at(), struck_at, until), 3),

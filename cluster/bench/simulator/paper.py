@@ -161,8 +161,10 @@ class PaperSlot:
             if self.is_draining:
                 self._keeper.drain(CAPACITY)
                 self._due["place"] = now + PLACE_AT_MOST_EVERY_S
-            elif self._keeper.place(CAPACITY):
-                self._due["place"] = now + PLACE_AT_MOST_EVERY_S
+            else:
+                more_s = self._keeper.place(CAPACITY)
+                if more_s is not None:
+                    self._due["place"] = now + max(PLACE_AT_MOST_EVERY_S, more_s)
         self._keeper.finish_closing()
         if self._is_due("publish", now, self._publish_every_s):
             self._keeper.publish(now)

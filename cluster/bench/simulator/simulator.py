@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 from cluster.bench.claims import all_hold, plain
-from cluster.bench.simulator.cameras import camera, claim_costs_ms
+from cluster.bench.simulator.cameras import camera, claim_costs_ms, server_cpu_s
 from cluster.bench.simulator.host import Host
 from cluster.bench.simulator.paper import Note, names
 from cluster.bench.simulator.promises import claims_of
@@ -134,9 +134,9 @@ class _Simulation:
 
     def _round(self) -> float:
         """Let every slot look once; virtual seconds."""
-        before_s = self._server_cpu_s()
+        before_s = server_cpu_s(self._redis)
         slowest_s = max(spent_s for host in self._hosts for spent_s in host.round())
-        return max(slowest_s + self._server_cpu_s() - before_s, PLACE_AT_MOST_EVERY_S)
+        return max(slowest_s + server_cpu_s(self._redis) - before_s, PLACE_AT_MOST_EVERY_S)
 
     def _resting(self) -> dict[str, Any]:
         """What the server and the slots do while nothing happens."""
@@ -258,10 +258,6 @@ class _Simulation:
         seconds, micros = self._redis.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         return int(self._redis.zcount("sightline:expiry", now_ms, "+inf"))
-
-    def _server_cpu_s(self) -> float:
-        info = self._redis.info("cpu")
-        return float(info["used_cpu_user"] + info["used_cpu_sys"])
 
     def _load(self) -> dict[str, float]:
         info = self._redis.info("all")
