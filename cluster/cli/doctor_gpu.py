@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cluster import gpu_host
 from cluster.cli.doctor_plans import examine_plans
@@ -30,12 +30,13 @@ def examine_gpu(pool_bytes: int = 0) -> Iterator[Finding]:
         remedy = "none needed: models run on the CPU with ONNX Runtime"
         yield Finding("GPU", False, "no NVIDIA driver", remedy)
         return
+    decoder = _nvdec()
     yield _driver()
-    yield _capabilities()
+    yield capabilities(gpu_host.missing_capabilities(), decodes=decoder.ok)
     yield from _device(pool_bytes)
     yield from _tensorrt()
     yield tried("GPU kernels (NVRTC)", _nvrtc, _PACKAGES)
-    yield _nvdec()
+    yield decoder
     yield from _gauges()
 
 
@@ -47,11 +48,12 @@ def _driver() -> Finding:
     return Finding("GPU", True, f"{found}, CUDA {cuda}", facts=facts)
 
 
-def _capabilities() -> Finding:
-    missing = gpu_host.missing_capabilities()
-    found = f"without {', '.join(missing)}" if missing else "all that is needed"
-    facts = {"missing": list(missing)}
-    return Finding("GPU capabilities", not missing, found, _CONTAINER, facts)
+def capabilities(missing: Sequence[str], *, decodes: bool) -> Finding:
+    """Whether the container was given all; some runtimes give the decoder without naming it."""
+    lacking = [name for name in missing if not (name == "video" and decodes)]
+    found = f"without {', '.join(lacking)}" if lacking else "all that is needed"
+    facts = {"missing": lacking}
+    return Finding("GPU capabilities", not lacking, found, _CONTAINER, facts)
 
 
 def _device(pool_bytes: int) -> Iterator[Finding]:

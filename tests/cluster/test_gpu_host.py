@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cluster import gpu_host
-from cluster.cli.doctor_gpu import examine_gpu
+from cluster.cli.doctor_gpu import capabilities, examine_gpu
 
 VERSION = """NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build
 GCC version:  gcc version 11.4.0 (Ubuntu 11.4.0-1ubuntu1~22.04)
@@ -60,6 +60,12 @@ def test_a_driver_without_its_libraries_is_told_line_by_line_with_what_to_do(mon
     assert "GPU gauges (NVML)" in bad
     assert all(findings[what].remedy for what in bad)
     assert "compute,video,utility" in findings["GPU capabilities"].remedy
+
+
+def test_video_that_nobody_named_is_not_missed_where_the_decoder_works() -> None:
+    assert capabilities(["video"], decodes=True).ok
+    assert "video" in capabilities(["video"], decodes=False).found
+    assert capabilities(["compute", "video"], decodes=True).found == "without compute"
 
 
 @pytest.mark.gpu
