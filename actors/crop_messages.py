@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from actors.cascade_specs import SecondarySpec
 from engines.crops import Box
@@ -53,6 +54,15 @@ class CropRequest:
     ts: float
 
 
+class MissReason(str, Enum):
+    """Why a crop that was asked for was not read."""
+
+    BUSY = "busy"  # frames need all the time of the engine
+    LATE = "late"  # no time was left before a deadline, or others came first
+    ABSENT = "absent"  # nothing like the object is in the frame
+    ASTRAY = "astray"  # it was cut from an object that is another track's
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CropAnswer:
     """What one secondary made of crops of one frame.
@@ -62,8 +72,8 @@ class CropAnswer:
         tracks: Whose crops were asked for.
         rows: For each, the detection of the frame that was looked at.
         readings: In the same order; None of a detector, whose boxes others have looked at.
-        missed: Tracks that were not looked at: nothing like them is in the frame, or there was no
-            time.
+        missed: Tracks that were not looked at.
+        reason: Why not.
     """
 
     secondary: str
@@ -71,6 +81,7 @@ class CropAnswer:
     rows: tuple[int, ...] = ()
     readings: Readings | None = None
     missed: tuple[int, ...] = ()
+    reason: MissReason = MissReason.ABSENT
 
     def part(self, numbers: Sequence[int]) -> CropAnswer:
         """The answer for some of its tracks only, by number from 0; nothing counts as missed."""

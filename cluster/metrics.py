@@ -8,9 +8,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from actors.crop_messages import MissReason
 from actors.messages import DropReason
 from cluster.errors import UnavailableError
-from cluster.registry import LedgerStatus, Registry, ShownState, Snapshot
+from cluster.registry import CropStatus, LedgerStatus, Registry, ShownState, Snapshot
 from cluster.slot_metrics import slot_metrics
 
 OTHER = "_other"
@@ -58,6 +59,7 @@ class _RegistryCollector(Collector):
         yield _drops(ledgers)
         yield _deadlines(ledgers)
         yield _latencies(ledgers)
+        yield from _crops(snapshot, self._max_labels)
         yield from _states(snapshot, self._max_labels)
         yield _steps(snapshot, self._max_labels)
         yield from slot_metrics(snapshot.slots.values())
@@ -129,6 +131,35 @@ def _latencies(ledgers: Mapping[str, LedgerStatus]) -> Metric:
             if name in ledger.latency_ms:
                 family.add_metric([stream, quantile], ledger.latency_ms[name] / 1e3)
     return family
+
+
+def _crops(snapshot: Snapshot, max_labels: int) -> Iterator[Metric]:
+    """Crops for secondary models; those of streams beyond the bound are added up."""
+    asked, answered, missed = (
+        CounterMetricFamily(f"sightline_crops_{name}", about, labels=["stream", "secondary", *more])
+        for name, about, more in (
+            ("asked", "Crops of objects that secondary models were asked to look at.", []),
+            ("answered", "Of these, how many were read.", []),
+            ("missed", "Of these, how many were not, by reason.", ["reason"]),
+        )
+    )
+    for (stream, name), some in _crops_by_label(snapshot, max_labels).items():
+        asked.add_metric([stream, name], sum(each.num_asked for each in some))
+        answered.add_metric([stream, name], sum(each.num_answered for each in some))
+        for why in MissReason:
+            num = sum(each.missed.get(why, 0) for each in some)
+            missed.add_metric([stream, name, why.value], num)
+    yield from (asked, answered, missed)
+
+
+def _crops_by_label(snapshot: Snapshot, max_labels: int) -> dict[tuple[str, str], list[CropStatus]]:
+    found: dict[tuple[str, str], list[CropStatus]] = {}
+    streams = [stream for stream in snapshot.streams if stream in snapshot.statuses]
+    for number, stream in enumerate(streams):
+        label = stream if number < max_labels else OTHER
+        for name, crops in snapshot.statuses[stream].crops.items():
+            found.setdefault((label, name), []).append(crops)
+    return found
 
 
 def _states(snapshot: Snapshot, max_labels: int) -> Iterator[Metric]:

@@ -17,7 +17,8 @@ from actors.analytics.events import EventType, Phase
 from actors.analytics.rules.scene import Occurrence, Scene
 from actors.analytics.secondaries import Secondary, embedder_of
 from actors.analytics.tracking import Tracker
-from actors.crop_messages import CropAnswer, CropRequest, SecondaryModel
+from actors.crop_counts import CropCounts
+from actors.crop_messages import CropAnswer, CropRequest, MissReason, SecondaryModel
 from actors.messages import FrameResult
 from engines.crops import Box
 from engines.detections import Detections
@@ -30,9 +31,12 @@ class Inspector:
     Args:
         models: Secondary models of the pipeline.
         labels: Class names of its detector, in class order.
+        counts: Where crops are counted.
     """
 
-    def __init__(self, models: Sequence[SecondaryModel], labels: Sequence[str]) -> None:
+    def __init__(
+        self, models: Sequence[SecondaryModel], labels: Sequence[str], counts: CropCounts
+    ) -> None:
         by_name = {one.spec.name: one.model for one in models}
         embedder = embedder_of(models)
         self._appearances = Appearances(embedder.spec, labels) if embedder is not None else None
@@ -48,6 +52,8 @@ class Inspector:
             ]
         )
         self._is_text = {name: model.task is Task.TEXT for name, model in by_name.items()}
+        self._follows = {one.spec.name for one in models if one.spec.after}
+        self._counts = counts
         self._num_labels = len(labels)
         self._made_of = [[one.spec.model_dump_json(), one.model.name] for one in models]
         self._before: tuple[Detections, float] = Detections.empty(), 0.0
@@ -57,10 +63,12 @@ class Inspector:
         occurrences = []
         for answer in result.crops:
             if self._appearances is not None and answer.secondary == self._appearances.name:
+                self._count(answer, answer)
                 continue
             good = _of_their_tracks(answer, result.detections, scene)
             kept = answer.part(good)
             lost = set(answer.tracks) - set(kept.tracks)
+            self._count(answer, kept)
             self._cascade.missed(answer.secondary, (*answer.missed, *lost))
             for verdict in self._cascade.answered(kept.secondary, kept.tracks, kept.readings):
                 occurrences.append(self._occurrence(verdict, scene))
@@ -92,6 +100,8 @@ class Inspector:
             name = self._appearances.name
             requests += [self._request(result, name, wanted, row) for row in range(len(wanted))]
             self._appearances.forget(scene.ended)
+        for request in requests:
+            self._counts.ask(request)
         self._before = known, result.ts
         self._cascade.forget(scene.ended)
         return requests
@@ -104,6 +114,16 @@ class Inspector:
         """Go on from what ``state`` gave; of other secondaries nothing is taken."""
         if state and state[0] == self._made_of:
             self._cascade.restore(state[1])
+
+    def _count(self, answer: CropAnswer, kept: CropAnswer) -> None:
+        tally = self._counts.of(answer.secondary)
+        if answer.secondary in self._follows:  # nobody else asks for these
+            tally.num_asked += len(answer.tracks)
+        tally.num_answered += len(kept.tracks)
+        if astray := len(answer.tracks) - len(kept.tracks):
+            tally.missed[MissReason.ASTRAY] += astray
+        if answer.missed:
+            tally.missed[answer.reason] += len(answer.missed)
 
     def _request(
         self, result: FrameResult, secondary: str, tracked: Detections, row: int

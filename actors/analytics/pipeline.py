@@ -12,6 +12,7 @@ from actors.analytics.memory import Memory, remembered
 from actors.analytics.rules import Border, Moment, Occurrence, Rule, Scene, make_rule
 from actors.analytics.session import Session
 from actors.analytics.tracking import Tracker, config_of, make_tracker
+from actors.crop_counts import CropCounts
 from actors.crop_messages import CropRequest, SecondaryModel
 from actors.errors import StateError
 from actors.messages import FrameResult
@@ -37,6 +38,7 @@ class StreamPipeline:
         tracked: Detections of the last frame that belong to tracks.
         requests: What the secondary models should look at in the next frame.
         num_late: Frames that were refused because they came out of order or twice.
+        crops: What became of crops for secondary models.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class StreamPipeline:
         self.tracked = Detections.empty()
         self.requests: list[CropRequest] = []
         self.num_late = 0
+        self.crops = CropCounts()
         self._labels = tuple(labels)
         self._secondaries = tuple(secondaries)
         self._slot = slot
@@ -212,7 +215,9 @@ class StreamPipeline:
         return events
 
     def _inspector(self) -> Inspector | None:
-        return Inspector(self._secondaries, self._labels) if self._secondaries else None
+        if not self._secondaries:
+            return None
+        return Inspector(self._secondaries, self._labels, self.crops)
 
     def _close(self, rules: Sequence[Rule], reason: str) -> list[Event]:
         occurrences = [o for rule in rules for o in rule.close(reason)]

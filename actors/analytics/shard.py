@@ -208,6 +208,11 @@ class AnalyticsShard:
 
 
 def _status(stream: _Stream) -> StreamAnalytics:
+    pipeline = stream.pipeline
     return StreamAnalytics(
-        stream.generation, stream.last_frame, stream.last_event, stream.pipeline.num_late
+        stream.generation,
+        stream.last_frame,
+        stream.last_event,
+        pipeline.num_late,
+        pipeline.crops.read(),
     )

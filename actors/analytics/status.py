@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from actors.analytics.events import Event
+from actors.crop_counts import CropTally
 from actors.messages import FrameResult
 from actors.sinks import SinkStatus
 from actors.stages import StageCounts
@@ -20,12 +21,14 @@ class StreamAnalytics:
             before the first.
         last_event: None before the first.
         num_late: Frames that were refused because they came out of order or twice.
+        crops: What became of crops for secondary models, by secondary.
     """
 
     generation: int
     last_frame: FrameResult | None = None
     last_event: Event | None = None
     num_late: int = 0
+    crops: dict[str, CropTally] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

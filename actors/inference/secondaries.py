@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actors.crop_messages import CropAnswer, CropRequest, SecondaryModel, part_of
+from actors.crop_messages import CropAnswer, CropRequest, MissReason, SecondaryModel, part_of
 from actors.inference.crop_desk import CropDesk, first_of_each, rows_of
 from actors.messages import Ticket
 from engines.crops import Crop, cut
@@ -155,8 +155,10 @@ class CascadeEngine:
                     own = looks.setdefault(request.secondary, [])
                     own.append(_Look(number, request.track, row, crop))
         answers = self._answers(looks, len(tickets))
+        why = MissReason.BUSY if is_busy else MissReason.LATE
         return [
-            (*done, *_missed(requests, done)) for requests, done in zip(asked, answers, strict=True)
+            (*done, *_missed(requests[:take], done), *_missed(requests[take:], done, why))
+            for requests, take, done in zip(asked, takes, answers, strict=True)
         ]
 
     def _take(self, tickets: Sequence[Ticket]) -> list[tuple[CropRequest, ...]]:
@@ -275,11 +277,15 @@ def _inner(
     return inner
 
 
-def _missed(requests: Sequence[CropRequest], done: Sequence[CropAnswer]) -> list[CropAnswer]:
+def _missed(
+    requests: Sequence[CropRequest],
+    done: Sequence[CropAnswer],
+    why: MissReason = MissReason.ABSENT,
+) -> list[CropAnswer]:
     """What was asked for of a frame and not done, by secondary."""
     answered = {(answer.secondary, track) for answer in done for track in answer.tracks}
     missed: dict[str, list[int]] = {}
     for request in requests:
         if (request.secondary, request.track) not in answered:
             missed.setdefault(request.secondary, []).append(request.track)
-    return [CropAnswer(name, missed=tuple(tracks)) for name, tracks in missed.items()]
+    return [CropAnswer(name, missed=tuple(some), reason=why) for name, some in missed.items()]

@@ -11,6 +11,7 @@ from actors.specs import QosClass, StreamSpec
 from cluster.config.pipelines import PipelineSpec
 from cluster.redaction import redacted_url
 from cluster.registry import (
+    CropStatus,
     Lease,
     PipelineRecord,
     SlotInfo,
@@ -23,7 +24,7 @@ from cluster.registry.scaling import ScalingInfo
 
 _SHOWN = {
     *("session", "fps", "offered_fps", "inferred_fps", "queue_age_ms"),
-    *("source", "last_event", "updated_at"),
+    *("source", "crops", "last_event", "updated_at"),
 }
 """What the statistics take over from a status as it is."""
 
@@ -99,6 +100,9 @@ class StatsView(StateView):
     latency_ms: dict[str, float] = Field({}, description="p50, p95, p99, arrival to detections.")
     latency_counts: dict[float, int] = Field(
         {}, description="Inferred frames by latency, each bucket by its middle in ms."
+    )
+    crops: dict[str, CropStatus] = Field(
+        {}, description="What became of crops of its objects, by secondary model."
     )
     last_event: dict[str, Any] | None = None
     updated_at: float | None = Field(None, description="UTC, seconds since 1970, of these counts.")

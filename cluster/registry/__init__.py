@@ -4,6 +4,7 @@ from cluster.registry.index import Wanted
 from cluster.registry.leases import FreeStream, Renewal
 from cluster.registry.records import (
     ClassLoad,
+    CropStatus,
     GpuLoad,
     Ladder,
     Lease,
@@ -25,6 +26,7 @@ from cluster.registry.store import connect
 __all__ = [
     "FOR_SLOT",
     "ClassLoad",
+    "CropStatus",
     "FreeStream",
     "GpuLoad",
     "Ladder",

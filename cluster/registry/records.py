@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.crop_messages import MissReason
 from actors.ledger import LedgerEntry
 from actors.messages import DegradeStep, DropReason, StreamState
 from actors.specs import QosClass, StreamSpec
@@ -250,6 +251,14 @@ class LedgerStatus(_Record):
         )
 
 
+class CropStatus(_Record):
+    """Crops of a stream for one secondary model; what is in none of the others is under way."""
+
+    num_asked: int = Field(0, description="Crops that were asked for.")
+    num_answered: int = Field(0, description="Of these, how many were read.")
+    missed: dict[MissReason, int] = Field({}, description="Of these, how many were not, and why.")
+
+
 class StreamStatus(_Record):
     """What the slot that holds a stream's lease says of it."""
 
@@ -283,5 +292,6 @@ class StreamStatus(_Record):
         "differs across restarts, too.",
     )
     ledger: LedgerStatus = LedgerStatus()
+    crops: dict[str, CropStatus] = {}
     last_event: dict[str, Any] | None = None
     updated_at: float = Field(0.0, description="UTC, seconds since 1970.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from actors.analytics.status import AnalyticsStatus
+from actors.crop_counts import CropTally
 from actors.inference.actor import EngineStatus
 from actors.ingest.status import IngestStatus
 from actors.ingest.status import StreamStatus as CameraStatus
@@ -19,6 +20,7 @@ from actors.specs import QosClass
 from actors.stages import Stage, add_counts
 from cluster.registry import (
     ClassLoad,
+    CropStatus,
     GpuLoad,
     Ladder,
     LedgerStatus,
@@ -58,6 +60,16 @@ def last_events_of(crew: Crew) -> dict[str, Mapping[str, Any]]:
     }
 
 
+def crops_of(crew: Crew) -> dict[str, Mapping[str, CropTally]]:
+    """What became of each stream's crops, as the analytics actors that answer know it."""
+    return {
+        stream: known.crops
+        for child in crew.shards
+        if isinstance(child.status, AnalyticsStatus)
+        for stream, known in child.status.streams.items()
+    }
+
+
 def queue_ages_of(crew: Crew) -> dict[str, float]:
     """How long each stream's waiting frame has waited, in ms; streams without one are left out."""
     engine = crew.engine_status
@@ -79,6 +91,7 @@ class StreamNews:
         last_event: The newest event, as fields.
         was_seen: Whether its camera has been seen since the stream was claimed.
         decode_mpx_s: What decoding it takes; None while that is not known.
+        crops: What became of crops, by secondary model.
     """
 
     camera: CameraStatus | None
@@ -88,6 +101,7 @@ class StreamNews:
     last_event: Mapping[str, Any] | None = None
     was_seen: bool = True
     decode_mpx_s: float | None = None
+    crops: Mapping[str, CropTally] = field(default_factory=dict)
 
 
 def stream_status(holding: Holding, news: StreamNews, slot: str) -> StreamStatus:
@@ -117,6 +131,10 @@ def stream_status(holding: Holding, news: StreamNews, slot: str) -> StreamStatus
         source=_source(camera),
         session=camera.session if camera else 0,
         ledger=LedgerStatus.from_entry(news.entry),
+        crops={
+            name: CropStatus.model_validate(tally, from_attributes=True)
+            for name, tally in news.crops.items()
+        },
         last_event=dict(news.last_event) if news.last_event else None,
         updated_at=time.time(),
     )

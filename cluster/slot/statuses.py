@@ -14,6 +14,7 @@ from cluster.slot.rates import RateMeter
 from cluster.slot.report import (
     StreamNews,
     cameras_of,
+    crops_of,
     last_events_of,
     queue_ages_of,
     stream_status,
@@ -42,7 +43,7 @@ class Statuses:
     def of(self, streams: Iterable[str], now: float) -> dict[str, StreamStatus]:
         """The status of these streams, which are held; ``now`` in seconds, never going back."""
         cameras, events = cameras_of(self._crew), last_events_of(self._crew)
-        ages = queue_ages_of(self._crew)
+        ages, crops = queue_ages_of(self._crew), crops_of(self._crew)
         statuses = {}
         for stream in streams:
             holding = self._holdings[stream]
@@ -56,6 +57,7 @@ class Statuses:
                 last_event=events.get(stream),
                 was_seen=stream in self._last_seen,
                 decode_mpx_s=self._measured_mpx_s(stream, cameras.get(stream), now),
+                crops=crops.get(stream, {}),
             )
             statuses[stream] = stream_status(holding, news, self._name)
         return statuses

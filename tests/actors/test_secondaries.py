@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from actors.analytics.event_schema import DATA, event_schema
 from actors.analytics.pipeline import StreamPipeline
 from actors.channel import Channel, ChannelServer
-from actors.crop_messages import CropAnswer, CropRequest
+from actors.crop_messages import CropAnswer, CropRequest, MissReason
 from actors.inference.outlet import ResultOutlet
 from actors.inference.secondaries import CascadeEngine, with_secondaries
 from actors.messages import FrameResult
@@ -126,6 +126,33 @@ def test_a_request_for_a_track_that_has_gone_is_missed_and_comes_to_nothing(
     assert answers
     assert {answer.missed for answer in answers} == {(77,)}
     assert street.events == []
+
+
+def test_all_that_was_asked_for_is_answered_or_missed_for_a_reason(
+    streets: MakeStreet, tmp_path: Path
+) -> None:
+    street = streets([shade_model(tmp_path, min_votes=2), plate_model(tmp_path)], max_crops=2)
+    street.open("gate", "yard")
+    street.drive({0: LIGHT, 1: DARK, 2: LIGHT}, last=12)
+    street.show(12, {})
+    street.show(13, {})
+    for stream in ("gate", "yard"):
+        tallies = street.shard.status().streams[stream].crops
+        assert set(tallies) == {"shade", "plate"}
+        for tally in tallies.values():
+            assert tally.num_asked == tally.num_answered + tally.missed.total()
+        assert tallies["shade"].num_answered == 3 * 2
+        assert tallies["shade"].missed[MissReason.LATE] > 0
+
+
+def test_a_vehicle_that_has_gone_is_missed_as_absent(streets: MakeStreet, tmp_path: Path) -> None:
+    street = streets([shade_model(tmp_path)])
+    street.open("gate")
+    street.drive({0: LIGHT}, last=3)
+    street.show(3, {})
+    tally = street.shard.status().streams["gate"].crops["shade"]
+    assert (tally.num_asked, tally.num_answered) == (2, 1)
+    assert tally.missed == {MissReason.ABSENT: 1}
 
 
 def test_a_crop_of_another_object_than_the_one_asked_for_does_not_vote(

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from actors.messages import DegradeStep, DropReason, StreamState
-from cluster.registry import LedgerStatus, SlotState, SourceStatus
+from cluster.registry import CropStatus, LedgerStatus, SlotState, SourceStatus
 from tests.cluster.builders import ServedApi, slot_info, stream_status
 
 NAMES = (f"cam{number}" for number in itertools.count())
@@ -211,6 +211,7 @@ def test_stats_put_job_lease_and_counts_together(
         degrade_step=DegradeStep.CAPPED,
         source=SourceStatus(codec="h264", width=640, height=360, fps=25, decoder="nvdec"),
         ledger=ledger,
+        crops={"vehicle": CropStatus(num_asked=4, num_answered=3, missed={"late": 1})},
         last_event={"type": "line_cross"},
     )
     api.registry.leases.publish_status(stream, token, status, TTL_MS)
@@ -241,6 +242,7 @@ def test_stats_put_job_lease_and_counts_together(
         "in_flight": 1,
         "reconnects": 2,
         "latency_ms": {"p50": 9.5, "p95": 20.0, "p99": 31.0},
+        "crops": {"vehicle": {"num_asked": 4, "num_answered": 3, "missed": {"late": 1}}},
         "last_event": {"type": "line_cross"},
     }
     assert {key: stats[key] for key in expected} == expected

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from actors.crop_messages import MissReason
 from actors.messages import DegradeStep, DropReason, StreamState
 from actors.specs import QosClass
 from actors.stages import Stage
@@ -15,6 +16,7 @@ from cluster.embedded import EmbeddedRedis
 from cluster.metrics import OTHER, collector_registry
 from cluster.registry import (
     ClassLoad,
+    CropStatus,
     GpuLoad,
     Ladder,
     LedgerStatus,
@@ -214,6 +216,22 @@ def test_streams_beyond_the_bound_share_a_label_and_no_count_is_lost(registry: R
     assert samples["sightline_frames_dropped_total", OTHER, "lost"] == 2 + 3 + 4
     assert ("sightline_latency_seconds", OTHER, "0.5") not in samples
     assert samples["sightline_streams", "running"] == 5
+
+
+def test_crops_are_counted_by_stream_secondary_and_reason(registry: Registry) -> None:
+    missed = {MissReason.BUSY: 3, MissReason.ABSENT: 1}
+    crops = {"vehicle": CropStatus(num_asked=10, num_answered=5, missed=missed)}
+    run(registry, "a", LedgerStatus())
+    for stream in ("gate", "yard", "zoo"):
+        run(registry, stream, LedgerStatus(), crops=crops)
+    samples = scrape(registry, max_labels=2)
+    for stream, factor in (("gate", 1), (OTHER, 2)):
+        assert samples["sightline_crops_asked_total", stream, "vehicle"] == 10 * factor
+        assert samples["sightline_crops_answered_total", stream, "vehicle"] == 5 * factor
+        for why in MissReason:
+            num = factor * missed.get(why, 0)
+            assert samples["sightline_crops_missed_total", stream, why.value, "vehicle"] == num
+    assert not any(name.startswith("sightline_crops") and "a" in of for name, *of in samples)
 
 
 def test_without_redis_only_its_absence_is_shown() -> None:

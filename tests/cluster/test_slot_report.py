@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from actors.analytics.events import Event, EventType, Phase
 from actors.analytics.status import AnalyticsStatus, StreamAnalytics
+from actors.crop_counts import CropTally
+from actors.crop_messages import MissReason
 from actors.inference.actor import EngineStatus
 from actors.inference.ladder import LadderStatus
 from actors.inference.snapshot import ClassSnapshot, SchedulerSnapshot, StreamSnapshot
@@ -29,6 +32,7 @@ from cluster.slot.rates import Rates
 from cluster.slot.report import (
     StreamNews,
     cameras_of,
+    crops_of,
     last_events_of,
     queue_ages_of,
     slot_info,
@@ -142,6 +146,16 @@ def test_cameras_are_known_from_the_ingests_that_answer() -> None:
 def test_last_events_are_known_from_the_shards_that_answer() -> None:
     says = analytics(gate=StreamAnalytics(1, last_event=EVENT), yard=StreamAnalytics(1))
     assert last_events_of(crew(None, ingests=(), shards=(says, None))) == {"gate": EVENT.to_dict()}
+
+
+def test_a_stream_shows_what_became_of_its_crops(holding: Holding) -> None:
+    tally = CropTally(9, 5, Counter({MissReason.LATE: 3}))
+    says = analytics(gate=StreamAnalytics(1, crops={"vehicle": tally}), yard=StreamAnalytics(1))
+    known = crops_of(crew(None, ingests=(), shards=(says, None)))
+    shown = stream_status(holding, news(camera(), crops=known["gate"]), "slot-a").crops["vehicle"]
+    assert (shown.num_asked, shown.num_answered) == (9, 5)
+    assert shown.missed == {MissReason.LATE: 3}
+    assert stream_status(holding, news(camera(), crops=known["yard"]), "slot-a").crops == {}
 
 
 def test_queue_ages_are_known_from_the_engine_where_a_frame_waits() -> None:

@@ -62,7 +62,7 @@ def hold_identities(data: Path) -> dict[str, Held]:
     with_models = {MOTION: [], LOOKS: person_models(data)}
     followed = {name: _follow(data, models) for name, models in with_models.items()}
     tracks = {name: {_SEQUENCE: tracked} for name, (tracked, _) in followed.items()}
-    scores = score(_SET, [sequence], 0, tracks)
+    scores = score(_SET, [sequence], lambda film: list(range(len(film.frames))), tracks)
     return {name: Held(scores[name][ALL], num) for name, (_, num) in followed.items()}
 
 
