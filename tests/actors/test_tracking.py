@@ -184,11 +184,13 @@ def test_kalman_learns_a_speed_in_pixels_a_second():
     assert state[kalman.VELOCITY, :, 0].tolist() == pytest.approx([30, 0, 0, 0], abs=0.5)
 
 
-def test_corners_and_centres_are_two_ways_to_say_a_box():
+def test_corners_centres_and_edges_are_ways_to_say_a_box():
     corners = np.array([[10.0], [20], [40], [60]])
     boxes = kalman.to_centre(corners)
     assert boxes[:, 0].tolist() == [25, 40, 30, 40]
-    assert kalman.to_corners(boxes).tolist() == corners.tolist()
+    assert kalman.to_edges(boxes).tolist() == [[-10], [-20], [40], [60]]
+    assert kalman.negated(corners).tolist() == kalman.to_edges(boxes).tolist()
+    assert kalman.of_edges(kalman.to_edges(boxes)).tolist() == boxes.tolist()
 
 
 def test_frames_with_nothing_or_only_unsure_detections_keep_a_track_but_begin_none():

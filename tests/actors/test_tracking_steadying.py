@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.analytics.tracking import Tracker, config_of
+from actors.analytics.tracking import Tracker, TrackerConfig, config_of
 from actors.analytics.tracking.steadying import common_shift
 from engines.detections import Detections
+from tests.actors import mot_metrics
 from tests.actors.builders import detections
 
+MOT = Path(__file__).parents[3] / "shared" / "data" / "mot"
 SEEDS = st.integers(0, 10**6)
 
 
@@ -70,11 +73,14 @@ def num_identities(tracker: Tracker, frames: list[Detections]) -> int:
     return len(seen)
 
 
+def unsteadied(config: TrackerConfig) -> TrackerConfig:
+    return replace(config, rounds=tuple(replace(r, steadies=False) for r in config.rounds))
+
+
 def test_people_before_a_camera_that_turns_change_identities_less_often():
     config = config_of("bytetrack")
-    still = replace(config, rounds=tuple(replace(r, steadies=False) for r in config.rounds))
     steadied = [num_identities(Tracker(config), panned(seed)) for seed in range(8)]
-    plain = [num_identities(Tracker(still), panned(seed)) for seed in range(8)]
+    plain = [num_identities(Tracker(unsteadied(config)), panned(seed)) for seed in range(8)]
     assert sum(steadied) < sum(plain)
 
 
@@ -90,3 +96,18 @@ def test_streams_whose_cameras_turn_do_not_move_each_other(seed):
             assert tracked.track_id.tolist() == own.track_id.tolist()
         for one, other in zip(alone, together, strict=True):
             np.testing.assert_allclose(other.state()["table"], one.state()["table"], rtol=1e-6)
+
+
+def idf1(sequence: mot_metrics.Sequence, config: TrackerConfig) -> float:
+    tracker, tracks = Tracker(config), {}
+    for n, found in enumerate(sequence.detections):
+        tracks[n + 1] = tracker.update(found, n / sequence.fps)
+    return mot_metrics.score(sequence, tracks).idf1
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not MOT.exists(), reason="needs ../shared/data/mot")
+def test_a_camera_that_is_carried_through_a_street_costs_fewer_identities():
+    sequence = mot_metrics.read_sequence(MOT / "MOT17/MOT17-10", "det/det_frcnn.txt")
+    config = config_of("bytetrack")
+    assert idf1(sequence, config) >= idf1(sequence, unsteadied(config)) + 5

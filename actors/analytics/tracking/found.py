@@ -26,7 +26,7 @@ class Found:
         xyxy: float32 [n, 4], as they came.
         confidence: float32 [n].
         class_id: int32 [n].
-        corners: float64 [4, n], left, top, right, bottom.
+        edges: float64 [4, n], left and top negated, right, bottom.
         boxes: float64 [4, n], centre and size.
         looks: float32 [d, n], embeddings of unit length; d is 0 where none are compared.
         num_classes: The highest class and one.
@@ -36,7 +36,7 @@ class Found:
     xyxy: NDArray[np.float32]
     confidence: NDArray[np.float32]
     class_id: NDArray[np.int32]
-    corners: kalman.Floats
+    edges: kalman.Floats
     boxes: kalman.Floats
     looks: Looks
     num_classes: int
@@ -64,10 +64,10 @@ class Found:
         if np.count_nonzero(worthy) < len(worthy):
             picture, confidence = picture[worthy], confidence[worthy]
             xyxy, class_id, appearance = xyxy[:, worthy], class_id[worthy], appearance[:, worthy]
-        corners = np.array(xyxy, dtype=np.float64, order="C")
+        edges = kalman.negated(xyxy.astype(np.float64, order="C"))
         num_classes = int(class_id[class_id.argmax()]) + 1 if len(class_id) else 0
-        boxes = kalman.to_centre(corners)
-        return cls(picture, xyxy.T, confidence, class_id, corners, boxes, appearance, num_classes)
+        boxes = kalman.of_edges(edges)
+        return cls(picture, xyxy.T, confidence, class_id, edges, boxes, appearance, num_classes)
 
     def __len__(self) -> int:
         return len(self.picture)
@@ -81,7 +81,7 @@ class Found:
             self.xyxy[cols],
             self.confidence.take(cols),
             self.class_id.take(cols),
-            self.corners.take(cols, axis=1),
+            self.edges.take(cols, axis=1),
             self.boxes.take(cols, axis=1),
             self.looks.take(cols, axis=1),
             self.num_classes,

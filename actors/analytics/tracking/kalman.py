@@ -29,31 +29,15 @@ _VELOCITY_WALK = np.array([[0.3], [0.3], [0.1], [0.1]]) ** 2  # per second cubed
 _MIN_SIZE_PX = np.array(1.0)  # an array: NumPy takes longer over a number
 
 
-def _powers() -> Floats:
-    """What a step is made of: by power of its time, all rows of a state from all rows and the area.
-
-    White noise acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2), and a random walk.
-    """
-    one = np.eye(4)
-    parts = np.zeros((4, NUM_ROWS, 4, NUM_ROWS * 4 + 1))
-
-    def add(power: int, row: int, source: int, share: float) -> None:
-        parts[power, row, :, 4 * source : 4 * source + 4] += share * one
-
-    for row in range(NUM_ROWS):
-        add(0, row, row, 1.0)
-    add(1, POSITION, VELOCITY, 1.0)
-    add(1, VAR_POSITION, COVARIANCE, 2.0)
-    add(2, VAR_POSITION, VAR_VELOCITY, 1.0)
-    add(1, COVARIANCE, VAR_VELOCITY, 1.0)
-    parts[1, VAR_POSITION, :, -1:] = _POSITION_WALK
-    parts[3, VAR_POSITION, :, -1:] = _VELOCITY_WALK / 3
-    parts[2, COVARIANCE, :, -1:] = _VELOCITY_WALK / 2
-    parts[1, VAR_VELOCITY, :, -1:] = _VELOCITY_WALK
-    return parts.reshape(4, -1)
-
-
-_POWERS = _powers()
+# What a step makes of the rows, and of the area for the variances, by power of its time: white
+# noise acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2), and a random walk.
+_ROWS = np.zeros((4, NUM_ROWS, NUM_ROWS))
+_ROWS[0] = np.eye(NUM_ROWS)
+_ROWS[1, [POSITION, VAR_POSITION, COVARIANCE], [VELOCITY, COVARIANCE, VAR_VELOCITY]] = 1, 2, 1
+_ROWS[2, VAR_POSITION, VAR_VELOCITY] = 1
+_NOISE = np.zeros((4, 3, 4, 1))
+_NOISE[1, 0], _NOISE[1, 2] = _POSITION_WALK, _VELOCITY_WALK
+_NOISE[2, 1], _NOISE[3, 0] = _VELOCITY_WALK / 2, _VELOCITY_WALK / 3
 
 
 def begin(boxes: Floats) -> Floats:
@@ -69,16 +53,15 @@ def begin(boxes: Floats) -> Floats:
 @lru_cache(maxsize=64)
 def _step(dt_us: int) -> tuple[Floats, Floats]:
     """What a step of so many microseconds makes of the rows of a state, and of the area."""
-    dt_s = dt_us * 1e-6
-    step = (np.array([1.0, dt_s, dt_s**2, dt_s**3]) @ _POWERS).reshape(NUM_ROWS * 4, -1)
-    return step[:, :-1].copy(), step[:, -1:].copy()
+    powers = (dt_us * 1e-6) ** np.arange(4.0)
+    return np.tensordot(powers, _ROWS, 1), np.tensordot(powers, _NOISE, 1)
 
 
 def predict(state: Floats, steps_s: Sequence[float], ends: Sequence[int]) -> None:
     """Take states ahead, in place; time counts to the microsecond.
 
-    Each row is linear in all rows and in the area, so a step is a product with a matrix. Cameras
-    repeat their steps.
+    All is linear in rows and area, so a step is a product with a matrix. Cameras repeat their
+    steps.
 
     Args:
         state: [5, 4, n].
@@ -86,13 +69,12 @@ def predict(state: Floats, steps_s: Sequence[float], ends: Sequence[int]) -> Non
         ends: Where the states of each picture begin, and where the last one's end.
     """
     area = _area(state[POSITION])
-    rows = state.reshape(NUM_ROWS * 4, -1)
     for step_s, (a, b) in zip(steps_s, pairwise(ends), strict=True):
-        of_rows, of_area = _step(round(1e6 * step_s))
-        ahead = of_rows @ rows[:, a:b]
-        ahead += of_area * area[a:b]
-        rows[:, a:b] = ahead
-    size = rows[2:4]
+        of_rows, noise = _step(round(1e6 * step_s))
+        part = state[:, :, a:b]
+        part[:] = (of_rows @ part.reshape(NUM_ROWS, -1)).reshape(part.shape)
+        part[VAR_POSITION:] += noise * area[a:b]
+    size = state[POSITION, 2:]
     np.maximum(size, _MIN_SIZE_PX, out=size)
 
 
@@ -122,20 +104,21 @@ def to_centre(corners: Floats) -> Floats:
     return boxes
 
 
-def to_corners(boxes: Floats) -> Floats:
-    """Centre and size [4, n] as corners [4, n]."""
-    corners: Floats = boxes.copy()
-    corners[:2] -= boxes[2:] / 2
-    corners[2:] += corners[:2]
-    return corners
-
-
 def to_edges(boxes: Floats) -> Floats:
     """Centre and size [4, n] as edges [4, n]: left and top negated, right, bottom."""
     half, edges = boxes[2:] / 2, np.empty_like(boxes)
     np.subtract(half, boxes[:2], out=edges[:2])
     np.add(half, boxes[:2], out=edges[2:])
     return edges
+
+
+def of_edges(edges: Floats) -> Floats:
+    """Edges [4, n] as centre and size [4, n]."""
+    boxes = np.empty_like(edges)
+    np.add(edges[2:], edges[:2], out=boxes[2:])
+    np.subtract(edges[2:], edges[:2], out=boxes[:2])
+    boxes[:2] *= 0.5
+    return boxes
 
 
 def negated(corners: Floats) -> Floats:

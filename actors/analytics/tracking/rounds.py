@@ -156,10 +156,10 @@ class Rounds:
             tracks, found = self._tracks, self._found
             edges = kalman.to_edges(tracks.state[kalman.POSITION])
             if tracks.num_pictures == 1:
-                met = meeting(edges, kalman.negated(found.corners))
+                met = meeting(edges, found.edges)
             else:
                 i, j = pairs(tracks.picture, found.picture, tracks.num_pictures)
-                met = meeting_of(edges, kalman.negated(found.corners), i, j)
+                met = meeting_of(edges, found.edges, i, j)
             overlap, height = overlaps(tracks.state[kalman.POSITION, 2:], found.boxes[2:], met)
             self._overlaps = met[0], met[1], self._of_class(met[0], met[1], overlap), height
         return self._overlaps
@@ -176,7 +176,7 @@ class Rounds:
         tracks, found = self._tracks, self._found
         if round_.likeness is Likeness.LAST_BOX:
             last = tracks.table[LAST_XYXY]
-            met = meeting_of(kalman.negated(last), kalman.negated(found.corners), i, j)
+            met = meeting_of(kalman.negated(last), found.edges, i, j)
             overlap, _ = overlaps(last[2:] - last[:2], found.boxes[2:], met)
             return met[0], met[1], self._of_class(met[0], met[1], overlap)
         distance = kalman.squared_distance(

@@ -13,6 +13,7 @@ tracked together: their tracks and detections lie one after the other in the sam
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -76,6 +77,7 @@ class Tracker:
         self._is_told = False
         self._num_identities = 0
         self._t_s: float | None = None
+        self._due_s = -math.inf  # no track ends before
 
     def __len__(self) -> int:
         """Number of confirmed tracks, seen or lost."""
@@ -85,7 +87,8 @@ class Tracker:
         self, detections: Detections, t_s: float, embeddings: Looks | None = None
     ) -> Detections:
         """Track one frame; see ``update_all``."""
-        return Tracker.update_all([(self, detections, t_s)], [embeddings])[0]
+        looks = self._look(detections, embeddings)
+        return _Step([(self, detections, t_s)], [looks]).run()[0]
 
     @staticmethod
     def update_all(
@@ -143,6 +146,7 @@ class Tracker:
         self._looks = checked_looks(state["looks"], self._table)
         self._num_identities = int(state["num_identities"])
         self._t_s = None if state["t_s"] is None else float(state["t_s"])
+        self._due_s = -math.inf
         self.births, self.ended = {}, ()
 
     def _look(self, found: Detections, embeddings: Looks | None) -> Looks:
@@ -265,16 +269,19 @@ class _Step:
 
     def end(self) -> None:
         """Forget tracks that were not seen for too long; give each tracker its own."""
-        tracks = self._tracks
-        unseen_s = tracks.of_each(self._t_s) - tracks.table[SEEN_S]
-        over = unseen_s > tracks.table[PATIENCE_S]
-        if np.count_nonzero(over):
-            for row in over.nonzero()[0].tolist():
-                if identity := int(tracks.table[IDENTITY, row]):
-                    self._trackers[tracks.picture[row]].ended += (identity,)
-        elif len(self._trackers) == 1:
-            self._trackers[0]._table, self._trackers[0]._looks = tracks.table, tracks.looks
+        tracks, first = self._tracks, self._trackers[0]
+        is_alone = len(self._trackers) == 1
+        if is_alone and not self._num_new and self._t_s[0] <= first._due_s:
+            first._table, first._looks = tracks.table, tracks.looks
             return
+        last_s = tracks.table[SEEN_S] + tracks.table[PATIENCE_S]
+        over = tracks.of_each(self._t_s) > last_s
+        for row in over.nonzero()[0].tolist():
+            if identity := int(tracks.table[IDENTITY, row]):
+                self._trackers[tracks.picture[row]].ended += (identity,)
         tables, looks = tracks.part(~over)
         for tracker, table, known in zip(self._trackers, tables, looks, strict=True):
             tracker._table, tracker._looks = table, known
+            tracker._due_s = -math.inf
+        if is_alone:
+            first._due_s = float(last_s[~over].min(initial=math.inf))

@@ -154,7 +154,7 @@ class Tracks:
             way = (boxes - kalman.to_centre(seen[LAST_XYXY]))[:2]
             velocity = state[kalman.VELOCITY, :2]
             np.copyto(velocity, way / gap_s, where=gap_s > straight_s)
-        seen[LAST_XYXY] = found.corners
+        seen[LAST_XYXY] = found.xyxy.T
         trail = seen[TRAIL]
         trail += (trail - boxes[:2]) * np.expm1(gap_s * -_TRAIL_RATE)
         seen[NUM_HITS] += 1
@@ -169,7 +169,7 @@ class Tracks:
         """Add a tentative track behind all others for each detection."""
         new = np.zeros((len(self.table), len(found)))
         new[:_NUM_STATE] = kalman.begin(found.boxes).reshape(_NUM_STATE, -1)
-        new[FIRST_XYXY] = new[LAST_XYXY] = found.corners
+        new[FIRST_XYXY] = new[LAST_XYXY] = found.xyxy.T
         new[TRAIL] = found.boxes[:2]
         new[FIRST_CONFIDENCE] = found.confidence
         new[BORN_S] = new[SEEN_S] = t_s[found.picture]
