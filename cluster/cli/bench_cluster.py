@@ -92,6 +92,7 @@ def cluster(
     plan = ScalingPlan(num_cameras=cameras, num_machines=machines, max_fps=max_fps)
     found = measure_scaling(plan, console.print)
     firsts = [{"part": part, **found[part]["first_detection_s"]} for part in ("warm", "together")]
+    firsts.append({"part": "at once", **found["up"]["running_slot_s"]})
     show_rows(firsts, "part", ("p50", "p95", "max"))
     parts = [{"part": part, **found[part]} for part in ("up", "down")]
     show_rows(parts, "part", ("slots", "slots_s", "num_moved", "longest_silence_s"))

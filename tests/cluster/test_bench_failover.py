@@ -26,8 +26,10 @@ from cluster.bench.failover.figures import (
 from cluster.bench.failover.run import FailoverPlan
 from cluster.bench.failover.tally import Arrival, Tally, longest_way_back_s, tally
 from cluster.bench.processes import descendants, is_alive
+from cluster.bench.watching import WatchProcess
 from cluster.cli.bench_cluster import FailureName
 from cluster.cli.main import app
+from tests.cluster.builders import eventually
 
 
 def test_a_silence_counts_with_its_part_before_the_span() -> None:
@@ -101,6 +103,22 @@ def test_slots_of_others_and_streams_of_others_do_not_count(
     row.count_events(1)
     watch.look(1.0)
     assert watch.num_events == 0
+
+
+def test_a_watch_in_a_process_of_its_own_tells_the_same() -> None:
+    ledger = slot_ledger()
+    watch = WatchProcess(["cam0", "cam1"], os.getppid())
+    try:
+        row = ledger.row(1)
+        row.begin("cam1")
+        eventually(lambda: row.count_analysed() or watch.seen_at("cam1"))
+        row.count_events(3)
+        assert eventually(lambda: watch.num_events == 3)
+        assert watch.seen_at("cam1") == sorted(watch.seen_at("cam1"))
+        assert watch.seen_at("cam0") == []
+    finally:
+        watch.close()
+        ledger.unlink()
 
 
 def arrivals(*given: tuple[str, int]) -> list[Arrival]:

@@ -46,6 +46,7 @@ def figures(**fields: Any) -> dict[str, Any]:
     return {
         "warm": {"first_detection_s": {"p50": 0.9, "p95": 1.9}},
         "together": {"first_detection_s": {"p50": 0.9, "p95": 1.9}},
+        "up": {"running_slot_s": {"p50": 0.9, "p95": 1.9}},
         "placement": placement_of([FIRST, SECOND], NODES),
         "dropped": {"lost": 0, "closed": 3},
         "down": {"longest_silence_s": 0.4},
@@ -59,6 +60,7 @@ def test_all_claims_hold_where_each_figure_is_within_its_limit() -> None:
 BROKEN = [
     figures(warm={"first_detection_s": {"p50": 1.1, "p95": 1.9}}),
     figures(warm={"first_detection_s": {"p50": 0.9, "p95": 2.1}}),
+    figures(up={"running_slot_s": {"p50": 1.1, "p95": 1.9}}),
     figures(together={"first_detection_s": {"p50": 0.9, "p95": 2.1}}),
     figures(placement=placement_of([FIRST, FIRST], NODES)),
     figures(placement=placement_of([FIRST, SECOND], {**NODES, 4: "node-a", 5: "node-a"})),

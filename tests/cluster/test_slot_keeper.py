@@ -10,8 +10,9 @@ import pytest
 from actors.ingest.properties import SourceProperties
 from actors.messages import StreamState
 from cluster.embedded import EmbeddedRedis
-from cluster.placement import Axes
+from cluster.placement import Axes, slot_load
 from cluster.registry import Registry
+from cluster.slot.surroundings import wait_for_others_s
 from tests.cluster.builders import fresh_prefix
 from tests.cluster.keeping import Slot, add
 
@@ -75,6 +76,19 @@ def test_unknown_streams_are_taken_by_a_guess_and_go_where_they_turn_out_too_lar
     assert slot.held == {"a", "d"}, "what they take is known now"
     slot.end()
     registry.close()
+
+
+def test_a_slot_looks_again_at_once_after_a_claim_and_soon_while_others_should(
+    slot: Slot,
+) -> None:
+    add(slot, "a")
+    assert slot.keeper.place() == 0.0
+    assert slot.keeper.place() is None, "nothing is free"
+    empty = slot_load("slot-0", [], max_streams=9)
+    slot.registry.slots.publish_load("slot-0", empty.to_json(), 60_000)
+    add(slot, "b")
+    assert slot.keeper.place() == wait_for_others_s(1), "it is for the emptier slot"
+    assert slot.held == {"a"}
 
 
 def test_a_disabled_stream_makes_room_only_when_it_has_ended(slot: Slot) -> None:

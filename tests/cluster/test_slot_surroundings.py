@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cluster.registry import FOR_SLOT
-from cluster.slot.surroundings import look_after_s
+from cluster.slot.surroundings import look_after_s, wait_for_others_s
 
 
 def test_of_a_few_slots_each_looks_at_once_when_a_stream_is_added() -> None:
@@ -18,3 +18,8 @@ def test_a_stream_that_is_given_to_a_slot_calls_this_one_only() -> None:
     assert look_after_s("a", {f"{FOR_SLOT}a"}, 99) == 0.05
     assert look_after_s("b", {f"{FOR_SLOT}a"}, 99) is None
     assert look_after_s("b", {f"{FOR_SLOT}a", "gate"}, 99) == 0.5
+
+
+def test_a_slot_waits_for_another_longer_where_there_are_many() -> None:
+    assert wait_for_others_s(2) == 0.25
+    assert wait_for_others_s(99) == 0.5

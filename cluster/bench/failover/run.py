@@ -10,7 +10,7 @@ from typing import Any
 
 from cluster.bench.claims import all_hold, plain
 from cluster.bench.deployment import Deployment, Report, deployed
-from cluster.bench.detections import DetectionWatch, longest_silence, longest_silence_s
+from cluster.bench.detections import longest_silence, longest_silence_s
 from cluster.bench.e2e import await_all
 from cluster.bench.failover.answers import AnswerWatch
 from cluster.bench.failover.arrivals import Arrivals
@@ -24,6 +24,7 @@ from cluster.bench.failover.figures import (
     row_of,
 )
 from cluster.bench.failover.tally import longest_way_back_s
+from cluster.bench.watching import WatchProcess
 from cluster.config import LeaseConfig
 from cluster.runtime import RECOVERY_ENVIRONMENT
 
@@ -100,7 +101,7 @@ def _found(plan: FailoverPlan, runs: Sequence[Run]) -> dict[str, Any]:
 
 def _runs(system: Deployment, plan: FailoverPlan, names: Sequence[str]) -> Iterator[Run]:
     system.report(f"{plan.num_cameras} cameras: starting")
-    watch = DetectionWatch([feed.name for feed in system.feeds], os.getpid())
+    watch = WatchProcess([feed.name for feed in system.feeds], os.getpid())
     answers = AnswerWatch(system.api.url)
     arrivals = Arrivals(system.redis.url, f"{system.config.redis.prefix}:events")
     try:
@@ -122,7 +123,7 @@ class _Bench:
     def __init__(
         self,
         system: Deployment,
-        watch: DetectionWatch,
+        watch: WatchProcess,
         answers: AnswerWatch,
         arrivals: Arrivals,
     ) -> None:

@@ -46,6 +46,7 @@ def placement_of(
 def claims_of(found: Mapping[str, Any]) -> list[Claim]:
     """What is promised, held against the figures of ``measure_scaling``."""
     warm = found["warm"]["first_detection_s"]
+    at_once = found["up"]["running_slot_s"]
     together = found["together"]["first_detection_s"]
     placement = found["placement"]
     gpus = [tuple(gpu) for slot in placement for gpu in slot["gpus"]]
@@ -59,7 +60,11 @@ def claims_of(found: Mapping[str, Any]) -> list[Claim]:
             for p, limit_s in WARM_S.items()
         ),
         *(
-            at_most(f"the same of all cameras but one, posted together, {p}, s", together[p], s)
+            at_most(f"the same of as many as it can hold, posted at once, {p}, s", at_once[p], s)
+            for p, s in WARM_S.items()
+        ),
+        *(
+            at_most(f"the same of all but one camera on all slots, {p}, s", together[p], s)
             for p, s in WARM_S.items()
         ),
         Claim("engine and ingest of each slot see one GPU, which no other slot has", gpus, own),
