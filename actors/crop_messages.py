@@ -12,8 +12,11 @@ from enum import Enum
 
 from actors.cascade_specs import SecondarySpec
 from engines.crops import Box
-from engines.readings import Attributes, Embeddings, Readings, Texts
+from engines.readings import Attributes, Embeddings, Pictures, Readings, Texts
 from engines.spec import ModelSpec
+
+BEST_CROP = "@best_crop"
+"""For whom best crops are asked: no secondary model of users can have this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +105,6 @@ def part_of(readings: Readings, numbers: Sequence[int]) -> Readings:
         return Attributes(tuple(head[rows] for head in readings.probabilities))
     if isinstance(readings, Texts):
         return Texts(tuple(readings.text[row] for row in rows), readings.confidence[rows])
+    if isinstance(readings, Pictures):
+        return Pictures(tuple(readings.jpegs[row] for row in rows))
     return Embeddings(readings.vectors[rows])

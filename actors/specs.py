@@ -131,6 +131,11 @@ class StreamSpec(Spec):
     rules: tuple[RuleSpec, ...] = Field(
         (), max_length=64, description="What is reported of the objects that are seen."
     )
+    best_crop: bool = Field(
+        False,
+        description="Summaries of `object` rules have a small JPEG of the largest and surest sight "
+        "of the object.",
+    )
     labels: dict[str, str] = Field({}, description="Copied into every event of the stream.")
     placement: PlacementSpec = Field(PlacementSpec(), description="Which slots may run it.")
 

@@ -1,4 +1,4 @@
-"""What models make of crops: attributes, texts and embeddings, as structs of arrays.
+"""What is made of crops: attributes, texts, embeddings and pictures, as structs of arrays.
 
 Each holds what was read of n views, in the order in which they were given.
 """
@@ -61,4 +61,18 @@ class Embeddings:
         return len(self.vectors)
 
 
-Readings = Attributes | Texts | Embeddings
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """What things look like to people.
+
+    Attributes:
+        jpegs: n files; empty where there is none.
+    """
+
+    jpegs: tuple[bytes, ...]
+
+    def __len__(self) -> int:
+        return len(self.jpegs)
+
+
+Readings = Attributes | Texts | Embeddings | Pictures

@@ -137,6 +137,11 @@ class ObjectData(_OfSpell):
     classes: dict[str, int] = Field(
         default_factory=dict, description="Sightings by label, the most frequent first; summary."
     )
+    best_crop: str = Field(
+        default_factory=str,
+        description="Its largest and surest sight: a JPEG of at most 256 pixels and 8192 bytes, in "
+        "Base64; summary, where the stream says `best_crop: true` and one was taken.",
+    )
 
 
 class AttributeData(_Described):

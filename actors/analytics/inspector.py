@@ -5,23 +5,27 @@ Asks ahead: a crop is cut from the stream's next frame, where the object is a li
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.analytics.appearances import Appearances
+from actors.analytics.best_crops import BestCrops
 from actors.analytics.cascade import Cascade, Verdict
 from actors.analytics.events import EventType, Phase
 from actors.analytics.rules.scene import Occurrence, Scene
 from actors.analytics.secondaries import Secondary, embedder_of
 from actors.analytics.tracking import Tracker
 from actors.crop_counts import CropCounts
-from actors.crop_messages import CropAnswer, CropRequest, MissReason, SecondaryModel
+from actors.crop_messages import BEST_CROP, CropAnswer, CropRequest, MissReason, SecondaryModel
 from actors.messages import FrameResult
 from engines.crops import Box
 from engines.detections import Detections
+from engines.readings import Pictures
 from engines.spec import Task
 
 
@@ -32,6 +36,9 @@ class Inspector:
         models: Secondary models of the pipeline.
         labels: Class names of its detector, in class order.
         counts: Where crops are counted.
+
+    Attributes:
+        best: The best crops of its tracks.
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class Inspector:
             ]
         )
         self._is_text = {name: model.task is Task.TEXT for name, model in by_name.items()}
+        self.best = BestCrops()
         self._follows = {one.spec.name for one in models if one.spec.after}
         self._counts = counts
         self._num_labels = len(labels)
@@ -69,6 +77,9 @@ class Inspector:
             kept = answer.part(good)
             lost = set(answer.tracks) - set(kept.tracks)
             self._count(answer, kept)
+            if isinstance(kept.readings, Pictures):
+                self.best.take(kept.tracks, kept.readings.jpegs, scene.tracked)
+                continue
             self._cascade.missed(answer.secondary, (*answer.missed, *lost))
             for verdict in self._cascade.answered(kept.secondary, kept.tracks, kept.readings):
                 occurrences.append(self._occurrence(verdict, scene))
@@ -87,8 +98,10 @@ class Inspector:
             return None
         return self._appearances.take(result.crops, len(result.detections))
 
-    def ask(self, result: FrameResult, scene: Scene, tracker: Tracker) -> list[CropRequest]:
-        """What is to be looked at in the stream's next frame."""
+    def ask(
+        self, result: FrameResult, scene: Scene, tracker: Tracker, *, wants_best: bool = False
+    ) -> list[CropRequest]:
+        """What is to be looked at in the stream's next frame, perhaps for best crops, too."""
         tracked, requests = scene.tracked, []
         # While models change a result may know classes that the labels do not.
         known = tracked[tracked.class_id < self._num_labels]
@@ -100,11 +113,26 @@ class Inspector:
             name = self._appearances.name
             requests += [self._request(result, name, wanted, row) for row in range(len(wanted))]
             self._appearances.forget(scene.ended)
+        if wants_best:
+            wanted = self.best.due(known, scene.at.t_s)
+            requests += [self._request(result, BEST_CROP, wanted, n) for n in range(len(wanted))]
+        self.best.forget(scene.ended)
         for request in requests:
             self._counts.ask(request)
         self._before = known, result.ts
         self._cascade.forget(scene.ended)
         return requests
+
+    def illustrated(self, occurrence: Occurrence) -> Occurrence:
+        """The same with the best crop of its object, where it tells a summary and there is one."""
+        is_summary = occurrence.type is EventType.OBJECT and "path" in occurrence.data
+        if not is_summary or occurrence.sighting is None:
+            return occurrence
+        jpeg = self.best.of(occurrence.sighting.track)
+        text = b64encode(jpeg).decode()
+        return (
+            replace(occurrence, data={**occurrence.data, "best_crop": text}) if jpeg else occurrence
+        )
 
     def state(self) -> Any:
         """All that is known of tracks, as JSON values."""

@@ -108,9 +108,10 @@ class StreamPipeline:
         gone = [rule for rule in self._rules if rule.spec.name not in kept]
         events = self._close(gone, "rule_removed")
         self._rules = [kept.get(rule.name) or make_rule(rule) for rule in spec.rules]
-        if self._session is not None:
-            self._session.tracker.config = config_of(spec.tracker)
-        self.spec = spec
+        self.spec, session = spec, self._session
+        if session is not None:
+            session.tracker.config = config_of(spec.tracker)
+            session.inspector = session.inspector or self._inspector()
         return events
 
     def set_labels(
@@ -215,13 +216,21 @@ class StreamPipeline:
         return events
 
     def _inspector(self) -> Inspector | None:
-        if not self._secondaries:
+        if not self._secondaries and not self.spec.best_crop:
             return None
         return Inspector(self._secondaries, self._labels, self.crops)
 
     def _close(self, rules: Sequence[Rule], reason: str) -> list[Event]:
         occurrences = [o for rule in rules for o in rule.close(reason)]
-        return self._record(self._session, occurrences) if self._session else []
+        if self._session is None:
+            return []
+        return self._record(self._session, self._illustrated(self._session, occurrences))
+
+    def _illustrated(self, session: Session, told: Sequence[Occurrence]) -> list[Occurrence]:
+        """What rules say, with best crops if they are wanted."""
+        if session.inspector is None or not self.spec.best_crop:
+            return list(told)
+        return [session.inspector.illustrated(each) for each in told]
 
     def _scene(self, session: Session, tracked: Detections) -> Scene:
         self.tracked, last, tracker = tracked, session.last, session.tracker
@@ -238,9 +247,12 @@ class StreamPipeline:
         inspector, occurrences = session.inspector, []
         if inspector is not None:  # first, since rules may ask what is settled
             occurrences += inspector.hear(session.last, scene)
-        occurrences += [o for rule in self._rules for o in rule.update(scene)]
+        said = [o for rule in self._rules for o in rule.update(scene)]
+        occurrences += self._illustrated(session, said)
         if inspector is not None:
-            self.requests = inspector.ask(session.last, scene, session.tracker)
+            self.requests = inspector.ask(
+                session.last, scene, session.tracker, wants_best=self.spec.best_crop
+            )
         events = self._record(session, occurrences)
         session.life_cycle.forget(scene.ended)
         return events

@@ -202,9 +202,16 @@ class AnalyticsShard:
     def _emit(self, stream: _Stream, events: Sequence[Event]) -> None:
         if events:
             stream.counts.count_events(len(events))
-            stream.last_event = events[-1]
+            stream.last_event = _without_picture(events[-1])
             for sink in self._sinks:
                 sink.write(events)
+
+
+def _without_picture(event: Event) -> Event:
+    """For statuses, which are written twice a second."""
+    if "best_crop" not in event.data:
+        return event
+    return replace(event, data={k: v for k, v in event.data.items() if k != "best_crop"})
 
 
 def _status(stream: _Stream) -> StreamAnalytics:

@@ -17,6 +17,7 @@ import numpy as np
 
 from actors.crop_messages import CropAnswer, CropRequest, MissReason, SecondaryModel, part_of
 from actors.inference.crop_desk import CropDesk, first_of_each, rows_of
+from actors.inference.portraits import PortraitEngine, portrait_model
 from actors.messages import Ticket
 from engines.crops import Crop, cut
 from engines.detections import Detections
@@ -213,7 +214,7 @@ def with_secondaries(
     max_crops: int,
     make: MakeEngine = create_crop_engine,
 ) -> Engine:
-    """A loaded detector with its secondary models, loaded too; alone where there are none.
+    """A loaded detector with its secondary models, loaded too, and with who takes best crops.
 
     Args:
         primary: The detector.
@@ -224,9 +225,8 @@ def with_secondaries(
     Raises:
         ModelError: a secondary cannot be used, names it and the field; then all are closed.
     """
-    if not models:
-        return primary
     secondaries = [Secondary(one, make(one.model)) for one in models]
+    secondaries.append(Secondary(portrait_model(primary.spec), PortraitEngine(primary.spec)))
     engine = CascadeEngine(primary, secondaries, max_crops)
     engine.load()
     return engine

@@ -100,11 +100,10 @@ def test_a_vehicle_is_looked_at_no_more_than_it_takes(streets: MakeStreet, tmp_p
     assert len(street.requests) == 2
 
 
-def test_without_secondaries_the_engine_is_the_detector_and_nothing_more_is_called_or_told(
+def test_without_secondaries_nothing_more_than_the_detector_is_called_and_nothing_is_told(
     streets: MakeStreet,
 ) -> None:
     street = streets()
-    assert street.engine is street.detector
     street.open("gate")
     street.drive({0: LIGHT}, last=8)
     assert street.requests == []
