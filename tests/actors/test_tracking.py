@@ -16,6 +16,7 @@ from tests.actors.builders import CAR, detections
 
 MOT = Path(__file__).parents[3] / "shared" / "data" / "mot"
 PERSON, TRUCK = 0, 2
+ONE = np.zeros(1, dtype=np.intp)
 
 
 def identities_of_a_drive(fps: float, speed_px_s: float, seed: int) -> list[set[int]]:
@@ -170,16 +171,16 @@ def test_kalman_steps_of_any_length_predict_alike():
     state = kalman.begin(np.array([[50.0], [60], [20], [10]]))
     kalman.correct(state, np.array([[55.0], [60], [20], [10]]))
     once, twice = state.copy(), state.copy()
-    kalman.predict(once, [0.4], [0, 1])
+    kalman.predict(once, [0.4], ONE)
     for step_s in (0.1, 0.3):
-        kalman.predict(twice, [step_s], [0, 1])
+        kalman.predict(twice, [step_s], ONE)
     np.testing.assert_allclose(twice, once, rtol=1e-9)
 
 
 def test_kalman_learns_a_speed_in_pixels_a_second():
     state = kalman.begin(np.array([[0.0], [50], [40], [20]]))
     for n, t_s in enumerate(np.cumsum([0.1, 0.3] * 20)):
-        kalman.predict(state, [0.3 if n % 2 else 0.1], [0, 1])
+        kalman.predict(state, [0.3 if n % 2 else 0.1], ONE)
         kalman.correct(state, np.array([[30 * t_s], [50], [40], [20]]))
     assert state[kalman.VELOCITY, :, 0].tolist() == pytest.approx([30, 0, 0, 0], abs=0.5)
 

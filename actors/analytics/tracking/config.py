@@ -48,7 +48,7 @@ class Round:
         direction: What it adds to an overlap where the object goes straight on, and takes away
             where it turns back, times the confidence (Cao et al., "OC-SORT", 2023).
         steadies: What all that are matched in it do at once is taken for the camera's motion (see
-            ``steadying``), and where there is such, it is held once more.
+            ``steadying``), and where that is much, it is held once more. For the first round.
     """
 
     likeness: Likeness

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +28,8 @@ _VELOCITY_WALK = np.array([[0.3], [0.3], [0.1], [0.1]]) ** 2  # per second cubed
 _MIN_SIZE_PX = np.array(1.0)  # an array: NumPy takes longer over a number
 
 
-# What a step makes of the rows, and of the area for the variances, by power of its time: white
-# noise acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2), and a random walk.
-_ROWS = np.zeros((4, NUM_ROWS, NUM_ROWS))
-_ROWS[0] = np.eye(NUM_ROWS)
-_ROWS[1, [POSITION, VAR_POSITION, COVARIANCE], [VELOCITY, COVARIANCE, VAR_VELOCITY]] = 1, 2, 1
-_ROWS[2, VAR_POSITION, VAR_VELOCITY] = 1
+# What time adds to the three variances, as fractions of the area, by its power: white noise
+# acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2), and a random walk.
 _NOISE = np.zeros((4, 3, 4, 1))
 _NOISE[1, 0], _NOISE[1, 2] = _POSITION_WALK, _VELOCITY_WALK
 _NOISE[2, 1], _NOISE[3, 0] = _VELOCITY_WALK / 2, _VELOCITY_WALK / 3
@@ -51,29 +46,29 @@ def begin(boxes: Floats) -> Floats:
 
 
 @lru_cache(maxsize=64)
-def _step(dt_us: int) -> tuple[Floats, Floats]:
-    """What a step of so many microseconds makes of the rows of a state, and of the area."""
-    powers = (dt_us * 1e-6) ** np.arange(4.0)
-    return np.tensordot(powers, _ROWS, 1), np.tensordot(powers, _NOISE, 1)
+def _noise(step_us: int) -> Floats:
+    """What a step of so many microseconds adds to the variances [3, 4, 1] for an area of one."""
+    step_s = step_us * 1e-6
+    return np.asarray(step_s * (_NOISE[1] + step_s * (_NOISE[2] + step_s * _NOISE[3])))
 
 
-def predict(state: Floats, steps_s: Sequence[float], ends: Sequence[int]) -> None:
-    """Take states ahead, in place; time counts to the microsecond.
-
-    All is linear in rows and area, so a step is a product with a matrix. Cameras repeat their
-    steps.
+def predict(state: Floats, steps_s: Sequence[float], picture: NDArray[np.intp]) -> None:
+    """Take states ahead, in place.
 
     Args:
         state: [5, 4, n].
         steps_s: By how much those of each picture are taken ahead.
-        ends: Where the states of each picture begin, and where the last one's end.
+        picture: Which picture each state belongs to, [n].
     """
-    area = _area(state[POSITION])
-    for step_s, (a, b) in zip(steps_s, pairwise(ends), strict=True):
-        of_rows, noise = _step(round(1e6 * step_s))
-        part = state[:, :, a:b]
-        part[:] = (of_rows @ part.reshape(NUM_ROWS, -1)).reshape(part.shape)
-        part[VAR_POSITION:] += noise * area[a:b]
+    dt_s, area = np.array(steps_s), _area(state[POSITION])
+    noises = [_noise(round(1e6 * step_s)) for step_s in steps_s]  # cameras repeat their steps
+    noise = noises[0]
+    if len(noises) > 1:
+        dt_s, noise = dt_s.take(picture), np.concatenate(noises, axis=2).take(picture, axis=2)
+    state[:COVARIANCE:2] += dt_s * state[VELOCITY:VAR_VELOCITY:2]
+    state[COVARIANCE] += dt_s * state[VAR_VELOCITY]
+    state[VAR_POSITION] += dt_s * state[COVARIANCE]
+    state[VAR_POSITION:] += noise * area
     size = state[POSITION, 2:]
     np.maximum(size, _MIN_SIZE_PX, out=size)
 

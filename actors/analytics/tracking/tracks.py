@@ -114,7 +114,7 @@ class Tracks:
 
     def predict(self, passed_s: Sequence[float]) -> None:
         """Take the tracks of each picture ahead by the time since the picture before."""
-        kalman.predict(self.state, passed_s, self.ends(self.picture))
+        kalman.predict(self.state, passed_s, self.picture)
 
     def ends(self, picture: Indices) -> list[int]:
         """Where things of each picture begin, and where the last one's end; pictures ascend."""
