@@ -19,6 +19,7 @@ from actors.crop_messages import CropAnswer
 from engines.detections import Detections
 from engines.readings import Embeddings
 from tests.actors.builders import detections, frame_result, stream_spec
+from tests.actors.rule_scenes import EVERY_KIND
 from tests.actors.secondary_street import DARK, LABELS, LIGHT, Street, embedding_model, shade_model
 
 NOBODY = Detections.empty()
@@ -168,6 +169,29 @@ def test_a_detection_is_asked_for_only_while_a_track_is_out_of_sight(tmp_path: P
     assert see(range(5, 8), one, other) == [2]  # once it is a track
     assert see(range(8, 10), one) == []
     assert see(range(10, 12), one, (300.0, 400.0)) == [-1, -1]
+
+
+def test_the_state_of_fifty_tracks_with_large_embeddings_fits_into_a_hundred_thousand_bytes(
+    tmp_path: Path,
+) -> None:
+    rng, spec = np.random.default_rng(3), stream_spec(tracker="deepsort", rules=EVERY_KIND)
+    models = [embedding_model(tmp_path, again_s=0, max_rate=1000)]
+    pipeline = StreamPipeline(spec, LABELS, secondaries=models)
+    boxes = [(90.0 * (n % 10) + 45, 90.0 * (n // 10) + 80) for n in range(50)]
+    for n in range(20):
+        found = detections(boxes, (60, 60), class_id=0)
+        wanted = pipeline.requests
+        rows = tuple(_row_at(request.box, found) for request in wanted)
+        looks = Embeddings(rng.normal(0, 1, (len(rows), 512)).astype(np.float32))
+        tracks = tuple(request.track for request in wanted)
+        crops = (CropAnswer("looks", tracks, rows, looks),) if rows else ()
+        pipeline.process(frame_result(n, found, fps=10.0, crops=crops))
+    assert len(pipeline.tracked) == 50
+    assert 50_000 < len(pipeline.state()) < 100_000
+
+
+def _row_at(box: tuple[float, ...], found: Detections) -> int:
+    return int(np.abs(found.xyxy - np.array(box)).sum(axis=1).argmin())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.crop_messages import CropAnswer, CropRequest, SecondaryModel
+from actors.crop_messages import BEST_CROP, CropAnswer, CropRequest, SecondaryModel
 from actors.inference.secondaries import MakeEngine, with_secondaries
 from actors.inference.service import InferenceService
 from actors.messages import FrameResult, Release, StreamQos, SubmitRequest, Ticket
@@ -26,7 +26,7 @@ from engines.errors import DeviceError, ModelError
 from engines.factory import Backend, create_crop_engine
 from engines.fake import FakeEngine
 from engines.frames import DeviceFrame, Frame
-from engines.readings import Attributes, Readings, Texts
+from engines.readings import Attributes, Pictures, Readings, Texts
 from engines.spec import ModelSpec, Precision
 from tests.actors.builders import eventually
 from tests.actors.secondary_street import (
@@ -42,6 +42,7 @@ from tests.actors.secondary_street import (
     plate_model,
     shade_model,
 )
+from tests.actors.test_best_crops import decoded
 from tests.engines.cuda_backends import ON_BOTH
 
 STREAMS = {"gate": {0: LIGHT, 1: DARK}, "yard": {0: DARK, 2: LIGHT}}
@@ -202,6 +203,18 @@ def test_crops_of_two_cameras_are_read_by_two_models_and_each_answer_finds_its_t
         assert read(given, "shade") == expected(stream, SHADES)
         assert read(given, "plate") == expected(stream, PLATES)
         assert [answer.missed for answer in given] == [(), ()]
+
+
+def test_best_crops_show_the_vehicles_that_were_asked_for(slot: Slot) -> None:
+    slot.load([])
+    for stream, given in slot.show(asked(BEST_CROP)).items():
+        shown = {
+            track: "light" if decoded(jpeg).mean() > (DARK + LIGHT) / 2 else "dark"
+            for answer in given
+            if isinstance(answer.readings, Pictures)
+            for track, jpeg in zip(answer.tracks, answer.readings.jpegs, strict=True)
+        }
+        assert shown == expected(stream, SHADES)
 
 
 def test_a_detector_s_best_box_in_a_crop_is_read_by_the_model_behind_it(
