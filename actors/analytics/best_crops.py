@@ -17,7 +17,7 @@ BETTER = 1.2
 """Times as good as what was taken before."""
 AGAIN_S = 0.5
 """Seconds between two crops of a track."""
-MAX_RATE = 8.0
+MAX_RATE = 4.0
 """Crops a second of a stream."""
 MAX_TRACKS = 64
 """Crops that are kept of a stream; the oldest go."""
