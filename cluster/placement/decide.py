@@ -61,7 +61,7 @@ def decide(
         claim=tuple(claim),
         release=tuple(need.stream for need in (*released, *displaced)),
         move=rebalancing(mine, own.labels, kept, places) if is_calm else {},
-        is_waiting=is_moving,
+        is_waiting=is_moving and any(not each.reserved_for for each in free),
     )
 
 

@@ -128,8 +128,8 @@ class Decision:
         release: Streams to let go: above the capacity, of labels that the slot does not have, or
             displaced by a stream of a higher class.
         move: Streams to hand over, and the slot that shall have each.
-        is_waiting: Whether free streams are on their way to slots; where one does not take them,
-            this slot may soon.
+        is_waiting: Whether slots should take free streams that are kept for none; where one does
+            not, this slot may soon.
     """
 
     claim: tuple[str, ...] = ()
