@@ -8,7 +8,6 @@ from typing import Literal
 from actors.source_policy import SourcePolicy
 
 DecoderName = Literal["cpu", "nvdec"]
-NvdecWay = Literal["nvcuvid", "ffmpeg"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,6 @@ class IngestConfig:
         attach_retry_s: Pause before the engine is tried again.
         close_timeout_s: So long do closing a stream and stopping wait for frames and threads.
         decoder: What should decode; the CPU does where the GPU cannot.
-        nvdec: What drives NVDEC: NVIDIA's own library, or FFmpeg, which costs more processor time.
-            FFmpeg does also what that library is not known for certain to do right.
         allowed: Which sources may be opened.
         max_decoding: Cameras that the CPU decodes at once: the actor's part of the cores.
     """
@@ -53,6 +50,5 @@ class IngestConfig:
     attach_retry_s: float = 0.2
     close_timeout_s: float = 3.0
     decoder: DecoderName = "cpu"
-    nvdec: NvdecWay = "ffmpeg"
     allowed: SourcePolicy = field(default_factory=SourcePolicy)
     max_decoding: int = 2

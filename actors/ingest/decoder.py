@@ -96,11 +96,8 @@ class CpuDecoder:
 
     def restart(self) -> None:
         """Expect the first packet of a file again, after its empty one; times go on."""
-        self._flush()
+        self._context.flush_buffers()
         self._timeline.repeat()
-
-    def close(self) -> None:
-        """Give back what the decoder holds beyond this object; once."""
 
     def _begins_with(self, packet: Packet[VideoStream]) -> bool:
         # Streams with intra refresh have no key frames; their decoder heals by itself.
@@ -112,7 +109,7 @@ class CpuDecoder:
     def _cut_off(self) -> None:
         """Forget the pictures that others would build on, and wait for a key frame again."""
         if self._has_begun:
-            self._flush()
+            self._context.flush_buffers()
         self._has_begun = False
         self._num_skipped = 0
 
@@ -122,12 +119,8 @@ class CpuDecoder:
         end = cast("Packet[VideoStream]", Packet())
         end.time_base = packet.time_base
         pictures = self._decode(packet) + self._decode(end)
-        self._flush()
-        return pictures
-
-    def _flush(self) -> None:
-        """Forget what the decoder holds."""
         self._context.flush_buffers()
+        return pictures
 
     def _decode(self, packet: Packet[VideoStream]) -> list[Decoded]:
         try:

@@ -8,7 +8,7 @@ import threading
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
-from actors.ingest.config import DecoderName, NvdecWay
+from actors.ingest.config import DecoderName
 from actors.ingest.decoder import CpuDecoder
 from engines.errors import DeviceError
 
@@ -18,47 +18,28 @@ _told: set[str] = set()
 _telling = threading.Lock()
 
 
-def open_decoder(
-    wanted: DecoderName,
-    context: VideoCodecContext,
-    interval_s: float,
-    *,
-    nvdec: NvdecWay = "ffmpeg",
-) -> CpuDecoder:
+def open_decoder(wanted: DecoderName, context: VideoCodecContext, interval_s: float) -> CpuDecoder:
     """A decoder for a stream. Falling back to the CPU is logged, and said by ``fallback``.
 
     Args:
         wanted: What should decode.
         context: Set up for the stream, not yet opened.
         interval_s: Nominal time between pictures, for those without a time of their own.
-        nvdec: What drives the GPU's decoder.
     """
     if wanted == "cpu":
         return CpuDecoder(context, interval_s)
-    from actors.ingest.nvdec import nvdec_fault, unsupported
+    from actors.ingest.nvdec import NvdecDecoder, nvdec_fault, unsupported
 
     reason = unsupported(context) or nvdec_fault()
     if not reason:
         try:
-            return _open_nvdec(context, interval_s, nvdec)
+            return NvdecDecoder(context, interval_s)
         except (DeviceError, FFmpegError) as error:
             reason = f"NVDEC takes no further stream: {error}"
     tell_fallback(reason)
     decoder = CpuDecoder(context, interval_s)
     decoder.fallback = reason
     return decoder
-
-
-def _open_nvdec(context: VideoCodecContext, interval_s: float, way: NvdecWay) -> CpuDecoder:
-    from actors.ingest.nvcuvid.decoder import NvcuvidDecoder, tell
-    from actors.ingest.nvdec import NvdecDecoder
-
-    if way == "nvcuvid":
-        try:
-            return NvcuvidDecoder(context, interval_s)
-        except (DeviceError, ValueError) as error:
-            tell(f"cannot be read otherwise ({error})")
-    return NvdecDecoder(context, interval_s)
 
 
 def tell_fallback(reason: str) -> None:

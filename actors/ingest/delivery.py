@@ -108,8 +108,13 @@ class Delivery:
         self._outbox.put(self._lane, slot, ticket)
 
     def _fill(self, slot: Slot, decoded: Decoded) -> Picture | None:
+        frame = decoded.frame
         try:
-            return self._layout.fill(slot.pool, slot.number, decoded.frame)
+            layout = slot.pool.layout
+            picture = self._layout.picture(
+                frame, layout.slot_bytes, is_device_slot=layout.device is not None
+            )
+            slot.pool.write(slot.number, picture, self._layout.planes(frame, picture))
         except FramePoolError:  # the pool has just been replaced
             self._outbox.give_back(self._lane, slot, DropReason.LOST)
             return None
@@ -121,3 +126,4 @@ class Delivery:
         except BaseException:
             self._outbox.give_back(self._lane, slot, DropReason.CORRUPT)
             raise
+        return picture

@@ -32,9 +32,7 @@ FORMATS = ("yuv420p", "yuvj420p", "nv12", None)
 
 _MAX_OPENING = 4
 """Opening takes 0.2 s and twice that beside many others; those that run should not feel it."""
-MAX_ERRORS = 100
-"""So many refused packets on end are no accident."""
-
+_MAX_ERRORS = 100
 _REMEDY = (
     "the driver's libnvcuvid must be there, in a container NVIDIA_DRIVER_CAPABILITIES must name "
     "video; see `sightline doctor`"
@@ -69,10 +67,6 @@ class NvdecDecoder(CpuDecoder):
         self._is_open = False
         self._num_refused = 0
 
-    def flush(self) -> None:
-        """Forget what the decoder holds."""
-        self._flush()
-
     def _decode(self, packet: Packet[VideoStream]) -> list[Decoded]:
         if self._is_open:
             return self._decode_and_check(packet)
@@ -87,7 +81,7 @@ class NvdecDecoder(CpuDecoder):
         pictures = super()._decode(packet)
         # FFmpeg tells a broken GPU from a broken packet no more than this.
         self._num_refused = self._num_refused + 1 if self.num_errors > num_errors else 0
-        if self._num_refused >= MAX_ERRORS:
+        if self._num_refused >= _MAX_ERRORS:
             raise DeviceError(f"NVDEC has refused {self._num_refused} packets on end")
         return pictures
 

@@ -14,9 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from actors.ingest.nvcuvid.surface import Surface
-from actors.pools import Pool
-from engines.cuda.pool import DevicePlane, DevicePool
+from engines.cuda.pool import DevicePlane
 from engines.frames import Chroma, ColorMatrix, Picture, Plane
 
 # AVColorSpace of FFmpeg: BT.709, SMPTE 240M and BT.2020 are near to BT.709;
@@ -53,7 +51,7 @@ class PictureLayout:
         self._picture = Picture(0, 0)
 
     def picture(
-        self, frame: VideoFrame | Surface, max_bytes: int, *, is_device_slot: bool = False
+        self, frame: VideoFrame, max_bytes: int, *, is_device_slot: bool = False
     ) -> Picture:
         """The layout for a picture: its own size, or the largest of its shape that fits.
 
@@ -67,32 +65,12 @@ class PictureLayout:
             self._kind, self._picture = kind, _picture(kind)
         return self._picture
 
-    def fill(self, pool: Pool, slot: int, frame: VideoFrame | Surface) -> Picture:
-        """Put a picture into a slot of a pool, and tell in which layout.
-
-        Raises:
-            FramePoolError: if the pool is closed.
-            DeviceError: if a GPU failed.
-        """
-        layout = pool.layout
-        picture = self.picture(frame, layout.slot_bytes, is_device_slot=layout.device is not None)
-        is_in_place = picture.chroma is Chroma.INTERLEAVED
-        if is_in_place and isinstance(frame, Surface) and isinstance(pool, DevicePool):
-            pool.fill(slot, picture, frame.copy_to)
-        else:
-            pool.write(slot, picture, self.planes(frame, picture))
-        return picture
-
-    def planes(
-        self, frame: VideoFrame | Surface, picture: Picture
-    ) -> tuple[Plane | DevicePlane, ...]:
+    def planes(self, frame: VideoFrame, picture: Picture) -> tuple[Plane | DevicePlane, ...]:
         """The stored planes of a layout, uint8, rows padded; valid as long as ``frame`` is.
 
         Formats other than 8-bit planar 4:2:0 are converted, larger pictures scaled by area; those
         of a GPU come to the host for it.
         """
-        if isinstance(frame, Surface):
-            frame = frame.to_host()
         if picture.chroma is Chroma.INTERLEAVED:
             return tuple(_surface(plane) for plane in frame.planes)
         is_size = (frame.width, frame.height) == (picture.width, picture.height)
@@ -129,7 +107,7 @@ def fitted_size(width: int, height: int, max_bytes: int) -> tuple[int, int]:
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
 
 
-def _kind(frame: VideoFrame | Surface, max_bytes: int, is_device_slot: bool) -> _Kind:
+def _kind(frame: VideoFrame, max_bytes: int, is_device_slot: bool) -> _Kind:
     return _Kind(
         frame.width,
         frame.height,

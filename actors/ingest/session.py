@@ -196,14 +196,8 @@ class Session:
 
     def _repeat(self, source: Source) -> None:
         interval_s = 1.0 / (source.properties.fps or _DEFAULT_FPS)
-        config = self._config
-        decoder = open_decoder(config.decoder, source.codec_context, interval_s, nvdec=config.nvdec)
-        try:
-            self._play_on(source, decoder, Pacer(interval_s) if source.is_paced else None)
-        finally:
-            decoder.close()
-
-    def _play_on(self, source: Source, decoder: CpuDecoder, pacer: Pacer | None) -> None:
+        decoder = open_decoder(self._config.decoder, source.codec_context, interval_s)
+        pacer = Pacer(interval_s) if source.is_paced else None
         while True:
             num_frames, held_at = self.delivery.num_frames, self._held_at
             self._pass(source, decoder, pacer)

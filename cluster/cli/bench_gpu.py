@@ -41,18 +41,10 @@ class Mps(str, Enum):
     BOTH = "both"
 
 
-class Nvdec(str, Enum):
-    """What drives the GPU's decoder."""
-
-    NVCUVID = "nvcuvid"
-    FFMPEG = "ffmpeg"
-
-
 _ENCODERS = {Codec.H264: "libx264", Codec.H265: "libx265"}
 _MPS = {Mps.OFF: (False,), Mps.ON: (True,), Mps.BOTH: (False, True)}
 _FIRST, _STEP = 32, 16
 _NUM_PROCESSES = (1, 2, 4, 8)
-_PRECISIONS = [Precision.FP16, Precision.FP32]
 
 Parts = Annotated[
     list[Part] | None,
@@ -100,9 +92,6 @@ MaxP95 = Annotated[float, typer.Option(min=1, help="The path has failed beyond."
 Seconds = Annotated[float, typer.Option(min=2, help="For each number of cameras.")]
 ShortSeconds = Annotated[float, typer.Option(min=0.1, help="For each figure of a part alone.")]
 Actors = Annotated[int | None, typer.Option(min=1, max=64, help="Of the slot, of the whole path.")]
-NvdecOption = Annotated[
-    Nvdec | None, typer.Option(help="As slots.nvdec, of the whole path; its default without it.")
-]
 Ingests = Annotated[
     list[int] | None,
     typer.Option(
@@ -156,7 +145,6 @@ def gpu(
     short_seconds: ShortSeconds = 3.0,
     num_ingest: Actors = None,
     num_analytics: Actors = None,
-    nvdec: NvdecOption = None,
     ingest: Ingests = None,
     ingest_cameras: IngestCameras = 96,
     json_file: JsonFile = None,
@@ -166,8 +154,9 @@ def gpu(
     """One GPU: decoder alone, engine alone, and the whole path with more and more cameras."""
     from cluster.bench.gpu.run import GpuPlan
 
-    runs = _pipeline(model, input_px, max_batch_size, batch_sizes, precision or _PRECISIONS)
-    slots = _slots(num_ingest, num_analytics, nvdec)
+    precisions = precision or [Precision.FP16, Precision.FP32]
+    runs = _pipeline(model, input_px, max_batch_size, batch_sizes, precisions[0])
+    slots = {"num_ingest": num_ingest, "num_analytics": num_analytics}
     plan = GpuPlan(
         parts=[each.value for each in Part if not part or each in part],
         mps=_MPS[mps],
@@ -175,7 +164,7 @@ def gpu(
         bit_rate=bit_rate,
         num_processes=processes or _NUM_PROCESSES,
         num_threads=threads,
-        precisions=precision or _PRECISIONS,
+        precisions=precisions,
         seconds=short_seconds,
         path=_path((cameras, step, max_cameras), (seconds, max_p95_ms), slots, runs),
         num_ingests=ingest or _NUM_PROCESSES,
@@ -184,19 +173,8 @@ def gpu(
     _run(plan, json_file, png)
 
 
-def _slots(
-    num_ingest: int | None, num_analytics: int | None, nvdec: Nvdec | None
-) -> dict[str, Any]:
-    chosen = {} if nvdec is None else {"nvdec": nvdec.value}
-    return {"num_ingest": num_ingest, "num_analytics": num_analytics, **chosen}
-
-
 def _pipeline(
-    model: str,
-    input_px: int | None,
-    largest: int,
-    sizes: str | None,
-    precisions: list[Precision],
+    model: str, input_px: int | None, largest: int, sizes: str | None, precision: Precision
 ) -> dict[str, Any]:
     from cluster.bench.gpu.model import model_of_size
     from cluster.demo.clips import cache_dir
@@ -204,7 +182,7 @@ def _pipeline(
     return {
         "model": model_of_size(model, input_px, cache_dir()),
         **_batches(largest, sizes),
-        "precision": precisions[0].value,
+        "precision": precision.value,
     }
 
 

@@ -91,10 +91,6 @@ class SlotsConfig(Section):
         description="What a slot runs on: cuda takes a GPU a slot for decoder and model, with "
         "sightline[gpu]; auto does so where there are GPUs.",
     )
-    nvdec: Literal["nvcuvid", "ffmpeg"] = Field(
-        "ffmpeg",
-        description="What drives the decoder of a GPU: NVIDIA's own library, or FFmpeg.",
-    )
     num_ingest: int | None = Field(
         None,
         ge=1,

@@ -8,7 +8,7 @@ owner of a slot. A write has arrived when it returns, so that a ticket never ove
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -133,23 +133,6 @@ class DevicePool:
         offset_bytes = slot_offset(self.layout, slot, picture)
         with self._in_use() as memory:
             memory.write(offset_bytes, picture.stored_shapes, planes)
-
-    @COPY
-    def fill(self, slot: int, picture: Picture, copy_to: Callable[[int], None]) -> None:
-        """Let a picture on the device copy itself into a slot.
-
-        Args:
-            slot: Where to.
-            picture: Its layout.
-            copy_to: Given the address, copies the packed planes there; they are there on return.
-
-        Raises:
-            FramePoolError: if the slot does not exist or is too small, or the pool is closed.
-            DeviceError: if the device failed.
-        """
-        offset_bytes = slot_offset(self.layout, slot, picture)
-        with self._in_use() as memory:
-            copy_to(memory.address + offset_bytes)
 
     def read(
         self, slot: int, picture: Picture, *, source_size: tuple[int, int] | None = None

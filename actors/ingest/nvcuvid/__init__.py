@@ -1,1 +1,0 @@
-"""NVDEC through NVIDIA's own library, libnvcuvid, which costs less than the way through FFmpeg."""
