@@ -43,7 +43,6 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
             read_timeout_s=config.cameras.read_timeout_s,
             allowed=config.cameras.allow.policy,
             decoder="nvdec" if on_gpu else "cpu",
-            nvdec=slots.nvdec,
             beat_s=_GPU_BEAT_S if on_gpu else 0.0,
             max_waiting=_GPU_WAITING if on_gpu else 1,
             max_decoding=max(1, num_cores() // num_ingests),
