@@ -23,7 +23,7 @@ from actors.analytics.rules.scene import Moment, Sighting
 from actors.analytics.rules.state import Column
 from actors.errors import StateError
 
-VERSION = 3
+VERSION = 4
 """Counts up with each change of what trackers, rules, cascades and life cycles put into a state."""
 
 _HEADER = b"SLM" + bytes([VERSION])

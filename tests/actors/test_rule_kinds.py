@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,16 @@ def test_an_object_counts_once_it_is_there_for_long_enough():
         make_rule(ObjectRule(name="object", points=CORNERS, min_s=1.0)), [(500, 250)] * 20
     )
     assert told(found) == [("begin", 0.0)]
+
+
+def test_an_object_that_was_taken_for_another_at_first_appeared_when_it_was_first_seen():
+    rule = make_rule(ObjectRule(name="cars", classes=("car",), min_s=0.5))
+    first = sighting(500, 250, 0.0, name="person")
+    born = replace(sighting(500, 250, 0.2, name="person"), first=first)
+    assert rule.update(scene(born, t_s=0.2)) == []
+    frames = [0.4 + 0.2 * n for n in range(4)]
+    found = [rule.update(scene(sighting(500, 250, t_s), t_s=t_s)) for t_s in frames]
+    assert [told(each) for each in found] == [[], [("begin", 0.0)], [], []]
 
 
 def test_who_stands_in_a_zone_parks_from_when_it_came_to_rest_until_it_moves():
@@ -261,6 +272,15 @@ def test_an_excess_begins_and_ends_where_the_speed_changes():
     found = follow(make_rule(SPEED), path((100, 200, 1), (200, 500, 1.5), (500, 600, 1)))
     assert [phase for phase, _ in told(found)] == ["begin", "end"]
     assert [o.at.t_s for o in found] == pytest.approx([1.0, 2.5], abs=0.26)
+
+
+def test_an_excess_that_is_measured_late_since_frames_are_missing_begins_at_the_entry():
+    rule = make_rule(SPEED.model_copy(update={"points": CORNERS, "window_s": 0.5}))
+    frames = [0.0, 0.1, 0.2, *(0.8 + 0.1 * n for n in range(10))]
+    feet = [(390 + 200 * t_s, 250.0) for t_s in frames]
+    found = [rule.update(scene(sighting(*f, t), t_s=t)) for f, t in zip(feet, frames, strict=True)]
+    begin = next(o for each in found for o in each)
+    assert begin.at.t_s == pytest.approx(0.05, abs=0.01)
 
 
 def test_who_is_too_slow_is_reported_too():

@@ -148,6 +148,12 @@ def test_passing_by_a_zone_says_nothing():
     assert follow(make_rule(ZONE), [(x, 320.0) for x in range(350, 700, 20)]) == []
 
 
+def test_a_visit_begins_where_the_way_meets_the_border_however_far_away_that_was():
+    flat = ZoneRule(name="flat", points=((0.4, 0.48), (0.6, 0.48), (0.6, 0.56), (0.4, 0.56)))
+    (enter,) = follow(make_rule(flat), [(250, 250), *((450 + 5 * n, 250.0) for n in range(6))])
+    assert enter.at.t_s == pytest.approx(0.075)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-2.2, 2.2), min_size=1, max_size=40))
 def test_jitter_on_the_border_of_a_zone_is_no_visit(jitter):

@@ -60,6 +60,20 @@ class Polygon:
         points = np.array(point)[:, None]
         return float(Polygon.distances([self], np.zeros(1, dtype=np.intp), points)[0])
 
+    def met(self, p: Point, q: Point) -> float | None:
+        """Where the way from p to q meets the border for the last time, as a fraction of that way.
+
+        None where it does not. Distances do not tell that: they may be from different edges.
+        """
+        x, y, run, rise = self._edges[:4]
+        along_x, along_y = q[0] - p[0], q[1] - p[1]
+        cross = along_x * rise - along_y * run
+        cross = np.where(cross == 0, _TINY, cross)
+        way = ((x - p[0]) * rise - (y - p[1]) * run) / cross
+        edge = ((x - p[0]) * along_y - (y - p[1]) * along_x) / cross
+        meets = way[(way >= 0) & (way <= 1) & (edge >= 0) & (edge <= 1)]
+        return float(meets.max()) if len(meets) else None
+
     @staticmethod
     def distances(polygons: Sequence[Polygon], i: Indices, points: Floats) -> Floats:
         """Signed distances [n] of points [2, n], each from the polygon of its number in ``i``.

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from actors.analytics.rules.conditions import Conditions
 from actors.analytics.rules.geometry import Point, Polygon
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
@@ -16,6 +18,8 @@ from actors.rule_specs import ZoneSpec
 
 # So far around the picture that every foot is far inside.
 _EVERYWHERE: list[Point] = [(-9.0, -9.0), (10.0, -9.0), (10.0, 10.0), (-9.0, 10.0)]
+
+_MISTAKEN_S = 1.0  # votes on the class of an object have settled by then
 
 
 @dataclass(slots=True)
@@ -27,6 +31,7 @@ class Visit:
         entered: When it came in, while it is certainly inside.
         scene: In which it was last seen; None where that was in another process.
         number: Which of the scene's objects it was.
+        foot: Where it stood then, in pixels.
         restored: How it was last seen, where there is no scene and it was inside.
     """
 
@@ -34,6 +39,7 @@ class Visit:
     entered: Moment | None = None
     scene: Scene | None = None
     number: int = 0
+    foot: Point = (0.0, 0.0)
     restored: Sighting | None = None
 
     @property
@@ -48,13 +54,16 @@ class Visit:
 class Presence(ABC):
     """Follows who is in a zone; a kind of rule says what of it is worth an event.
 
-    An object whose track is not seen for a while stays where it was until the track ends.
+    An object whose track is not seen for a while stays where it was until the track ends. One that
+    begins to count within ``_MISTAKEN_S`` of its first sighting, since it was taken for something
+    else until then, has counted since that sighting.
     """
 
     def __init__(self, spec: ZoneSpec) -> None:
         self._zone = spec
         self._visits: dict[int, Visit] = {}
         self._conditions = Conditions.of(spec)
+        self._firsts: dict[int, Sighting] = {}  # of those that were just born and do not count
         self._polygons: dict[tuple[int, int], Polygon] = {}  # by size of the picture
 
     @property
@@ -73,11 +82,14 @@ class Presence(ABC):
         polygon = self.border(scene.source_size)
         visits, at = self._visits, scene.at
         occurrences: list[Occurrence] = []
-        for number, track, _, distance_px in scene.objects(polygon, self._conditions):
+        if self._conditions is not None and (scene.births or self._firsts):
+            self._remember(scene)
+        for number, track, foot, distance_px in scene.objects(polygon, self._conditions):
             visit = visits.get(track) or self._begin(scene, number, polygon)
-            visit.scene, visit.number = scene, number
+            before, visit.scene, visit.number, visit.foot = visit.foot, scene, number, foot
             if not visit.side.stays(distance_px, at):
-                occurrences += self._advance(visit, distance_px)
+                met = polygon.met(before, foot) if visit.side.leaves(distance_px) else None
+                occurrences += self._advance(visit, distance_px, met)
         for track in scene.ended:
             occurrences += self._end(track, "track_lost")
         return occurrences
@@ -94,14 +106,18 @@ class Presence(ABC):
             sides_state([visit.side for visit in visits]),
             moments([visit.entered for visit in visits]),
             sightings([visit.sighting if visit.side.settled else None for visit in visits]),
+            np.array([visit.foot for visit in visits]).reshape(-1, 2),
+            sightings(list(self._firsts.values())),
         ]
 
     def restore(self, state: Any) -> None:
         """Go on from what ``state`` gave."""
-        tracks, sides, entered, seen = state
-        rows = zip(tracks, sides_of(sides), entered, seen, strict=True)
+        tracks, sides, entered, seen, feet, firsts = state
+        self._firsts = {first.track: first for first in firsts}
+        rows = zip(tracks, sides_of(sides), entered, seen, feet.tolist(), strict=True)
         self._visits = {
-            track: Visit(side, since, restored=sighting) for track, side, since, sighting in rows
+            track: Visit(side, since, foot=(x, y), restored=sighting)
+            for track, side, since, sighting, (x, y) in rows
         }
 
     def inside(self) -> Iterator[tuple[int, Visit, Moment]]:
@@ -136,14 +152,25 @@ class Presence(ABC):
 
     def _begin(self, scene: Scene, number: int, polygon: Polygon) -> Visit:
         self._visits[scene.tracks[number]] = visit = Visit(scene=scene, number=number)
-        first = visit.sighting.first
+        first = visit.sighting.first or self._firsts.pop(visit.sighting.track, None)
         if first is not None:
+            visit.foot = first.foot
             visit.side.observe(polygon.distance(first.foot), first.at)
         return visit
 
-    def _advance(self, visit: Visit, distance_px: float) -> list[Occurrence]:
+    def _remember(self, scene: Scene) -> None:
+        """Keep the first sightings of those that were just born."""
+        since_s = scene.at.t_s - _MISTAKEN_S
+        self._firsts = {
+            track: first for track, first in self._firsts.items() if first.at.t_s >= since_s
+        }
+        for number, track in enumerate(scene.tracks):
+            if track in scene.births and (first := scene.sighting(number).first) is not None:
+                self._firsts[track] = first
+
+    def _advance(self, visit: Visit, distance_px: float, met: float | None) -> list[Occurrence]:
         before, sighting = visit.side.settled, visit.sighting
-        visit.side.observe(distance_px, sighting.at)
+        visit.side.observe(distance_px, sighting.at, met)
         if not visit.side.settle(sighting.size_px):
             return []
         at = visit.side.since or sighting.at

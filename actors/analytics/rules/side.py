@@ -39,8 +39,18 @@ class Side:
         self.distance_px, self.at = distance_px, at
         return True
 
-    def observe(self, distance_px: float, at: Moment) -> float | None:
+    def leaves(self, distance_px: float) -> bool:
+        """Whether the object is on another side than when it was last seen."""
+        return self.at is not None and (distance_px >= 0) != (self.distance_px >= 0)
+
+    def observe(self, distance_px: float, at: Moment, met: float | None = None) -> float | None:
         """Take a signed distance.
+
+        Args:
+            distance_px: The distance.
+            at: When that was.
+            met: Where the way from the last sighting met the border, as a fraction of that way;
+                without it as for a straight border.
 
         Returns:
             Where the way from the last sighting to this one met the border, as a fraction of that
@@ -54,7 +64,7 @@ class Side:
             return None
         if (distance_px >= 0) == (last_px >= 0):
             return None
-        fraction = last_px / (last_px - distance_px)
+        fraction = last_px / (last_px - distance_px) if met is None else met
         self.since = last_at.towards(at, fraction)
         return fraction
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import combinations, islice
 from statistics import median
 from typing import Any
 
@@ -14,7 +14,7 @@ from actors.analytics.events import EventType
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.spells import Spells
-from actors.analytics.rules.state import flags, floats
+from actors.analytics.rules.state import floats
 from actors.ground_plane import facing, homography, to_ground
 from actors.rule_specs import SpeedRule
 
@@ -30,7 +30,6 @@ class _Drive:
     """One object: where on the ground it was in the last window, and how fast it is."""
 
     places: list[tuple[float, float, float]] = field(default_factory=list)  # t_s, x_m, y_m
-    is_whole: bool = False  # whether earlier places were let go
     kmh: float | None = None
     extreme_kmh: float = 0.0
     limit_kmh: float = 0.0
@@ -40,10 +39,14 @@ class _Drive:
         return self.places[-1][0] - self.places[0][0] if self.places else 0.0
 
     def measured_kmh(self) -> float:
-        """Median over the window's halves, so that a box that is wrong once does not matter."""
-        half = max(len(self.places) // 2, 1)
-        pairs = zip(self.places, self.places[half:], strict=False)
-        return _KMH * median(math.dist(p[1:], q[1:]) / (q[0] - p[0]) for p, q in pairs)
+        """Along each axis the median over all pairs (Theil and Sen, 1968).
+
+        A box that is wrong once does not matter, and of the others all are used.
+        """
+        pairs = list(combinations(self.places, 2))
+        x_mps = median((q[1] - p[1]) / (q[0] - p[0]) for p, q in pairs)
+        y_mps = median((q[2] - p[2]) / (q[0] - p[0]) for p, q in pairs)
+        return _KMH * math.hypot(x_mps, y_mps)
 
 
 class Speed(Presence):
@@ -76,8 +79,9 @@ class Speed(Presence):
                 continue
             drive = self._drives[track]
             if visit.entered is not None and drive.span_s >= 0.999 * window_s:
-                drive.kmh = drive.measured_kmh()
-                occurrences += self._judge(drive, visit, visit.entered, scene.at)
+                before, drive.kmh = drive.kmh, drive.measured_kmh()
+                since = visit.entered if before is None else None
+                occurrences += self._judge(drive, visit.sighting, since, scene.at)
         return occurrences
 
     def left(self, visit: Visit, entered: Moment, at: Moment, reason: str) -> list[Occurrence]:
@@ -106,7 +110,6 @@ class Speed(Presence):
             list(self._drives),
             [len(drive.places) for drive in drives],
             places.reshape(-1, 3),
-            flags([drive.is_whole for drive in drives]),
             floats([math.nan if drive.kmh is None else drive.kmh for drive in drives]),
             floats([drive.extreme_kmh for drive in drives]),
             floats([drive.limit_kmh for drive in drives]),
@@ -114,12 +117,12 @@ class Speed(Presence):
 
     def restore(self, state: Any) -> None:
         """Go on from what ``state`` gave."""
-        visits, spells, tracks, lengths, places, is_whole, kmh, *speeds = state
+        visits, spells, tracks, lengths, places, kmh, *speeds = state
         super().restore(visits)
         self._spells.restore(spells)
         left = iter([(t_s, x_m, y_m) for t_s, x_m, y_m in places.tolist()])
         known = [None if math.isnan(speed) else speed for speed in kmh]
-        rows = zip(tracks, lengths, is_whole, known, *speeds, strict=True)
+        rows = zip(tracks, lengths, known, *speeds, strict=True)
         self._drives = {
             track: _Drive(list(islice(left, length)), *values) for track, length, *values in rows
         }
@@ -139,14 +142,15 @@ class Speed(Presence):
         drive.places.append((t_s, *ground))
         while len(drive.places) > 2 and drive.places[1][0] <= t_s - window_s:
             drive.places.pop(0)
-            drive.is_whole = True
         return True
 
-    def _judge(self, drive: _Drive, visit: Visit, entered: Moment, at: Moment) -> list[Occurrence]:
-        sighting, middle = visit.sighting, at.at(at.t_s - drive.span_s / 2)
+    def _judge(
+        self, drive: _Drive, sighting: Sighting, entered: Moment | None, at: Moment
+    ) -> list[Occurrence]:
+        """Take what was measured; the first time it holds from when it ``entered``."""
+        middle = at.at(at.t_s - drive.span_s / 2)
         if sighting.track not in self._spells:
-            began = middle if drive.is_whole else entered
-            return self._perhaps_begin(drive, sighting, began, at)
+            return self._perhaps_begin(drive, sighting, entered or middle, at)
         kmh, limit = drive.kmh or 0.0, drive.limit_kmh
         is_over = limit == self._limits.over_kmh
         drive.extreme_kmh = (max if is_over else min)(drive.extreme_kmh, kmh)

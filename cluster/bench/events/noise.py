@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from cluster.bench.events.recording import rounded
 from cluster.demo.world import CLASSES, FrameTruth, Truth
+from cluster.demo.world.painter import MIN_AREA_PX, MIN_HEIGHT_PX, MIN_VISIBLE
 from cluster.demo.world.scenario import TimeOfDay
 from engines.detections import Detections
 
 Floats = NDArray[np.float64]
+
+_UNSURE = 0.3  # so much less sure is who can hardly be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,8 @@ class Noise:
         least_px: The same at least, pixels.
         missed: Share of objects that are missed in a frame.
         lasts: Chance that one that was missed is missed in the next frame too.
-        hidden: Share of objects that are found though they are too small or hidden to be scored.
+        hidden: Share of objects that are found though they are just too small or too hidden to be
+            scored. Of others it is less by the square of how much of what is asked they have.
         false: False boxes a frame, somewhere, most of them unsure.
         confused: Share of boxes with another class.
     """
@@ -36,7 +40,7 @@ class Noise:
     least_px: float = 0.5
     missed: float = 0.02
     lasts: float = 0.3
-    hidden: float = 0.3
+    hidden: float = 0.8
     false: float = 0.3
     confused: float = 0.005
 
@@ -59,7 +63,7 @@ def with_noise(truth: Truth) -> tuple[Detections, ...]:
         here = ~np.isin(frame.identity, list(missed))
         boxes = _jittered(frame.xyxy[here].astype(np.float64), noise, size, rng)
         confidence = np.clip(rng.normal(0.88, 0.06, len(boxes)), 0.35, 0.99)
-        confidence[frame.ignore[here]] -= 0.3
+        confidence -= _UNSURE * (1.0 - _seen(frame)[here])
         classes = _confused(frame.class_id[here], noise, rng)
         extra = _false_boxes(noise, size, rng)
         found.append(_joined(Detections.of(boxes, confidence, classes), extra))
@@ -70,10 +74,18 @@ def _missed(
     frame: FrameTruth, noise: Noise, before: frozenset[int], rng: np.random.Generator
 ) -> frozenset[int]:
     """Identities of those that are not found; who was missed is likelier to be missed again."""
-    chances = np.where(frame.ignore, 1 - noise.hidden, noise.missed * (1 - noise.lasts))
+    found = noise.hidden * _seen(frame) ** 2
+    chances = np.where(frame.ignore, 1 - found, noise.missed * (1 - noise.lasts))
     lasting = np.array([identity in before for identity in frame.identity.tolist()], dtype=bool)
     chances = np.where(lasting & ~frame.ignore, noise.lasts, chances)
     return frozenset(frame.identity[rng.random(len(frame)) < chances].tolist())
+
+
+def _seen(frame: FrameTruth) -> Floats:
+    """How much of what is asked of an object that is scored each one has, at most 1."""
+    width, height = (frame.xyxy[:, 2:] - frame.xyxy[:, :2]).T.astype(np.float64)
+    parts = frame.visible / MIN_VISIBLE, height / MIN_HEIGHT_PX, width * height / MIN_AREA_PX
+    return np.asarray(np.minimum(np.minimum.reduce(parts), 1.0))
 
 
 def _jittered(

@@ -5,7 +5,8 @@ and at least 40 % visible for half a second before and after, large enough, pass
 within two seconds, and stands clear of it (4 px) at both ends of that second. A wrong-way drive
 counts when the car is well seen in most of its first second in the lane's zone. Neither it nor a
 visit counts where the object just touches the zone: its foot must come 4 px and 15 % of the
-object's size deep, three times by what a good detector's boxes are off.
+object's size deep, three times by what a good detector's boxes are off. Of a parked car that is not
+well seen when it comes to rest nothing counts.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cluster.demo.world.geometry import Floats, border_distance, inside
-from cluster.demo.world.lasting import comings_and_goings, crowds, excesses, stays
+from cluster.demo.world.geometry import Floats, inside
+from cluster.demo.world.lasting import comings_and_goings, crowds, doubts, excesses, stays
 from cluster.demo.world.layout import Line, View, Zone
 from cluster.demo.world.scenario import Scenario
-from cluster.demo.world.seen import CLEAR_S, Mask, Seen, runs
+from cluster.demo.world.seen import CLEAR_PX, CLEAR_S, Mask, Seen, runs
 from cluster.demo.world.traffic import PARKED_S
 from cluster.demo.world.truth import EventType, Phase, TruthEvent
 
@@ -26,7 +27,6 @@ What = tuple[EventType, Phase, str]
 _ENTER: tuple[EventType, Phase] = ("zone_enter", "begin")
 _EXIT: tuple[EventType, Phase] = ("zone_exit", "end")
 
-_CLEAR_PX = 4.0
 _CLEAR_SIZES = 0.15
 _ONCE_S = 2.0
 _STILL_MPS = 0.05
@@ -89,7 +89,7 @@ def _apart(scenario: Scenario, sides: Floats, i: int) -> bool:
     reach = max(1, round(CLEAR_S * scenario.fps))
     if i - reach < 0 or i + reach >= len(sides):
         return False
-    return abs(float(sides[i - reach])) >= _CLEAR_PX and abs(float(sides[i + reach])) >= _CLEAR_PX
+    return abs(float(sides[i - reach])) >= CLEAR_PX and abs(float(sides[i + reach])) >= CLEAR_PX
 
 
 def _zone_events(
@@ -112,7 +112,7 @@ def _zone_events(
 
 def _visits(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterator[TruthEvent]:
     """Tell entries and exits; one that is inside from its first frame on enters, uncounted."""
-    deep = _is_deep(scenario, seen, zone)
+    deep = seen.is_deep(scenario, zone.polygon, _CLEAR_SIZES)
     for first, last in runs(within):
         for at, kind in ((first, _ENTER), (last, _EXIT)):
             if at < len(within):
@@ -120,21 +120,12 @@ def _visits(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterato
                 yield seen.event(scenario, (*kind, zone.name), at, ignore=not clear)
 
 
-def _is_deep(scenario: Scenario, seen: Seen, zone: Zone) -> Mask:
-    """Tell in which frames an object is more than just at the edge of a zone."""
-    size = np.array([scenario.width, scenario.height], dtype=np.float64)
-    corners, feet = np.array(zone.polygon) * size, seen.track.anchors()
-    sides = seen.track.clipped[:, 2:] - seen.track.clipped[:, :2]
-    least = np.maximum(_CLEAR_PX, _CLEAR_SIZES * np.sqrt(sides.clip(0.0).prod(axis=1)))
-    deep: Mask = border_distance(corners, feet) >= least
-    return deep
-
-
 def _wrong_way(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterator[TruthEvent]:
     first, last = int(np.argmax(within)), int(len(within) - np.argmax(within[::-1]))
     shown = bool(seen.good[first : first + scenario.fps].mean() >= _MOSTLY)
     shown = shown and last - first >= _LEAST_S * scenario.fps
-    shown = shown and bool((_is_deep(scenario, seen, zone) & within).any())
+    deep = seen.is_deep(scenario, zone.polygon, _CLEAR_SIZES)
+    shown = shown and bool((deep & within).any())
     yield seen.event(scenario, ("wrong_way", "begin", zone.name), first, ignore=not shown)
     clear = shown and seen.is_clear(scenario, last, CLEAR_S, CLEAR_S)
     yield seen.event(scenario, ("wrong_way", "end", zone.name), last, ignore=not clear)
@@ -146,6 +137,10 @@ def _parking(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterat
         return
     first, last = int(np.argmax(still)), int(len(still) - 1 - np.argmax(still[::-1]))
     clear = seen.is_clear(scenario, first, CLEAR_S, PARKED_S)
+    if not clear:
+        before = np.nonzero(seen.good[:first])[0]
+        hidden = int(before[-1]) if len(before) else 0
+        yield from doubts(scenario, seen, "illegal_parking", zone.name, hidden, last + 1)
     yield seen.event(scenario, ("illegal_parking", "begin", zone.name), first, ignore=not clear)
     if last < len(still) - 1:
         clear = clear and seen.is_clear(scenario, last + 1, CLEAR_S, 0.0)

@@ -23,31 +23,36 @@ _MARGIN_S = 0.5
 _MARGIN_KMH = 0.08  # of the limit
 _UNSEEN_S = 0.5  # a tracker keeps hold of who is hidden for so long
 _SHORT_S = 1.0
+_TOUCHES_SIZES = 0.08  # deep in a zone: who is less just touches it, and its box jitters as much
 _DOUBT_S = 0.2  # how close the moments are at which something may be reported
 _KMH = 3.6
 
 
 def stays(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterator[TruthEvent]:
     """Tell who stays in a zone for ``min_s``."""
+    deep = seen.is_deep(scenario, zone.polygon, _TOUCHES_SIZES)
     for first, last in runs(within):
         long_s = (last - first) / scenario.fps
-        if long_s >= zone.min_s - _MARGIN_S:
+        if not deep[first:last].any():
+            yield from doubts(scenario, seen, "loitering", zone.name, first, last)
+        elif long_s >= zone.min_s - _MARGIN_S:
             sure = long_s >= zone.min_s + _MARGIN_S and _is_followed(scenario, seen, first, last)
             yield from _lasts(scenario, seen, "loitering", zone.name, (first, last), sure)
 
 
 def excesses(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterator[TruthEvent]:
     """Tell who is faster than the limit all the way through a zone."""
+    deep = seen.is_deep(scenario, zone.polygon, _TOUCHES_SIZES)
     for first, last in runs(within):
         kmh = _KMH * seen.track.speeds[first:last]
         if kmh.max() < (1 - _MARGIN_KMH) * zone.limit:
             continue
-        through = (last - first) / scenario.fps >= _SHORT_S
+        through = (last - first) / scenario.fps >= _SHORT_S and deep[first:last].any()
         followed = through and _is_followed(scenario, seen, first, last)
         if kmh.min() > (1 + _MARGIN_KMH) * zone.limit and followed:
             yield from _lasts(scenario, seen, "speed", zone.name, (first, last), True)
         else:
-            yield from _doubts(scenario, seen, "speed", zone.name, first, last)
+            yield from doubts(scenario, seen, "speed", zone.name, first, last)
 
 
 def comings_and_goings(scenario: Scenario, seen: Seen) -> Iterator[TruthEvent]:
@@ -57,7 +62,7 @@ def comings_and_goings(scenario: Scenario, seen: Seen) -> Iterator[TruthEvent]:
         return
     first, last = (shown[0], shown[-1] + 1) if shown else (0, 0)
     if last - first < _SHORT_S * scenario.fps or not seen.good[first:last].all():
-        yield from _doubts(scenario, seen, "object", LORRIES, there[0], there[-1] + 1)
+        yield from doubts(scenario, seen, "object", LORRIES, there[0], there[-1] + 1)
         return
     before, after = seen.track.first + first > 0, _frame(seen, last) < scenario.num_frames
     yield seen.event(scenario, ("object", "begin", LORRIES), first, ignore=not before)
@@ -117,9 +122,10 @@ def _lasts(
     yield seen.event(scenario, (type_, "end", rule), span[1], ignore=not (sure and came and left))
 
 
-def _doubts(
+def doubts(
     scenario: Scenario, seen: Seen, type_: EventType, rule: str, first: int, last: int
 ) -> Iterator[TruthEvent]:
+    """Tell that something of this type may be reported at any time between two frames."""
     for at in range(first, last + _step(scenario), _step(scenario)):
         yield seen.event(scenario, (type_, "doubt", rule), at, ignore=True)
 

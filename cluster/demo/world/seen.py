@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from cluster.demo.world.geometry import Floats
+from cluster.demo.world.geometry import Floats, Point, border_distance
 from cluster.demo.world.scenario import Scenario
 from cluster.demo.world.tracks import Track
 from cluster.demo.world.truth import EventType, Phase, TruthEvent
@@ -14,6 +15,7 @@ from cluster.demo.world.truth import EventType, Phase, TruthEvent
 Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 CLEAR_S = 0.5
+CLEAR_PX = 4.0
 _CLEAR_VISIBLE = 0.4
 
 
@@ -46,6 +48,14 @@ class Seen:
         if first < 0 or last >= len(self.good):
             return False
         return bool(self.good[first : last + 1].all())
+
+    def is_deep(self, scenario: Scenario, polygon: Sequence[Point], least_sizes: float) -> Mask:
+        """Tell in which frames an object stands more than just at the edge of a polygon."""
+        size = np.array([scenario.width, scenario.height], dtype=np.float64)
+        sides = self.track.clipped[:, 2:] - self.track.clipped[:, :2]
+        least = np.maximum(CLEAR_PX, least_sizes * np.sqrt(sides.clip(0.0).prod(axis=1)))
+        deep: Mask = border_distance(np.array(polygon) * size, self.track.anchors()) >= least
+        return deep
 
     def event(
         self,
