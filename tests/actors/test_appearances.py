@@ -15,7 +15,7 @@ from actors.analytics.appearances import Appearances
 from actors.analytics.pipeline import StreamPipeline
 from actors.analytics.tracking import make_tracker
 from actors.cascade_specs import SecondarySpec
-from actors.crop_messages import CropAnswer
+from actors.crop_messages import CropAnswer, SecondaryModel
 from engines.detections import Detections
 from engines.readings import Embeddings
 from tests.actors.builders import detections, frame_result, stream_spec
@@ -132,12 +132,12 @@ def test_who_was_hidden_is_known_again_by_embeddings_of_a_few_detections(
 ) -> None:
     spec = stream_spec(tracker="deepsort")
     models = [embedding_model(tmp_path, again_s=0.5)]
-    with caplog.at_level(logging.WARNING):
+    others: list[list[SecondaryModel]] = [[], [shade_model(tmp_path)]]
+    with caplog.at_level(logging.WARNING, logger="actors.analytics.tracking.tracker"):
         assert len(identities(StreamPipeline(spec, LABELS, secondaries=models))) == 1
-    assert caplog.records == []
-    assert len(identities(StreamPipeline(spec, LABELS))) == 2
-    assert len(identities(StreamPipeline(spec, LABELS, secondaries=[shade_model(tmp_path)]))) == 2
-    assert len(caplog.records) == 2
+        assert caplog.records == []
+        assert [len(identities(StreamPipeline(spec, LABELS, "", 0, m))) for m in others] == [2, 2]
+        assert len(caplog.records) == 2
 
 
 def test_only_a_tracker_that_compares_looks_is_given_any(tmp_path: Path) -> None:

@@ -122,12 +122,14 @@ def pipeline_of(models: list[SecondaryModel]) -> StreamPipeline:
     return StreamPipeline(job(), LABELS, secondaries=models)
 
 
-def test_the_zone_is_entered_in_the_frame_that_settles_the_vehicle(tmp_path: Path) -> None:
+def test_an_entry_is_told_once_the_vehicle_is_settled_and_dated_to_its_first_sighting(
+    tmp_path: Path,
+) -> None:
     pipeline = pipeline_of([shade_model(tmp_path, min_votes=3)])
     attribute, entered = analyse(pipeline, range(20), LIGHT)
     assert (attribute.type, entered.type) == (EventType.ATTRIBUTE, EventType.ZONE_ENTER)
-    assert (attribute.ts, attribute.track) == (entered.ts, entered.track)
-    assert entered.data["reason"] == "appeared"
+    assert entered.track == attribute.track
+    assert (entered.ts, entered.data["reason"]) == (1_700_000_000_000, "appeared")
     ends = pipeline.close()
     assert [(e.type, e.data["begin_id"]) for e in ends] == [(EventType.ZONE_EXIT, entered.id)]
 
