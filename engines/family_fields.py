@@ -44,12 +44,13 @@ TASKS: Mapping[Family, Task] = {
 }
 
 _DETECTOR = frozenset({"labels", "confidence", "max_detections"})
+_OVERLAPS = frozenset({"iou", "iou_across"})
 FIELDS: Mapping[Family, frozenset[str]] = {
-    Family.YOLOX: _DETECTOR | {"iou"},
-    Family.YOLOV8: _DETECTOR | {"iou"},
-    Family.NANODET: _DETECTOR | {"iou"},
+    Family.YOLOX: _DETECTOR | _OVERLAPS,
+    Family.YOLOV8: _DETECTOR | _OVERLAPS,
+    Family.NANODET: _DETECTOR | _OVERLAPS,
     Family.RTDETR: _DETECTOR | {"activation"},
-    Family.SSD: _DETECTOR | {"iou", "activation", "boxes"},
+    Family.SSD: _DETECTOR | _OVERLAPS | {"activation", "boxes"},
     Family.CLASSIFIER: frozenset({"labels", "activation"}),
     Family.ATTRIBUTES: frozenset({"heads"}),
     Family.CTC: frozenset({"alphabet", "blank", "activation"}),

@@ -178,6 +178,9 @@ class ModelSpec(BaseModel):
     iou: float = Field(
         0.45, gt=0, lt=1, description="Overlap above which the weaker box is dropped."
     )
+    iou_across: float = Field(
+        1.0, gt=0, le=1, description="The same of boxes of two classes; 1 drops none of them."
+    )
     max_detections: int = Field(100, gt=0, le=1000, description="At most so many a picture.")
 
     @model_validator(mode="before")

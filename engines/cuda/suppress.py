@@ -25,7 +25,7 @@ class Suppressor:
     Args:
         num_candidates: Of each image, at most 512.
         confidence: Candidates below are dropped.
-        iou: Overlap above which the weaker box goes.
+        overlaps: See ``families.suppression.suppress``.
         max_detections: Of each image.
         device: Index of the GPU.
 
@@ -38,14 +38,16 @@ class Suppressor:
         num_candidates: int,
         *,
         confidence: float,
-        iou: float,
+        overlaps: tuple[float, float],
         max_detections: int,
         device: int = 0,
     ) -> None:
         if num_candidates > MAX_CANDIDATES:
             raise ValueError(f"{num_candidates} candidates, at most {MAX_CANDIDATES}")
         self.record_shape = (1 + max_detections, NUM_COLUMNS)
-        self._settings = (num_candidates, max_detections, confidence, iou, 1 + iou)
+        iou, across = overlaps
+        limits = (iou, 1 + iou, across, 1 + across)
+        self._settings = (num_candidates, max_detections, confidence, *limits)
         self._context = open_device(device)
         with self._context:
             # What is compared with the threshold must be rounded as NumPy rounds it.
@@ -53,7 +55,7 @@ class Suppressor:
             code = cubin("suppress.cu", self._context.arch, options)
             self._module = self._context.cuda.module_from_buffer(code)
             self._kernel = self._module.get_function("suppress")
-            self._kernel.prepare("PPPPiifff")
+            self._kernel.prepare("PPPPiifffff")
 
     def enqueue(
         self, boxes: int, scores: int, classes: int, out: int, num_images: int, stream: Any

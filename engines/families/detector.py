@@ -83,7 +83,8 @@ class Detector(ABC):
             return Detections.empty()
         best: NDArray[np.intp] | list[int] = np.arange(min(len(found.score), spec.max_detections))
         if self.suppresses:
-            best = suppress(found.sides, found.class_id, spec.iou, spec.max_detections)
+            overlaps = spec.iou, spec.iou_across
+            best = suppress(found.sides, found.class_id, overlaps, spec.max_detections)
         xyxy = sources.apply(found.sides.take(best, axis=1).T)
         return Detections.of(xyxy, found.score.take(best), found.class_id.take(best))
 

@@ -1,4 +1,8 @@
-"""Non-maximum suppression: of detections of one class that overlap, the best stays."""
+"""Non-maximum suppression: of detections that overlap, the best stays.
+
+Those of two classes may have another limit: a detector that cannot decide what a thing is gives it
+two boxes in one place, where two things of one class are seldom so close.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +16,20 @@ OUTWARD = np.array([[-1], [-1], [1], [1]], np.float32)
 
 
 def suppress(
-    sides: NDArray[np.float32], class_id: NDArray[np.integer], iou: float, max_kept: int
+    sides: NDArray[np.float32],
+    class_id: NDArray[np.integer],
+    overlaps: tuple[float, float],
+    max_kept: int,
 ) -> list[int]:
     """Greedy class-aware suppression of boxes that are sorted best first.
 
-    A box is kept unless a kept, better box of its class overlaps it by more than ``iou``.
+    A box is kept unless a kept, better box overlaps it by more than the limit.
 
     Args:
         sides: float32 [4, n], left, top, right and bottom, best first.
         class_id: [n].
-        iou: Intersection over union above which the weaker box goes.
+        overlaps: Intersection over union above which the weaker box goes, of two boxes of one class
+            and of two classes; 1 lets all stay.
         max_kept: Stop at so many.
 
     Returns:
@@ -30,7 +38,7 @@ def suppress(
     kept: list[int] = []
     rest = np.arange(len(class_id))
     while len(rest) and len(kept) < max_kept:
-        beats = _overlaps(sides.take(rest, axis=1), class_id.take(rest), iou)
+        beats = _overlapping(sides.take(rest, axis=1), class_id.take(rest), *overlaps)
         stays = np.ones(len(rest), bool)
         for row, index in enumerate(rest[:BLOCK].tolist()):
             if stays[row]:
@@ -40,10 +48,10 @@ def suppress(
     return kept[:max_kept]
 
 
-def _overlaps(
-    sides: NDArray[np.float32], class_id: NDArray[np.integer], iou: float
+def _overlapping(
+    sides: NDArray[np.float32], class_id: NDArray[np.integer], iou: float, across: float
 ) -> NDArray[np.bool_]:
-    """[block, n], whether a box of the first block and any box overlap and have one class.
+    """[block, n], whether a box of the first block and any box overlap too much to be two things.
 
     Intersection / union > iou is written without a division.
     """
@@ -55,7 +63,10 @@ def _overlaps(
     intersection = np.maximum(inner_size[0], 0, out=inner_size[0])
     intersection *= inner_size[1]
     area = size[0] * size[1]
-    overlapping: NDArray[np.bool_]
-    overlapping = intersection * (1 + iou) > iou * np.add.outer(area[:BLOCK], area)
-    overlapping &= class_id[:BLOCK, None] == class_id
+    areas = np.add.outer(area[:BLOCK], area)
+    is_same = class_id[:BLOCK, None] == class_id
+    overlapping: NDArray[np.bool_] = intersection * (1 + iou) > iou * areas
+    overlapping &= is_same
+    if across < 1:
+        overlapping |= (intersection * (1 + across) > across * areas) & ~is_same
     return overlapping

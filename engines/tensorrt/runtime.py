@@ -289,7 +289,7 @@ def _suppressor(spec: ModelSpec, request: PlanRequest, device: int) -> Suppresso
     return Suppressor(
         request.max_candidates,
         confidence=spec.confidence,
-        iou=spec.iou,
+        overlaps=(spec.iou, spec.iou_across),
         max_detections=spec.max_detections,
         device=device,
     )

@@ -48,7 +48,7 @@ class Backend(Protocol):
         classes: NDArray[np.int32],
         *,
         confidence: float,
-        iou: float,
+        overlaps: tuple[float, float],
         max_detections: int,
     ) -> list[Array]: ...
 
@@ -89,12 +89,13 @@ class OnHost:
         classes: NDArray[np.int32],
         *,
         confidence: float,
-        iou: float,
+        overlaps: tuple[float, float],
         max_detections: int,
     ) -> list[Array]:
         batch, num_candidates = scores.shape
         out = np.full((batch, 1 + max_detections, NUM_COLUMNS), np.nan, np.float32)
-        thresholds = (ctypes.c_float(value) for value in (confidence, iou, 1 + iou))
+        limits = (part for limit in overlaps for part in (limit, 1 + limit))
+        thresholds = (ctypes.c_float(value) for value in (confidence, *limits))
         sizes = (num_candidates, max_detections, *thresholds, batch, self.num_threads)
         host_kernels().run_suppress(*map(pointer, (boxes, scores, classes, out)), *sizes)
         return [read_record(record) for record in out]
@@ -134,12 +135,12 @@ class OnDevice:
         classes: NDArray[np.int32],
         *,
         confidence: float,
-        iou: float,
+        overlaps: tuple[float, float],
         max_detections: int,
     ) -> list[Array]:
         batch, num_candidates = scores.shape
         suppressor = Suppressor(
-            num_candidates, confidence=confidence, iou=iou, max_detections=max_detections
+            num_candidates, confidence=confidence, overlaps=overlaps, max_detections=max_detections
         )
         out = np.full((batch, *suppressor.record_shape), np.nan, np.float32)
         with self.context:

@@ -117,10 +117,17 @@ class Preprocessor:
 
 class Suppressor:
     def __init__(
-        self, num: int, *, confidence: float, iou: float, max_detections: int, device: int
+        self,
+        num: int,
+        *,
+        confidence: float,
+        overlaps: tuple[float, float],
+        max_detections: int,
+        device: int,
     ) -> None:
         self.record_shape = (1 + max_detections, NUM_COLUMNS)
-        thresholds = (ctypes.c_float(value) for value in (confidence, iou, 1 + iou))
+        limits = (part for limit in overlaps for part in (limit, 1 + limit))
+        thresholds = (ctypes.c_float(value) for value in (confidence, *limits))
         self._settings = (num, max_detections, *thresholds)
 
     def enqueue(self, *arguments: Any) -> None:

@@ -50,7 +50,8 @@ class HostLane:
         for record, boxes, scores, classes in zip(self._records, *outputs, strict=False):
             num = int(np.count_nonzero(scores >= self._spec.confidence))
             sides = np.ascontiguousarray(boxes[:num].T)
-            kept = suppress(sides, classes[:num], self._spec.iou, self._spec.max_detections)
+            overlaps = self._spec.iou, self._spec.iou_across
+            kept = suppress(sides, classes[:num], overlaps, self._spec.max_detections)
             record[0, 0] = len(kept)
             rows = np.concatenate((boxes, scores[:, None], classes[:, None]), axis=1)
             record[1 : 1 + len(kept)] = rows[kept]

@@ -108,7 +108,7 @@ def test_images_that_are_alike_keep_alike(gpu: OnDevice, crowd: int) -> None:
     boxes = np.repeat(box[None], MAX_BATCH, 0)
     scores = np.repeat(np.linspace(1, 0.5, 512, dtype=np.float32)[None], MAX_BATCH, 0)
     classes = np.zeros((MAX_BATCH, 512), np.int32)
-    suppressor = Suppressor(512, confidence=0.1, iou=0.45, max_detections=300)
+    suppressor = Suppressor(512, confidence=0.1, overlaps=(0.45, 1.0), max_detections=300)
     out = np.zeros((MAX_BATCH, *suppressor.record_shape), np.float32)
     with gpu.context:
         stream = gpu.cuda.Stream()

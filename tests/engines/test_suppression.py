@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 from engines.families.suppression import BLOCK, suppress
 
 
-def plain_greedy(xyxy: NDArray[np.float32], class_id: NDArray[np.int64], iou: float) -> list[int]:
+def plain_greedy(
+    xyxy: NDArray[np.float32], class_id: NDArray[np.int64], iou: float, across: float
+) -> list[int]:
     kept: list[int] = []
     for j in range(len(xyxy)):
-        if not any(class_id[i] == class_id[j] and overlaps(xyxy[i], xyxy[j], iou) for i in kept):
+        limits = [iou if class_id[i] == class_id[j] else across for i in kept]
+        if not any(overlaps(xyxy[i], xyxy[j], u) for i, u in zip(kept, limits, strict=True)):
             kept.append(j)
     return kept
 
@@ -28,36 +31,45 @@ def overlaps(a: NDArray[np.float32], b: NDArray[np.float32], iou: float) -> bool
     num=st.integers(0, 60) | st.integers(BLOCK - 1, BLOCK + 60),
     num_classes=st.integers(1, 3),
     iou=st.sampled_from([0.1, 0.3, 0.45, 0.65, 0.9]),
+    across=st.sampled_from([0.2, 0.65, 1.0]),
     seed=st.integers(0, 10_000),
 )
 def test_it_keeps_exactly_what_the_greedy_algorithm_keeps(
-    num: int, num_classes: int, iou: float, seed: int
+    num: int, num_classes: int, iou: float, across: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     corner = rng.integers(0, 40, (num, 2))
     xyxy = np.concatenate((corner, corner + rng.integers(1, 30, (num, 2))), 1).astype(np.float32)
     class_id = rng.integers(0, num_classes, num)
-    assert suppress(xyxy.T, class_id, iou, num) == plain_greedy(xyxy, class_id, iou)
+    assert suppress(xyxy.T, class_id, (iou, across), num) == plain_greedy(
+        xyxy, class_id, iou, across
+    )
 
 
 def test_a_chain_of_boxes_keeps_every_second_one() -> None:
     left = np.arange(0, 9 * BLOCK, 3, dtype=np.float32)
     sides = np.stack((left, left * 0, left + 10, left * 0 + 10))
-    kept = suppress(sides, np.zeros(len(left), int), 0.5, len(left))
+    kept = suppress(sides, np.zeros(len(left), int), (0.5, 1.0), len(left))
     assert kept == list(range(0, len(left), 2))
 
 
 def test_boxes_of_different_classes_do_not_touch_each_other() -> None:
     sides = np.array([[0, 0, 10, 10]] * 3, np.float32).T
-    assert suppress(sides, np.array([0, 1, 0]), 0.5, 3) == [0, 1]
+    assert suppress(sides, np.array([0, 1, 0]), (0.5, 1.0), 3) == [0, 1]
 
 
 def test_boxes_that_are_apart_on_both_axes_do_not_overlap() -> None:
     sides = np.array([[0, 0, 10, 10], [100, 100, 110, 110]], np.float32).T
-    assert suppress(sides, np.zeros(2, int), 0.1, 2) == [0, 1]
+    assert suppress(sides, np.zeros(2, int), (0.1, 1.0), 2) == [0, 1]
 
 
 def test_it_stops_at_the_best_max_kept() -> None:
     left = np.arange(2 * BLOCK, dtype=np.float32) * 20
     sides = np.stack((left, left * 0, left + 10, left * 0 + 10))
-    assert suppress(sides, np.zeros(len(left), int), 0.5, 3) == [0, 1, 2]
+    assert suppress(sides, np.zeros(len(left), int), (0.5, 1.0), 3) == [0, 1, 2]
+
+
+def test_of_two_classes_in_one_place_the_surer_stays_where_the_model_says_so() -> None:
+    sides = np.array([[0, 0, 10, 10], [0, 2, 10, 10], [0, 0, 10, 3]], np.float32).T
+    assert suppress(sides, np.array([0, 1, 1]), (0.5, 0.65), 3) == [0, 2]
+    assert suppress(sides, np.array([0, 1, 1]), (0.5, 1.0), 3) == [0, 1, 2]

@@ -25,7 +25,8 @@ static __device__ bool overlap(const Box& a, const Box& b, float iou, float one_
 // the kept follow, best first; what lies behind them is unspecified.
 extern "C" __global__ void suppress(const Box* boxes, const float* scores, const int* classes,
                                     Row* out, int num_candidates, int max_kept, float confidence,
-                                    float iou, float one_plus_iou) {
+                                    float iou, float one_plus_iou, float across,
+                                    float one_plus_across) {
     __shared__ Box box[MAX_CANDIDATES];
     __shared__ float score[MAX_CANDIDATES];
     __shared__ int class_id[MAX_CANDIDATES];
@@ -46,7 +47,8 @@ extern "C" __global__ void suppress(const Box* boxes, const float* scores, const
         // Only kept boxes remove others, and each of them ends with a barrier: is_gone[i] is final.
         if (is_gone[i]) continue;
         for (int j = i + 1 + threadIdx.x; j < num_candidates; j += blockDim.x)
-            if (class_id[j] == class_id[i] && overlap(box[i], box[j], iou, one_plus_iou))
+            if (class_id[j] == class_id[i] ? overlap(box[i], box[j], iou, one_plus_iou)
+                                           : overlap(box[i], box[j], across, one_plus_across))
                 is_gone[j] = true;
         ++num_kept;
         if (threadIdx.x == 0) rows[num_kept] = {box[i], score[i], (float)class_id[i]};
