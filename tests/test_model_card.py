@@ -60,6 +60,7 @@ def test_a_retraining_writes_the_same_words(spec: Any) -> None:
         "confidence": 0.6,
         "spec_confidence": spec["confidence"],
         "iou": spec["iou"],
+        "iou_across": spec["iou_across"],
     }
     values = {"fp32": figures, "int8": figures, "parameters": 1, "gflops": 1.0}
     card = training("model_card").model_card(values, ("car",), "train")

@@ -64,6 +64,7 @@ def figures(spec: ModelSpec, folder: Path, confidence: float) -> dict[str, Any]:
         "confidence": confidence,
         "spec_confidence": spec.confidence,
         "iou": spec.iou,
+        "iou_across": spec.iou_across,
         "views": _by(clips, "view"),
         "times_of_day": _by(clips, "time_of_day"),
         "ms_median": round(statistics.median(times_ms), 3),
@@ -94,7 +95,8 @@ def truths_of(clip: Clip) -> Iterator[Truth]:
 
 
 def _judged_clips(spec: ModelSpec, folder: Path, times_ms: list[float]) -> list[Judged]:
-    low = spec.model_copy(update={"confidence": LOWEST_CONFIDENCE})
+    # Average precision is of each class for itself.
+    low = spec.model_copy(update={"confidence": LOWEST_CONFIDENCE, "iou_across": 1.0})
     engine = OnnxRuntimeEngine(low, num_threads=1, max_batch_size=1)
     engine.load()
     try:
