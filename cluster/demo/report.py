@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.demo.feeds import Feed
 from cluster.demo.rtsp.process import ServedCamera
-from cluster.demo.scoring import Score, reported_event, score, true_events
+from cluster.demo.scoring import Happening, Match, Score, match, reported_event, true_events
 from cluster.demo.streaming import is_balanced
 from cluster.demo.world import Truth
 
@@ -53,25 +53,37 @@ def _num_tracks(events: Sequence[dict[str, Any]]) -> dict[str, int]:
 def _truth(
     feeds: Sequence[Feed], cameras: Mapping[str, ServedCamera], seen: Watched
 ) -> dict[str, Any] | None:
-    """Precision and recall of line crossings; None where no film's truth is known."""
-    total = Score(0, 0, 0, 0)
-    by_camera = {}
-    for feed in feeds:
-        if feed.truth is None:
-            continue
-        one = _score(feed.name, feed.truth, cameras[feed.name].epoch, seen)
-        by_camera[feed.name] = _as_dict(one)
-        total += one
-    return {**_as_dict(total), "cameras": by_camera} if by_camera else None
+    """Precision and recall of line crossings, and each that was not right; None without a truth."""
+    found = {
+        feed.name: _match(feed.name, feed.truth, cameras[feed.name].epoch, seen)
+        for feed in feeds
+        if feed.truth is not None
+    }
+    if not found:
+        return None
+    epochs = {name: camera.epoch for name, camera in cameras.items()}
+    return {
+        **_as_dict(sum((one.score for one in found.values()), Score(0, 0, 0, 0))),
+        "cameras": {name: _as_dict(one.score) for name, one in found.items()},
+        "wrong": [_told(each, epochs) for one in found.values() for each in one.wrong],
+        "missed": [_told(each, epochs) for one in found.values() for each in one.missed],
+    }
 
 
-def _score(camera: str, truth: Truth, epoch: float, seen: Watched) -> Score:
+def _told(crossing: Happening, epochs: Mapping[str, float]) -> dict[str, Any]:
+    """``at_s`` is since the camera's first picture; its film begins anew again and again."""
+    at_s = round(crossing.at_s - epochs[crossing.camera], 2)
+    where = {"camera": crossing.camera, "rule": crossing.rule}
+    return {**where, "direction": crossing.direction, "at_s": at_s}
+
+
+def _match(camera: str, truth: Truth, epoch: float, seen: Watched) -> Match:
     reported = [
         reported_event(camera, event, truth, epoch, seen.span)
         for event in seen.events
         if event["type"] == "line_cross" and event["stream"] == camera
     ]
-    return score(true_events(camera, truth, epoch, seen.span), reported)
+    return match(true_events(camera, truth, epoch, seen.span), reported)
 
 
 def _as_dict(value: Score) -> dict[str, float]:

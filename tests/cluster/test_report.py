@@ -135,6 +135,9 @@ def test_crossings_are_scored_by_camera_and_together(seen: Watched) -> None:
     assert made["cameras"]["b"]["precision"] == made["cameras"]["b"]["recall"] == 1.0
     assert (made["happened"], made["reported"], made["found"]) == (4, 4, 3)
     assert (made["precision"], made["recall"]) == (0.75, 0.75)
+    where = {"camera": "a", "rule": "in", "direction": "forward"}
+    assert made["wrong"] == [{**where, "at_s": 25.0}]
+    assert made["missed"] == [{**where, "at_s": 30.0}]
 
 
 def test_films_of_which_nothing_is_known_are_not_scored(seen: Watched) -> None:
