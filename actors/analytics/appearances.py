@@ -11,13 +11,11 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.analytics.crop_budget import CropBudget
 from actors.cascade_specs import SecondarySpec
 from actors.crop_messages import CropAnswer
 from engines.detections import Detections
 from engines.readings import Embeddings
-
-_BURST_S = 1.0
-"""So much of its rate is saved up for a frame with many new objects."""
 
 
 class Appearances:
@@ -34,7 +32,7 @@ class Appearances:
         wanted = [not spec.classes or label in spec.classes for label in labels]
         self._wanted: NDArray[np.bool_] = np.array(wanted, bool)
         self._asked_s: dict[int, float] = {}
-        self._allowance, self._refilled_s = np.inf, 0.0
+        self._budget = CropBudget(spec.max_rate)
         self._num_values = 0
 
     def take(self, answers: Sequence[CropAnswer], num: int) -> NDArray[np.float32]:
@@ -67,16 +65,15 @@ class Appearances:
             Strangers first, with numbers below 0 for identities; then tracks, those that were asked
             for longest ago first.
         """
-        self._refill(at_s)
-        found = strangers[self._fits(strangers)][: int(min(self._allowance, len(strangers)))]
-        self._allowance -= len(found)
+        self._budget.refill(at_s)
+        found = strangers[self._fits(strangers)]
+        found = found[: self._budget.take(len(found))]
         numbers = -1 - np.arange(len(found))
         known = tracked[self._fits(tracked)]
         asked_s = [self._asked_s.get(track, -np.inf) for track in known.track_id.tolist()]
         rows = np.argsort(asked_s, kind="stable")
         rows = rows[np.array(asked_s)[rows] <= at_s - self._spec.again_s]
-        known = known[rows[: int(min(self._allowance, len(rows)))]]
-        self._allowance -= len(known)
+        known = known[rows[: self._budget.take(len(rows))]]
         self._asked_s.update(dict.fromkeys(known.track_id.tolist(), at_s))
         return _joined(Detections(found.xyxy, found.confidence, found.class_id, numbers), known)
 
@@ -84,11 +81,6 @@ class Appearances:
         """These tracks have ended."""
         for track in tracks:
             self._asked_s.pop(track, None)
-
-    def _refill(self, at_s: float) -> None:
-        elapsed_s, self._refilled_s = at_s - self._refilled_s, at_s
-        full = max(1.0, _BURST_S * self._spec.max_rate)
-        self._allowance = min(full, self._allowance + elapsed_s * self._spec.max_rate)
 
     def _fits(self, objects: Detections) -> NDArray[np.bool_]:
         """Which of them are of the classes and sizes that are looked at."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from actors.analytics.crop_budget import CropBudget
 from engines.detections import Detections
 
 BETTER = 1.2
@@ -38,23 +39,21 @@ class BestCrops:
 
     def __init__(self) -> None:
         self._tracks: dict[int, _Best] = {}
-        self._allowance, self._refilled_s = MAX_RATE, 0.0
+        self._budget = CropBudget(MAX_RATE)
 
     def __len__(self) -> int:
         return sum(1 for best in self._tracks.values() if best.jpeg)
 
     def due(self, tracked: Detections, at_s: float) -> Detections:
         """Tracks that look better now than in the crop that there is, the most improved first."""
-        elapsed_s, self._refilled_s = at_s - self._refilled_s, at_s
-        self._allowance = min(MAX_RATE, self._allowance + elapsed_s * MAX_RATE)
+        self._budget.refill(at_s)
         values, wanted = _values(tracked), []
         for row, track in enumerate(tracked.track_id.tolist()):
             best = self._tracks.get(track) or self._tracks.setdefault(track, _Best())
             gain = values[row] / max(best.value, 1e-9)
             if values[row] > 0 and gain >= BETTER and at_s - best.asked_s >= AGAIN_S:
                 wanted.append((-gain, row))
-        rows = [row for _, row in sorted(wanted)][: int(self._allowance)]
-        self._allowance -= len(rows)
+        rows = [row for _, row in sorted(wanted)[: self._budget.take(len(wanted))]]
         for track in tracked.track_id[rows].tolist():
             self._tracks[track].asked_s = at_s
         return tracked[np.array(rows, np.intp)]

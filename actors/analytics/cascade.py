@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.analytics.crop_budget import CropBudget
 from actors.analytics.secondaries import Secondary
 from actors.analytics.votes import Ballot, Leader
 from engines.detections import Detections
@@ -21,8 +22,6 @@ from engines.readings import Readings
 
 PENDING_S = 2.0
 """A look that is not answered by then was lost on its way."""
-BURST_S = 1.0
-"""So much of its rate a secondary saves up for a frame with many new tracks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,8 +107,7 @@ class Cascade:
             for name in self._secondaries
         }
         self._tracks: dict[int, _Track] = {}
-        self._allowance = dict.fromkeys(self._secondaries, np.inf)
-        self._refilled_s = 0.0
+        self._budgets = {each.spec.name: CropBudget(each.spec.max_rate) for each in secondaries}
 
     def due(self, tracks: Detections, at_s: float) -> list[Due]:
         """Whose crops are worth a look, and are on their way from now on.
@@ -120,15 +118,16 @@ class Cascade:
             tracks: The frame's detections with their tracks; untracked ones are left out.
             at_s: Time of the frame, of a clock that never goes back.
         """
-        self._refill(at_s)
+        for budget in self._budgets.values():
+            budget.refill(at_s)
         sides = np.maximum(tracks.xyxy[:, 2:] - tracks.xyxy[:, :2], 0)
         seen = _Seen(tracks, sides.min(axis=1), np.sqrt(sides[:, 0] * sides[:, 1]).tolist(), at_s)
         found = []
         for name, secondary in self._secondaries.items():
             if secondary.spec.after:
                 continue
-            rows = self._wanted(secondary, seen)[: int(self._allowance[name])]
-            self._allowance[name] -= len(rows)
+            rows = self._wanted(secondary, seen)
+            rows = rows[: self._budgets[name].take(len(rows))]
             for row in rows:
                 looks = self._looks(int(tracks.track_id[row]), name)
                 looks.is_pending, looks.last_s = True, at_s
@@ -211,14 +210,6 @@ class Cascade:
                     for head in ballots[name].keys() & track.ballots[name].keys():
                         track.ballots[name][head].restore(ballots[name][head])
             track.settled = {(s, h): tuple(v) for s, h, v in settled if s in self._secondaries}
-
-    def _refill(self, at_s: float) -> None:
-        elapsed_s, self._refilled_s = at_s - self._refilled_s, at_s
-        for name, secondary in self._secondaries.items():
-            rate = secondary.spec.max_rate
-            # At least one, or a rate below one a second would never be allowed a whole crop.
-            full = max(1.0, BURST_S * rate)
-            self._allowance[name] = min(full, self._allowance[name] + elapsed_s * rate)
 
     def _wanted(self, secondary: Secondary, seen: _Seen) -> list[int]:
         """Rows that are worth a look, the most wanted first."""

@@ -88,7 +88,8 @@ class DecodeSpeed:
     def observe(self, ingests: Iterable[IngestStatus], now: float) -> None:
         """Take what the ingest actors say; ``now`` in seconds, never going back."""
         known = {each.incarnation: each for each in ingests}
-        self._decoded.add(sum(map(_decoded_mpx_s, known.values())), now)
+        decoded_mpx_s = {name: _decoded_mpx_s(each) for name, each in known.items()}
+        self._decoded.add(sum(decoded_mpx_s.values()), now)
         self.most_mpx_s = max(self.most_mpx_s, self._decoded.value)
         last, self._last = self._last, (now, {name: each.cpu_s for name, each in known.items()})
         if last is None or now <= last[0]:
@@ -98,7 +99,7 @@ class DecodeSpeed:
         cpu_s = sum(known[name].cpu_s - before[name] for name in both)
         if cpu_s < _BUSY * self._num_cores * elapsed_s:
             return
-        work_mpx = elapsed_s * sum(_decoded_mpx_s(known[name]) for name in both)
+        work_mpx = elapsed_s * sum(decoded_mpx_s[name] for name in both)
         if work_mpx > 0:
             self._steady.add(self._num_cores * work_mpx / cpu_s, now)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +197,10 @@ class Street:
         now, at_s = time.monotonic(), index / FPS
         deadline, ts = now + deadline_s, 1e9 + at_s
         return Ticket(stream, 1, index, slot, PICTURE, SIZE, at_s, ts, now, deadline, now)
+
+
+MakeStreet = Callable[..., Street]
+"""A street, which is closed with the test."""
 
 
 def one_frame(lanes: Lanes, deadline_s: float = 120.0) -> tuple[Ticket, Frame, Detections]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,14 @@ from engines.detections import Detections
 from engines.readings import Embeddings
 from tests.actors.builders import detections, frame_result, stream_spec
 from tests.actors.rule_scenes import EVERY_KIND
-from tests.actors.secondary_street import DARK, LABELS, LIGHT, Street, embedding_model, shade_model
+from tests.actors.secondary_street import (
+    DARK,
+    LABELS,
+    LIGHT,
+    MakeStreet,
+    embedding_model,
+    shade_model,
+)
 
 NOBODY = Detections.empty()
 EYE = np.eye(4, dtype=np.float32)
@@ -194,21 +200,8 @@ def _row_at(box: tuple[float, ...], found: Detections) -> int:
     return int(np.abs(found.xyxy - np.array(box)).sum(axis=1).argmin())
 
 
-@pytest.fixture
-def streets() -> Iterator[Callable[..., Street]]:
-    made: list[Street] = []
-
-    def make(*args: Any, **options: Any) -> Street:
-        made.append(Street(*args, **options))
-        return made[-1]
-
-    yield make
-    for street in made:
-        street.close()
-
-
 def test_embeddings_of_the_engine_reach_the_tracks_they_are_of(
-    streets: Callable[..., Street], tmp_path: Path
+    streets: MakeStreet, tmp_path: Path
 ) -> None:
     street = streets([embedding_model(tmp_path, again_s=0)])
     street.open("gate", tracker="deepsort")

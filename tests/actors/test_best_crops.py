@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -28,7 +27,7 @@ from engines.detections import Detections
 from engines.frames import ColorMatrix, Frame, Picture
 from engines.readings import Pictures
 from tests.actors.builders import detections, frame_result, stream_spec
-from tests.actors.secondary_street import DARK, LABELS, LIGHT, Street, shade_model
+from tests.actors.secondary_street import DARK, LABELS, LIGHT, MakeStreet, shade_model
 
 RULES = [ObjectRule(name="any", summary=True)]
 FPS = 10.0
@@ -180,22 +179,9 @@ def test_no_secondary_model_of_a_user_can_have_the_name_of_best_crops() -> None:
         SecondarySpec(name=BEST_CROP, model="m.yaml")
 
 
-@pytest.fixture
-def streets() -> Iterator[Callable[..., Street]]:
-    made: list[Street] = []
-
-    def make(*args: Any, **options: Any) -> Street:
-        made.append(Street(*args, **options))
-        return made[-1]
-
-    yield make
-    for street in made:
-        street.close()
-
-
 @pytest.mark.parametrize("with_model", [False, True])
 def test_a_crop_of_the_engine_s_picture_comes_with_the_summary_and_not_with_the_status(
-    streets: Callable[..., Street], tmp_path: Path, with_model: bool
+    streets: MakeStreet, tmp_path: Path, with_model: bool
 ) -> None:
     street = streets([shade_model(tmp_path)] if with_model else [])
     street.open("gate", rules=RULES, best_crop=True)
@@ -207,7 +193,7 @@ def test_a_crop_of_the_engine_s_picture_comes_with_the_summary_and_not_with_the_
     assert shades[0] < 160 < shades[1]
 
 
-def test_the_last_event_of_a_status_has_no_picture(streets: Callable[..., Street]) -> None:
+def test_the_last_event_of_a_status_has_no_picture(streets: MakeStreet) -> None:
     street = streets()
     street.open("gate", rules=RULES, best_crop=True)
     street.drive({0: LIGHT}, last=8)

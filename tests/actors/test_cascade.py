@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.analytics.cascade import BURST_S, PENDING_S, Cascade, Due, Verdict
+from actors.analytics.cascade import PENDING_S, Cascade, Due, Verdict
+from actors.analytics.crop_budget import BURST_S
 from actors.analytics.secondaries import LABEL, Secondary
 from actors.cascade_specs import SecondarySpec, require_cascade
 from engines.detections import Detections

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -32,7 +32,7 @@ from tests.actors.secondary_street import (
     LABELS,
     LIGHT,
     PRIMARY,
-    Street,
+    MakeStreet,
     finder_model,
     found_in_lanes,
     lane_of,
@@ -40,21 +40,6 @@ from tests.actors.secondary_street import (
     plate_model,
     shade_model,
 )
-
-MakeStreet = Callable[..., Street]
-
-
-@pytest.fixture
-def streets() -> Iterator[MakeStreet]:
-    made: list[Street] = []
-
-    def make(*args: Any, **options: Any) -> Street:
-        made.append(Street(*args, **options))
-        return made[-1]
-
-    yield make
-    for street in made:
-        street.close()
 
 
 def test_vehicles_get_their_attribute_and_their_plate_once_each(
