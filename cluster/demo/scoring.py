@@ -164,13 +164,6 @@ def score_by_type(
     return {type_: each.score for type_, each in match_by_type(true, reported, tolerance_s).items()}
 
 
-def score(
-    true: Sequence[Happening], reported: Iterable[Happening], tolerance_s: float = TOLERANCE_S
-) -> Score:
-    """See ``match``."""
-    return match(true, reported, tolerance_s).score
-
-
 def match_by_type(
     true: Sequence[Happening], reported: Sequence[Happening], tolerance_s: float = TOLERANCE_S
 ) -> dict[str, Match]:

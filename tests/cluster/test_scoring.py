@@ -14,8 +14,8 @@ from cluster.demo.scoring import (
     TOLERANCE_S,
     Happening,
     Score,
+    match,
     reported_event,
-    score,
     score_by_type,
     true_events,
 )
@@ -23,6 +23,10 @@ from cluster.demo.world import Scenario, Truth, TruthEvent
 
 LENGTH_S = 40.0
 EPOCH = 1_750_000_000.25
+
+
+def score(true: Sequence[Happening], reported: Sequence[Happening]) -> Score:
+    return match(true, reported).score
 
 
 def crossing(at_s: float, rule: str = "in", *, counts: bool = True) -> Happening:
