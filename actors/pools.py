@@ -40,6 +40,12 @@ class Pool(Protocol):
     def write(self, slot: int, picture: Picture, planes: Sequence[Any]) -> None:
         """Copy planes into a slot: arrays, or on a GPU also a decoder's surface."""
 
+    def begin_write(self, slot: int, picture: Picture, planes: Sequence[Any]) -> None:
+        """Begin to copy planes into a slot, where they are after ``finish_writes``."""
+
+    def finish_writes(self) -> None:
+        """Wait until all that was begun is there."""
+
     def read(
         self, slot: int, picture: Picture, *, source_size: tuple[int, int] | None = None
     ) -> Frame | DeviceFrame:

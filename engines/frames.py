@@ -204,6 +204,11 @@ class FramePool:
         for target, plane in zip(self._views(slot, picture), planes, strict=True):
             np.copyto(target, plane[: target.shape[0], : target.shape[1]])
 
+    begin_write = write
+
+    def finish_writes(self) -> None:
+        """Nothing: a picture in host memory is there as soon as it is written."""
+
     def read(
         self, slot: int, picture: Picture, *, source_size: tuple[int, int] | None = None
     ) -> Frame:

@@ -114,7 +114,7 @@ class Delivery:
             picture = self._layout.picture(
                 frame, layout.slot_bytes, is_device_slot=layout.device is not None
             )
-            slot.pool.write(slot.number, picture, self._layout.planes(frame, picture))
+            slot.pool.begin_write(slot.number, picture, self._layout.planes(frame, picture))
         except FramePoolError:  # the pool has just been replaced
             self._outbox.give_back(self._lane, slot, DropReason.LOST)
             return None

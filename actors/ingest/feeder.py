@@ -13,7 +13,7 @@ from actors.ingest.config import IngestConfig
 from actors.ingest.outbox import Batch, Outbox
 from actors.messages import PoolLease, SubmitReply, SubmitRequest
 from actors.pools import Pool, attach_pool
-from engines.errors import FramePoolError
+from engines.errors import DeviceError, FramePoolError
 
 _IDLE_S = 1.0
 
@@ -81,7 +81,7 @@ class Feeder:
         while not self._stop.is_set():
             try:
                 self._serve()
-            except (ConnectionError, StaleGenerationError, FramePoolError) as error:
+            except (ConnectionError, StaleGenerationError, FramePoolError, DeviceError) as error:
                 self._note_away(error)
             except Exception:  # nobody else would notice that frames are no longer sent
                 log.exception("ingest %s: the call to the engine failed", self._name)
@@ -96,7 +96,8 @@ class Feeder:
 
     def _serve(self) -> None:
         lease = self._link.attach(self._name)
-        self._outbox.adopt(self._map(lease), lease)
+        pool = self._map(lease)
+        self._outbox.adopt(pool, lease)
         self.is_attached = True
         self._complaint = ""
         is_last = False
@@ -105,6 +106,8 @@ class Feeder:
             is_last = self._stop.is_set()  # what streams were closed is still told
             began = time.monotonic()
             batch = self._outbox.collect()
+            if batch.tickets:
+                pool.finish_writes()
             is_busy = self._exchange(batch, lease)
             now = time.monotonic()
             pause_s = self._beat.pause_s(len(batch.tickets), began, now, is_busy=is_busy)

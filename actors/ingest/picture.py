@@ -72,7 +72,9 @@ class PictureLayout:
         of a GPU come to the host for it.
         """
         if picture.chroma is Chroma.INTERLEAVED:
-            return tuple(_surface(plane) for plane in frame.planes)
+            return tuple(
+                DevicePlane(plane.buffer_ptr, plane.line_size, frame) for plane in frame.planes
+            )
         is_size = (frame.width, frame.height) == (picture.width, picture.height)
         if frame.format.name in _AS_IT_IS and is_size:
             return tuple(_array(plane) for plane in frame.planes)
@@ -140,10 +142,6 @@ def _matrix(kind: _Kind) -> ColorMatrix:
 def _is_full_range(kind: _Kind) -> bool:
     name = kind.format_name
     return kind.color_range == ColorRange.JPEG or name.startswith(("yuvj", "gray"))
-
-
-def _surface(plane: VideoPlane) -> DevicePlane:
-    return DevicePlane(plane.buffer_ptr, plane.line_size)
 
 
 def _array(plane: VideoPlane) -> Plane:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +18,8 @@ class CudaMemory:
     """One allocation, ours or another process's; safe to write from many threads.
 
     Copies run on streams that wait for the legacy default stream, where FFmpeg converts decoded
-    surfaces: a copy never reads a surface that is still being made.
+    surfaces: a copy never reads a surface that is still being made. Those that nobody waits for yet
+    share one stream, so that what is written last into a slot is what stays there.
     """
 
     def __init__(self, context: DeviceContext, allocation: Any, *, is_owner: bool) -> None:
@@ -26,6 +29,10 @@ class CudaMemory:
         self._allocation = allocation
         self._is_owner = is_owner
         self._idle_streams: list[Any] = []
+        self._begun: deque[Sequence[Plane | DevicePlane]] = deque()
+        self._finishing = threading.Lock()
+        with context:
+            self._stream = context.cuda.Stream()
 
     @classmethod
     def allocate(cls, size_bytes: int, device: int) -> CudaMemory:
@@ -54,23 +61,39 @@ class CudaMemory:
         planes: Sequence[Plane | DevicePlane],
     ) -> None:
         """See ``Memory.write``."""
-        address = self.address + offset_bytes
-        sources = [
-            plane if isinstance(plane, DevicePlane) else host_rows(plane, *shape)
-            for shape, plane in zip(shapes, planes, strict=True)
-        ]
         with self._context:
             stream = self._take_stream()
-            for (rows, row_bytes), source in zip(shapes, sources, strict=True):
-                self._copy(source, rows, row_bytes, address, stream)
-                address += rows * row_bytes
+            self._copy_all(offset_bytes, shapes, planes, stream)
             stream.synchronize()
             self._idle_streams.append(stream)
 
+    def begin_write(
+        self,
+        offset_bytes: int,
+        shapes: Sequence[tuple[int, int]],
+        planes: Sequence[Plane | DevicePlane],
+    ) -> None:
+        """See ``Memory.begin_write``."""
+        with self._context:
+            sources = self._copy_all(offset_bytes, shapes, planes, self._stream)
+        self._begun.append(sources)  # last: all that is in there has been begun
+
+    def finish_writes(self) -> None:
+        """See ``Memory.finish_writes``."""
+        with self._finishing:
+            num_begun = len(self._begun)
+            if num_begun:
+                with self._context:
+                    self._stream.synchronize()
+            for _ in range(num_begun):
+                self._begun.popleft()
+
     def close(self) -> None:
         """See ``Memory.close``."""
+        self.finish_writes()
         with self._context:
             self._idle_streams.clear()
+            del self._stream
             if self._is_owner:
                 self._allocation.free()
             else:
@@ -81,6 +104,24 @@ class CudaMemory:
             return self._idle_streams.pop()
         except IndexError:
             return self._context.cuda.Stream()
+
+    def _copy_all(
+        self,
+        offset_bytes: int,
+        shapes: Sequence[tuple[int, int]],
+        planes: Sequence[Plane | DevicePlane],
+        stream: Any,
+    ) -> Sequence[Plane | DevicePlane]:
+        """Begin the copies; what they read has to stay until the stream has come to its end."""
+        address = self.address + offset_bytes
+        sources = [
+            plane if isinstance(plane, DevicePlane) else host_rows(plane, *shape)
+            for shape, plane in zip(shapes, planes, strict=True)
+        ]
+        for (rows, row_bytes), source in zip(shapes, sources, strict=True):
+            self._copy(source, rows, row_bytes, address, stream)
+            address += rows * row_bytes
+        return sources
 
     def _copy(
         self, source: Plane | DevicePlane, rows: int, row_bytes: int, address: int, stream: Any

@@ -2,7 +2,9 @@
 
 The engine makes one allocation and exports it by CUDA IPC; ingest opens it, copies each decoded
 surface into a slot and sends a ticket. It has the methods of ``FramePool`` and likewise knows no
-owner of a slot. A write has arrived when it returns, so that a ticket never overtakes its picture.
+owner of a slot. To wait for each copy would cost every camera a sleep a picture, so ingest only
+begins them and waits for all of them together, before it sends their tickets: no ticket overtakes
+its picture.
 """
 
 from __future__ import annotations
@@ -25,10 +27,12 @@ class DevicePlane:
     Attributes:
         address: Its first byte.
         pitch: Bytes from one row to the next.
+        owner: What keeps the memory as it is for as long as somebody holds it.
     """
 
     address: int
     pitch: int
+    owner: object = None
 
 
 class Memory(Protocol):
@@ -60,6 +64,17 @@ class Memory(Protocol):
         planes: Sequence[Plane | DevicePlane],
     ) -> None:
         """Pack planes of (rows, bytes of a row) behind each other; they are there on return."""
+
+    def begin_write(
+        self,
+        offset_bytes: int,
+        shapes: Sequence[tuple[int, int]],
+        planes: Sequence[Plane | DevicePlane],
+    ) -> None:
+        """The same, but they are there after ``finish_writes``; it keeps the planes until then."""
+
+    def finish_writes(self) -> None:
+        """Wait for all writes that have begun before the call."""
 
     def close(self) -> None:
         """Give it back, or let go of another's; once."""
@@ -133,6 +148,33 @@ class DevicePool:
         offset_bytes = slot_offset(self.layout, slot, picture)
         with self._in_use() as memory:
             memory.write(offset_bytes, picture.stored_shapes, planes)
+
+    @COPY
+    def begin_write(
+        self, slot: int, picture: Picture, planes: Sequence[Plane | DevicePlane]
+    ) -> None:
+        """Begin a copy as that of ``write``: the picture is in the slot after ``finish_writes``.
+
+        The planes are kept until then, and must not change. Of two pictures in one slot the later
+        one stays.
+
+        Raises:
+            FramePoolError: as ``write`` does.
+            DeviceError: as ``write`` does.
+        """
+        offset_bytes = slot_offset(self.layout, slot, picture)
+        with self._in_use() as memory:
+            memory.begin_write(offset_bytes, picture.stored_shapes, planes)
+
+    def finish_writes(self) -> None:
+        """Wait until all pictures that were begun before the call are in their slots.
+
+        Raises:
+            FramePoolError: if the pool is closed.
+            DeviceError: if the device failed; they may never arrive.
+        """
+        with self._in_use() as memory:
+            memory.finish_writes()
 
     def read(
         self, slot: int, picture: Picture, *, source_size: tuple[int, int] | None = None

@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import os
 import tempfile
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import numpy as np
 from engines.cuda.pool import DevicePlane
 from engines.errors import DeviceError, DeviceMemoryError
 from engines.frames import Plane, shared_memory_dir
+
+Write = tuple[int, Sequence[tuple[int, int]], Sequence[Plane | DevicePlane]]
 
 
 class HostMemory:
@@ -32,6 +35,7 @@ class HostMemory:
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), size_bytes)
         self._bytes: Plane = np.frombuffer(self._memory, np.uint8)
+        self._begun: deque[Write] = deque()
         self.address = int(self._bytes.ctypes.data)
 
     @classmethod
@@ -72,8 +76,23 @@ class HostMemory:
             np.copyto(target.reshape(rows, row_bytes), _view(plane, rows)[:rows, :row_bytes])
             offset_bytes += size_bytes
 
+    def begin_write(
+        self,
+        offset_bytes: int,
+        shapes: Sequence[tuple[int, int]],
+        planes: Sequence[Plane | DevicePlane],
+    ) -> None:
+        """See ``Memory.begin_write``; nothing is copied before ``finish_writes``."""
+        self._begun.append((offset_bytes, shapes, planes))
+
+    def finish_writes(self) -> None:
+        """See ``Memory.finish_writes``."""
+        for _ in range(len(self._begun)):
+            self.write(*self._begun.popleft())
+
     def close(self) -> None:
         """See ``Memory.close``."""
+        self.finish_writes()
         del self._bytes
         self._memory.close()
         if self._is_owner:

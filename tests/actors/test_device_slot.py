@@ -171,7 +171,7 @@ def test_a_failed_copy_loses_one_frame_and_the_session_only_where_the_gpu_is_los
     def refuse(*_: object) -> None:
         raise DeviceError("an illegal memory access was encountered")
 
-    monkeypatch.setattr(HostMemory, "write", refuse)
+    monkeypatch.setattr(HostMemory, "begin_write", refuse)
     row = slot.ledger.row(0)
     eventually(lambda: row.read().dropped[DropReason.LOST] > 0)
     if works:
@@ -181,6 +181,23 @@ def test_a_failed_copy_loses_one_frame_and_the_session_only_where_the_gpu_is_los
     else:
         eventually(slot.ingest.has_lost_device)
         assert slot.ingest.status().streams[0].reason == DEVICE_LOST
+
+
+def test_copies_that_never_arrive_lose_their_frames_and_no_camera(slot, url, monkeypatch):
+    slot.start()
+    open_stream(slot, url)
+    eventually(lambda: bool(slot.seen))
+
+    def fail(_: HostMemory) -> None:
+        raise DeviceError("an illegal memory access was encountered")
+
+    row = slot.ledger.row(0)
+    with monkeypatch.context() as broken:
+        broken.setattr(HostMemory, "finish_writes", fail)
+        eventually(lambda: row.read().dropped[DropReason.LOST] > 0)
+    num_inferred = row.read().inferred
+    eventually(lambda: row.read().inferred > num_inferred)
+    assert row.read().reconnects == 0
 
 
 def test_a_gpu_without_room_for_the_pool_says_so(monkeypatch):

@@ -109,6 +109,7 @@ def test_a_surface_of_nvdec_goes_into_a_slot_of_its_gpu_as_it_lies():
         assert (picture.chroma, picture.width, picture.height) == (Chroma.INTERLEAVED, 96, 64)
         planes = layout.planes(Surface(frame), picture)
         assert all(isinstance(plane, DevicePlane) for plane in planes)
+        assert all(plane.owner.frame is frame for plane in planes)
         pool.write(1, picture, planes)
         shown = FramePool.attach(
             type(pool.layout)(pool.layout.ipc.decode(), 2, pool.layout.slot_bytes)

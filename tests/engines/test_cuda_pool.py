@@ -1,8 +1,10 @@
 """The device pool's protocol, on a GPU or with host memory in its place."""
 
 import contextlib
+import gc
 import pickle
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -198,6 +200,54 @@ def test_an_owner_that_is_killed_takes_nobody_along_and_its_successor_is_opened(
         pool.write(0, picture, planes)
         assert content(backend, pool, 0, picture) == packed(picture, planes)
         pool.close()
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_writes_that_were_begun_are_there_once_they_are_finished(
+    backend: Backend, pool: DevicePool, picture: Picture
+) -> None:
+    planes = [noise(picture, seed=slot) for slot in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda slot: pool.begin_write(slot, picture, planes[slot]), range(4)))
+    pool.finish_writes()
+    for slot in range(4):
+        assert content(backend, pool, slot, picture) == packed(picture, planes[slot])
+
+
+def test_of_two_pictures_begun_in_one_slot_the_later_one_stays(
+    backend: Backend, pool: DevicePool
+) -> None:
+    picture = PICTURES[0]
+    first, second = noise(picture), noise(picture, seed=1)
+    pool.begin_write(0, picture, first)
+    pool.begin_write(0, picture, second)
+    pool.finish_writes()
+    assert content(backend, pool, 0, picture) == packed(picture, second)
+
+
+def test_planes_are_kept_until_their_write_is_finished_and_no_longer(
+    backend: Backend, pool: DevicePool
+) -> None:
+    picture = PICTURES[0]
+    planes = noise(picture)
+    kept = [weakref.ref(plane) for plane in planes]
+    pool.begin_write(0, picture, planes)
+    del planes
+    gc.collect()
+    assert all(plane() is not None for plane in kept)
+    pool.finish_writes()
+    gc.collect()
+    assert not any(plane() is not None for plane in kept)
+
+
+def test_a_pool_that_is_closed_takes_no_writes_to_finish(pool: DevicePool) -> None:
+    picture = Picture(8, 8)
+    pool.begin_write(0, picture, noise(picture))
+    pool.close()
+    with pytest.raises(FramePoolError, match="is closed"):
+        pool.finish_writes()
+    with pytest.raises(FramePoolError, match="is closed"):
+        pool.begin_write(0, picture, noise(picture))
 
 
 class SlowMemory(HostMemory):
