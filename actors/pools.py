@@ -40,8 +40,12 @@ class Pool(Protocol):
     def write(self, slot: int, picture: Picture, planes: Sequence[Any]) -> None:
         """Copy planes into a slot: arrays, or on a GPU also a decoder's surface."""
 
-    def begin_write(self, slot: int, picture: Picture, planes: Sequence[Any]) -> None:
-        """Begin to copy planes into a slot, where they are after ``finish_writes``."""
+    def begin_write(self, slot: int, picture: Picture, planes: Sequence[Any]) -> Sequence[object]:
+        """Begin to copy planes into a slot, where they are after ``finish_writes``.
+
+        Returns:
+            What is kept of them; empty once they are there.
+        """
 
     def finish_writes(self) -> None:
         """Wait until all that was begun is there."""

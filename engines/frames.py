@@ -204,7 +204,10 @@ class FramePool:
         for target, plane in zip(self._views(slot, picture), planes, strict=True):
             np.copyto(target, plane[: target.shape[0], : target.shape[1]])
 
-    begin_write = write
+    def begin_write(self, slot: int, picture: Picture, planes: Sequence[Plane]) -> Sequence[object]:
+        """Copy planes as ``write`` does, at once, and keep none of them."""
+        self.write(slot, picture, planes)
+        return ()
 
     def finish_writes(self) -> None:
         """Nothing: a picture in host memory is there as soon as it is written."""

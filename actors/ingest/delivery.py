@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.ingest.decoder import Decoded
@@ -67,6 +68,7 @@ class Delivery:
         self._sampler = FrameSampler(phase)
         self._cap = FrameSampler(phase)
         self._layout = PictureLayout()
+        self._begun: Sequence[object] = ()
 
     def deliver(self, decoded: Decoded, arrival: Arrival, policy: FramePolicy) -> None:
         """Book a picture as dropped, or put its ticket."""
@@ -114,7 +116,10 @@ class Delivery:
             picture = self._layout.picture(
                 frame, layout.slot_bytes, is_device_slot=layout.device is not None
             )
-            slot.pool.begin_write(slot.number, picture, self._layout.planes(frame, picture))
+            if self._begun:  # the feeder is late, and a decoder has few surfaces to give out
+                slot.pool.finish_writes()
+            planes = self._layout.planes(frame, picture)
+            self._begun = slot.pool.begin_write(slot.number, picture, planes)
         except FramePoolError:  # the pool has just been replaced
             self._outbox.give_back(self._lane, slot, DropReason.LOST)
             return None

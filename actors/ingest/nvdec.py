@@ -30,6 +30,9 @@ CODECS = ("h264", "hevc")
 FORMATS = ("yuv420p", "yuvj420p", "nv12", None)
 """What becomes NV12; None is a stream that has not said yet, and is 8 bits deep nearly always."""
 
+_OPTIONS = {"hwaccel_flags": "+unsafe_output"}
+"""FFmpeg would copy each picture, since a decoder has only about five surfaces to give out. Ours go
+into the pool, and back within a few milliseconds; whoever holds many of them must copy them."""
 _MAX_OPENING = 4
 """Opening takes 0.2 s and twice that beside many others; those that run should not feel it."""
 _MAX_ERRORS = 100
@@ -130,6 +133,7 @@ def _device_context(codec: str, extradata: bytes | None) -> VideoCodecContext:
     open_device()
     acceleration = HWAccel(DEVICE_FORMAT, is_hw_owned=True, options={"primary_ctx": "1"})
     context = av.CodecContext.create(codec, "r", acceleration)
+    context.options = dict(_OPTIONS)
     if extradata is not None:
         context.extradata = extradata
     return cast(VideoCodecContext, context)

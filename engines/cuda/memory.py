@@ -29,7 +29,7 @@ class CudaMemory:
         self._allocation = allocation
         self._is_owner = is_owner
         self._idle_streams: list[Any] = []
-        self._begun: deque[Sequence[Plane | DevicePlane]] = deque()
+        self._begun: deque[list[Plane | DevicePlane]] = deque()
         self._finishing = threading.Lock()
         with context:
             self._stream = context.cuda.Stream()
@@ -72,11 +72,12 @@ class CudaMemory:
         offset_bytes: int,
         shapes: Sequence[tuple[int, int]],
         planes: Sequence[Plane | DevicePlane],
-    ) -> None:
+    ) -> list[Plane | DevicePlane]:
         """See ``Memory.begin_write``."""
         with self._context:
             sources = self._copy_all(offset_bytes, shapes, planes, self._stream)
         self._begun.append(sources)  # last: all that is in there has been begun
+        return sources
 
     def finish_writes(self) -> None:
         """See ``Memory.finish_writes``."""
@@ -86,7 +87,7 @@ class CudaMemory:
                 with self._context:
                     self._stream.synchronize()
             for _ in range(num_begun):
-                self._begun.popleft()
+                self._begun.popleft().clear()
 
     def close(self) -> None:
         """See ``Memory.close``."""
@@ -111,7 +112,7 @@ class CudaMemory:
         shapes: Sequence[tuple[int, int]],
         planes: Sequence[Plane | DevicePlane],
         stream: Any,
-    ) -> Sequence[Plane | DevicePlane]:
+    ) -> list[Plane | DevicePlane]:
         """Begin the copies; what they read has to stay until the stream has come to its end."""
         address = self.address + offset_bytes
         sources = [

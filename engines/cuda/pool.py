@@ -70,8 +70,8 @@ class Memory(Protocol):
         offset_bytes: int,
         shapes: Sequence[tuple[int, int]],
         planes: Sequence[Plane | DevicePlane],
-    ) -> None:
-        """The same, but they are there after ``finish_writes``; it keeps the planes until then."""
+    ) -> list[Plane | DevicePlane]:
+        """The same, but they are there after ``finish_writes``; gives what is kept until then."""
 
     def finish_writes(self) -> None:
         """Wait for all writes that have begun before the call."""
@@ -152,11 +152,14 @@ class DevicePool:
     @COPY
     def begin_write(
         self, slot: int, picture: Picture, planes: Sequence[Plane | DevicePlane]
-    ) -> None:
+    ) -> Sequence[object]:
         """Begin a copy as that of ``write``: the picture is in the slot after ``finish_writes``.
 
         The planes are kept until then, and must not change. Of two pictures in one slot the later
         one stays.
+
+        Returns:
+            What is kept; empty once the write is finished.
 
         Raises:
             FramePoolError: as ``write`` does.
@@ -164,7 +167,7 @@ class DevicePool:
         """
         offset_bytes = slot_offset(self.layout, slot, picture)
         with self._in_use() as memory:
-            memory.begin_write(offset_bytes, picture.stored_shapes, planes)
+            return memory.begin_write(offset_bytes, picture.stored_shapes, planes)
 
     def finish_writes(self) -> None:
         """Wait until all pictures that were begun before the call are in their slots.

@@ -16,7 +16,7 @@ from engines.cuda.pool import DevicePlane
 from engines.errors import DeviceError, DeviceMemoryError
 from engines.frames import Plane, shared_memory_dir
 
-Write = tuple[int, Sequence[tuple[int, int]], Sequence[Plane | DevicePlane]]
+Write = tuple[int, Sequence[tuple[int, int]], list[Plane | DevicePlane]]
 
 
 class HostMemory:
@@ -81,14 +81,18 @@ class HostMemory:
         offset_bytes: int,
         shapes: Sequence[tuple[int, int]],
         planes: Sequence[Plane | DevicePlane],
-    ) -> None:
+    ) -> list[Plane | DevicePlane]:
         """See ``Memory.begin_write``; nothing is copied before ``finish_writes``."""
-        self._begun.append((offset_bytes, shapes, planes))
+        kept = list(planes)
+        self._begun.append((offset_bytes, shapes, kept))
+        return kept
 
     def finish_writes(self) -> None:
         """See ``Memory.finish_writes``."""
         for _ in range(len(self._begun)):
-            self.write(*self._begun.popleft())
+            offset_bytes, shapes, planes = self._begun.popleft()
+            self.write(offset_bytes, shapes, planes)
+            planes.clear()
 
     def close(self) -> None:
         """See ``Memory.close``."""

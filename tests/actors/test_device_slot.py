@@ -9,11 +9,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from actors.errors import StaleGenerationError
 from actors.inference.service import InferenceService
 from actors.ingest.config import IngestConfig
+from actors.ingest.decoder import Decoded
+from actors.ingest.delivery import Arrival, Delivery, FramePolicy
 from actors.ingest.fleet import Ingest
+from actors.ingest.lane import Lane
+from actors.ingest.outbox import Outbox
 from actors.ingest.session import DEVICE_LOST
 from actors.ledger import Ledger
 from actors.messages import Assignment, DropReason, PoolLease, SubmitReply, SubmitRequest
@@ -198,6 +203,22 @@ def test_copies_that_never_arrive_lose_their_frames_and_no_camera(slot, url, mon
     num_inferred = row.read().inferred
     eventually(lambda: row.read().inferred > num_inferred)
     assert row.read().reconnects == 0
+
+
+def test_a_camera_never_has_more_than_one_picture_for_whose_copy_nobody_has_waited():
+    pool = create_pool(POOL)
+    ledger, outbox = Ledger.create(1), Outbox(max_waiting=4)
+    ledger.unlink()
+    outbox.adopt(pool, PoolLease(pool.layout, range(POOL.num_slots), 1))
+    delivery = Delivery(1, Lane("a", ledger.row(0)), outbox, 0.0)
+    kept = []
+    for index in range(4):
+        frame = VideoFrame(128, 96, "yuv420p")
+        delivery.deliver(Decoded(frame, index / 25, False), Arrival(0.0, 0.0), FramePolicy(None, 1))
+        kept.append(delivery._begun)
+        assert [bool(each) for each in kept] == [False] * index + [True]
+    pool.unlink()
+    assert not any(kept)
 
 
 def test_a_gpu_without_room_for_the_pool_says_so(monkeypatch):

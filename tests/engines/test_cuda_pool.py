@@ -231,12 +231,14 @@ def test_planes_are_kept_until_their_write_is_finished_and_no_longer(
     picture = PICTURES[0]
     planes = noise(picture)
     kept = [weakref.ref(plane) for plane in planes]
-    pool.begin_write(0, picture, planes)
+    begun = pool.begin_write(0, picture, planes)
     del planes
     gc.collect()
+    assert begun
     assert all(plane() is not None for plane in kept)
     pool.finish_writes()
     gc.collect()
+    assert not begun
     assert not any(plane() is not None for plane in kept)
 
 
