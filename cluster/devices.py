@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 
-from actors.inference.service import DeviceName
+from actors.inference.options import DeviceName
 from cluster.config import SightlineConfig
 from cluster.errors import UnavailableError
 

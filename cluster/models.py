@@ -7,7 +7,7 @@ from pathlib import Path
 import engines
 from actors.cascade_specs import require_models
 from actors.crop_messages import SecondaryModel
-from actors.inference.service import DeviceName, EngineOptions
+from actors.inference.options import DeviceName, EngineOptions
 from cluster.config.pipelines import BUILTIN_MODEL, PipelineSpec
 from cluster.machine import num_cores
 from engines.errors import ModelError

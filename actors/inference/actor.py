@@ -18,9 +18,10 @@ import ray.util
 from actors.channel import ChannelAddress, ChannelServer, Route
 from actors.crop_messages import CropRequest
 from actors.inference.ladder import LadderStatus
+from actors.inference.options import EngineOptions
 from actors.inference.outlet import ResultOutlet
 from actors.inference.secondaries import with_secondaries
-from actors.inference.service import EngineOptions, InferenceService
+from actors.inference.service import InferenceService
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.inference.warm_up import batch_costs_ms
 from actors.messages import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 _SMOOTHING = 0.2
@@ -117,7 +117,16 @@ class CostEstimate:
             probe = self._probes[above]
             if self._is_due(probe) and self.lasts_s(probe) <= self._longest_s:
                 wanted = probe
-        return self.fitting(min(wanted, limit))
+        return self.together(min(wanted, limit))
+
+    def together(self, limit: int) -> int:
+        """How many of ``limit`` frames to take at once, which fit into one batch.
+
+        All of them, padded to the next size, where they are finished sooner on average than if the
+        largest batch that they fill goes first and the others after it.
+        """
+        full = self.fitting(limit)
+        return limit if full < limit and self.waiting_pays(full, limit - full, 0.0) else full
 
     def fitting(self, limit: int) -> int:
         """The largest size up to ``limit``; 0 where that is below the smallest."""
@@ -137,6 +146,7 @@ class CostEstimate:
 
     def learn(self, size: int, charged_s: float, lasted_s: float) -> None:
         """A batch of ``size`` frames used so much of the engine, and took so long."""
+        size = self._padded(size)
         self._num_learned += 1
         self._learned_at[size] = self._num_learned
         self._charged.learn(size, charged_s)
@@ -145,11 +155,15 @@ class CostEstimate:
 
     def seconds(self, size: int) -> float:
         """Seconds of the engine that a batch of ``size`` frames uses up."""
-        return self._charged.seconds(size)
+        return self._charged.seconds(self._padded(size))
+
+    def batch_ms(self) -> dict[int, float]:
+        """The same of each size, milliseconds."""
+        return {size: round(self.seconds(size) * 1e3, 3) for size in self._sizes}
 
     def lasts_s(self, size: int) -> float:
         """Seconds from taking a batch to its result, seldom exceeded."""
-        return self._lasted.cautious_s(size)
+        return self._lasted.cautious_s(self._padded(size))
 
     def waiting_pays(self, num: int, num_more: int, wait_s: float) -> bool:
         """Whether ``num`` frames should wait so long for ``num_more``.
@@ -162,6 +176,10 @@ class CostEstimate:
         lost_s = wait_s + together_s - alone_s
         won_s = alone_s + self.seconds(num_more) - together_s - wait_s
         return num * lost_s < num_more * won_s
+
+    def _padded(self, num: int) -> int:
+        """The smallest size that holds so many frames: what a batch of them costs."""
+        return self._sizes[min(bisect_left(self._sizes, num), len(self._sizes) - 1)]
 
     def _is_due(self, probe: int) -> bool:
         learned_at = self._learned_at.get(probe)

@@ -45,6 +45,10 @@ class Deadlines:
         """When a batch that lasts so long must begin to make nothing late."""
         return latest_start(self._free.first(), lasts_s)
 
+    def half_time(self) -> float:
+        """When half of the time of the first frame that can be taken is over."""
+        return latest_start(self._free.first(), float("inf"))
+
     def latest_start(self, lasts_s: float) -> float:
         """When the first frame will be ``late``; infinite where none waits."""
         return min(latest_start(heap.first(), lasts_s) for heap in (self._free, self._blocked))

@@ -71,8 +71,8 @@ class Fifo:
         return Decision(Batch(self._num_batches, tickets, now))
 
     def next_wakeup(self) -> float | None:
-        """Never: what waits goes when the engine is free."""
-        return None
+        """At once: what waits goes when the engine is free."""
+        return 0.0 if self._waiting else None
 
     def complete(self, batch: Batch, now: float) -> None:
         """The engine has finished a batch; nothing is learned from it."""

@@ -32,7 +32,7 @@ class SchedulerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Tickets that go through the engine together; as many as one of its batch sizes."""
+    """Tickets that go through the engine together, padded to one of its batch sizes."""
 
     number: int
     tickets: tuple[Ticket, ...]
@@ -171,17 +171,15 @@ class Scheduler:
 
     def snapshot(self, *, with_streams: bool = True) -> SchedulerSnapshot:
         """Counts, costs and streams as of the last call; see ``BatchPolicy.snapshot``."""
-        shown = self._streams if with_streams else {}
-        streams = {name: stream_snapshot(s, self._now) for name, s in shown.items()}
+        shown = self._streams.items() if with_streams else ()
+        streams = {name: stream_snapshot(s, self._now) for name, s in shown}
         return SchedulerSnapshot(
             num_streams=len(self._streams),
             num_waiting=len(self._deadlines),
             num_in_flight=sum(len(batch.tickets) for batch in self._in_flight.values()),
             num_batches=self._num_batches,
             num_batched=self._tally.num_batched,
-            batch_ms={
-                size: round(self._cost.seconds(size) * 1e3, 3) for size in self._config.batch_sizes
-            },
+            batch_ms=self._cost.batch_ms(),
             capacity_fps=round(self._cost.capacity_fps, 3),
             utilisation=round(self._load.utilisation(self._now), 4),
             classes=self._tally.classes(streams.values()),
@@ -209,8 +207,7 @@ class Scheduler:
         return self._cost.lasts_s(size) + self._punctuality.margin_s
 
     def _has_in_flight(self, stream: str) -> bool:
-        batches = self._in_flight.values()
-        return any(ticket.stream == stream for batch in batches for ticket in batch.tickets)
+        return any(t.stream == stream for b in self._in_flight.values() for t in b.tickets)
 
     def _admit(self, ticket: Ticket, now: float) -> Drop | None:
         stream = self._streams.get(ticket.stream)
@@ -257,10 +254,13 @@ class Scheduler:
         num_more = self._cost.num_missing(num_waiting)
         if not num_more:
             return now
-        arrival = self._window.arrival(num_more, now)
         since = now if self._waits_since is None else self._waits_since
-        lasts_s = self._lasts_s(num_waiting + num_more)
-        latest = min(since + self._config.max_queue_delay_s, self._deadlines.latest_take(lasts_s))
+        longest = since + self._config.max_queue_delay_s
+        until = min(longest, self._deadlines.half_time())
+        if crowd := self._window.crowd(num_waiting, now, until):
+            return crowd
+        arrival = self._window.arrival(num_more, now)
+        latest = min(longest, self._deadlines.latest_take(self._lasts_s(num_waiting + num_more)))
         if arrival > latest or not self._cost.waiting_pays(num_waiting, num_more, arrival - now):
             return now
         return arrival
@@ -280,7 +280,7 @@ class Scheduler:
                     size = self._cost.fitting(size - 1)
                 break
             drops.append(self._drop(stream, DropReason.DEADLINE))
-        return self._cost.fitting(min(size, len(self._queue)))
+        return self._cost.together(min(size, len(self._queue)))
 
     def _fill(self, size: int, now: float) -> Batch:
         tickets: list[Ticket] = []

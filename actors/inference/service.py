@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
-from actors.crop_messages import CropRequest, SecondaryModel
+from actors.crop_messages import CropRequest
+from actors.inference.alarm import Alarm
 from actors.inference.degrading import Degrading
 from actors.inference.fifo import Fifo
 from actors.inference.ladder import LadderStatus
 from actors.inference.leases import PoolLeases
+from actors.inference.options import PolicyName
 from actors.inference.overload import LadderConfig
 from actors.inference.policy import BatchPolicy
 from actors.inference.scheduler import Batch, Drop, Scheduler, SchedulerConfig
@@ -25,46 +27,11 @@ from actors.stages import Stage, StageClock, StageClocks, StageCounts
 from engines.cuda.ranges import PUBLISH
 from engines.engine import Engine
 from engines.frames import Frame, unpacked
-from engines.spec import Precision
 
 logger = logging.getLogger(__name__)
 
-_IDLE_WAIT_S = 0.5
 _MAX_WORKERS = 2
 """One batch computes while the next is prepared; an engine may allow fewer."""
-
-
-PolicyName = Literal["qos", "fifo"]
-DeviceName = Literal["cpu", "cuda"]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """How to run a model.
-
-    Attributes:
-        num_threads: Of an engine on a CPU.
-        max_batch_size: Pictures in one call; None for what suits the device.
-        batch_sizes: What TensorRT is built for; None for powers of two up to the largest.
-        max_queue_delay_s: See ``SchedulerConfig``.
-        policy: Who makes the batches: the scheduler with its degrade ladder, or a plain queue to
-            measure against.
-        device: What runs it: ONNX Runtime on the CPU, or TensorRT on the first GPU that the
-            engine's process sees.
-        precision: What a GPU computes in; None for the fastest that the model's file allows.
-        secondaries: Models that look at crops of what the model finds.
-        max_crops: Crops that they look at in one batch, at most.
-    """
-
-    num_threads: int = 1
-    max_batch_size: int | None = None
-    batch_sizes: tuple[int, ...] | None = None
-    max_queue_delay_s: float = 0.005
-    policy: PolicyName = "qos"
-    device: DeviceName = "cpu"
-    precision: Precision | None = None
-    secondaries: tuple[SecondaryModel, ...] = ()
-    max_crops: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +83,7 @@ class InferenceService:
         self._num_running = 0
         self._num_pausing = 0
         self._changed = threading.Condition()
+        self._alarm = Alarm(self._changed)
         self._closed = False
         self.failure: Exception | None = None
 
@@ -151,7 +119,7 @@ class InferenceService:
             for stream in request.closed:
                 self._close_stream(stream)
             self._ladder.decide(self._scheduler, now)
-            self._changed.notify_all()
+            self._wake()
             return SubmitReply(
                 self._leases.take(request.ingest),
                 self._scheduler.is_backlogged,
@@ -225,17 +193,21 @@ class InferenceService:
     def _next_batch(self) -> Batch | None:
         with self._changed:
             if self._num_pausing or self._num_running >= self._engine.max_in_flight:
-                self._changed.wait(_IDLE_WAIT_S)
+                self._alarm.sleep(None, self._clock())
                 return None
             now = self._clock()
             decision = self._scheduler.next_batch(now)
             self._release(decision.drops, now)
             if decision.batch is None:
-                wakeup = self._scheduler.next_wakeup()
-                self._changed.wait(_IDLE_WAIT_S if wakeup is None else max(0.0, wakeup - now))
+                self._alarm.sleep(self._scheduler.next_wakeup(), now)
             else:
                 self._num_running += 1
+                self._wake()
             return decision.batch
+
+    def _wake(self) -> None:
+        if self._num_running < self._engine.max_in_flight:
+            self._alarm.wake(self._scheduler.next_wakeup())
 
     def _serve(self, batch: Batch) -> None:
         engine, began = self._engine, self._clock()
@@ -251,7 +223,8 @@ class InferenceService:
             self._scheduler.complete(batch, now)
             self._leases.release((ticket.slot for ticket in batch.tickets), None, now)
             self._num_running -= 1
-            self._changed.notify_all()
+            if self._num_pausing:
+                self._changed.notify_all()
         self._count_stages(batch, began, inferred_at)
 
     def _count_stages(self, batch: Batch, began: float, inferred_at: float) -> None:

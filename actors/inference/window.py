@@ -7,6 +7,8 @@ from dataclasses import dataclass
 _SMOOTHING = 0.25
 _LONGEST_STEP = 2.0
 _BUCKETS = 5
+_MANY = 8
+"""Frames within the longest delay: of fewer, each costs too little to be worth the wait."""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,26 @@ class BatchWindow:
         self._expected[bucket] -= 1
         if not self._expected[bucket]:
             del self._expected[bucket]
+
+    def crowd(self, num_waiting: int, now: float, until: float) -> float | None:
+        """When the last frame that is expected until then should have come, where they are many.
+
+        A device takes many frames in little more than the time of few, and the processor pays for
+        each batch. So they are worth waiting for, whatever that gains for the device.
+
+        Args:
+            num_waiting: Frames that wait; they count.
+            now: Seconds.
+            until: Nothing after that counts.
+        """
+        num, last = 0, None
+        if self._width_s <= 0.0 or until <= now:
+            return None
+        first = int(now / self._width_s)
+        for bucket in range(first, min(first + _BUCKETS, int(until / self._width_s)) + 1):
+            if expected := self._expected.get(bucket, 0):
+                num, last = num + expected, min((bucket + 1) * self._width_s, until)
+        return last if num_waiting + num >= _MANY else None
 
     def arrival(self, num: int, now: float) -> float:
         """When ``num`` more frames should have come; infinite if not within the longest delay."""

@@ -14,7 +14,7 @@ from actors.analytics.actor import AnalyticsActor
 from actors.analytics.stream_state import StateChange
 from actors.channel import ChannelAddress
 from actors.inference.actor import EngineActor, EngineStatus, shard_of
-from actors.inference.service import EngineOptions
+from actors.inference.options import EngineOptions
 from actors.ingest.actor import IngestActor
 from actors.ingest.config import IngestConfig
 from actors.ledger import Ledger

@@ -8,7 +8,7 @@ import time
 
 import ray
 
-from actors.inference.service import DeviceName
+from actors.inference.options import DeviceName
 from actors.ledger import Ledger
 from cluster.config import SightlineConfig
 from cluster.devices import is_on_gpu

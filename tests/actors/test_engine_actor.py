@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from actors.inference.actor import EngineActor
-from actors.inference.service import EngineOptions
+from actors.inference.options import EngineOptions
 from actors.pools import PoolConfig
 from engines.errors import PlanError
 from engines.spec import ModelSpec

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from actors.inference.fifo import Fifo
+from actors.inference.options import PolicyName
 from actors.inference.policy import BatchPolicy
 from actors.inference.scheduler import SchedulerConfig
-from actors.inference.service import InferenceService, PolicyName, PoolConfig
+from actors.inference.service import InferenceService, PoolConfig
 from actors.messages import DropReason, StreamQos, SubmitRequest, Ticket
 from actors.specs import QosClass, QosSpec
 from engines.fake import FakeEngine
@@ -77,8 +78,10 @@ def test_a_batch_is_as_large_as_a_size_of_the_engine() -> None:
 def test_it_never_waits_nor_asks_for_less() -> None:
     fifo = make_fifo("a")
     fifo.submit([ticket("a", i) for i in range(8)], 0.0)
-    assert fifo.next_wakeup() is None
+    assert fifo.next_wakeup() == 0.0
     assert not fifo.is_backlogged
+    assert [len(taken(fifo, 0.0)) for _ in range(2)] == [4, 4]
+    assert fifo.next_wakeup() is None
 
 
 def test_a_stream_that_leaves_takes_its_frames_along() -> None:

@@ -139,6 +139,56 @@ def test_nobody_waits_where_a_batch_gains_less_than_the_wait_costs() -> None:
     assert streams_of(take(scheduler, now)) == ["a"]
 
 
+SIZES = (1, 2, 4, 8, 16, 32)
+
+
+def crowd(num: int) -> tuple[Scheduler, list[str], float]:
+    """Cameras at 25 fps that come together, on a device that is cheap in bulk; the time then."""
+    scheduler = make_scheduler({}, SIZES)
+    now = teach(scheduler, CostModel(1.0, 0.02), SIZES)
+    names = [f"s{i}" for i in range(num)]
+    for name in names:
+        scheduler.open(name, QosSpec(), now)
+    for index in range(20):
+        scheduler.submit([make_ticket(name, index, now) for name in names], now)
+        while (batch := scheduler.next_batch(now + 0.006).batch) is not None:
+            scheduler.complete(batch, now + 0.006)
+        now += 0.04
+    return scheduler, names, now
+
+
+def test_a_batch_gathers_all_frames_that_are_due_where_they_are_many_and_is_padded() -> None:
+    scheduler, names, now = crowd(30)
+    scheduler.submit([make_ticket(name, 99, now - 0.001) for name in names[:3]], now - 0.001)
+    assert scheduler.next_batch(now - 0.001).batch is None
+    scheduler.submit([make_ticket(name, 99, now) for name in names[3:27]], now)
+    assert scheduler.next_batch(now).batch is None, "three are due"
+    wakeup = scheduler.next_wakeup()
+    assert wakeup is not None
+    assert now < wakeup <= now - 0.001 + 0.005
+    assert streams_of(take(scheduler, wakeup)) == names[:27], "one batch, those that paused apart"
+
+
+def test_a_batch_that_gathers_goes_when_nothing_more_is_due() -> None:
+    scheduler, names, now = crowd(30)
+    scheduler.submit([make_ticket(name, 99, now) for name in names], now)
+    assert streams_of(take(scheduler, now)) == names
+
+
+def test_no_batch_gathers_beyond_half_of_its_first_frame_s_time() -> None:
+    scheduler, names, now = crowd(30)
+    late = [make_ticket(name, 99, now - 0.0095, 0.02) for name in names[:3]]
+    scheduler.submit(late, now - 0.001)
+    assert scheduler.next_batch(now - 0.001).batch is None
+    assert scheduler.next_wakeup() == pytest.approx(now + 0.0005, abs=1e-6)
+
+
+def test_few_cameras_are_not_gathered() -> None:
+    scheduler, names, now = crowd(6)
+    scheduler.submit([make_ticket(names[0], 99, now - 0.001)], now - 0.001)
+    assert len(take(scheduler, now - 0.001).tickets) == 1
+
+
 def test_a_wait_ends_in_time_for_the_earliest_deadline() -> None:
     scheduler = make_scheduler({s: QosSpec() for s in "ab"}, (1, 2), 0.005)
     now = two_cameras(scheduler, 0.008)

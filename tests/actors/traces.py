@@ -202,8 +202,7 @@ class _Play:
 
     def _start(self, batch: Batch, now: float) -> None:
         self._end_wait(now)
-        size = len(batch.tickets)
-        assert size in self.machine.sizes
+        size = next(size for size in self.machine.sizes if size >= len(batch.tickets))
         busy = {ticket.stream for _, other in self.running for ticket in other.tickets}
         assert not busy & {ticket.stream for ticket in batch.tickets}
         for ticket in batch.tickets:

@@ -221,7 +221,7 @@ def start_twice(spec: ModelSpec, plans: Path, parent: Connection) -> None:
     """Start a slot's engine, which builds its plan, and when told another; say how that went."""
     os.environ |= {"SIGHTLINE_PLAN_CACHE": str(plans), "SIGHTLINE_TENSORRT_LEVEL": "0"}
     from actors.inference.actor import EngineActor
-    from actors.inference.service import EngineOptions
+    from actors.inference.options import EngineOptions
 
     options = EngineOptions(device="cuda", max_batch_size=2, precision=Precision.FP32)
     pool = PoolConfig(4, Picture(64, 64).size_bytes, name="full-gpu-pool", device=0)
