@@ -19,6 +19,7 @@ from cluster.config import SightlineConfig
 from cluster.devices import is_on_gpu, num_gpus_of_ray, with_device, with_device_of_cluster
 from cluster.embedded import EmbeddedRedis, free_port, is_free
 from cluster.errors import UnavailableError
+from cluster.mps import end_leftovers, mps_where_it_can
 from cluster.runtime import joined_ray, local_ray, quiet
 from cluster.security.provisioning import own_token, with_tokens
 from cluster.seeding import seed
@@ -127,6 +128,8 @@ class LocalCluster:
     def _start_ray(self, stack: contextlib.ExitStack) -> None:
         self._config = _with_port(self._config)
         stack.callback(remove_leftovers)
+        end_leftovers()
+        stack.enter_context(mps_where_it_can(self._config.slots))
         if self._config.redis.url is None:
             self._report("starting Valkey")
             self._start_redis(stack)

@@ -151,5 +151,5 @@ def _sharing(*, is_exclusive: bool) -> Finding:
     if is_exclusive:
         found = "off, and the GPU takes one process at a time: a slot has several"
         return Finding(what, False, found, _SHARE, facts)
-    found = "off: the processes of a slot take turns on the GPU"
+    found = "off: `sightline up` starts it, and ends it (slots.mps)"
     return Finding(what, True, found, facts=facts)

@@ -111,6 +111,12 @@ class SlotsConfig(Section):
         description="Keep a spare process of each kind that takes a dead one's place at once; null "
         "does so on a GPU.",
     )
+    mps: bool | None = Field(
+        None,
+        description="Let the processes of a slot use the GPU together, through NVIDIA's "
+        "Multi-Process Service: null starts it with `sightline up` where the driver has it and "
+        "none runs, true says so where it cannot, false never does.",
+    )
     num_cpus: float | None = Field(
         None,
         gt=0,

@@ -19,7 +19,6 @@ from cluster.bench.gpu import run as run_bench
 from cluster.bench.gpu.document import add, begun, steps_of
 from cluster.bench.gpu.isolation import run_isolated
 from cluster.bench.gpu.model import model_of_size
-from cluster.bench.gpu.mps import MPS_LOGS, mps_running
 from cluster.bench.gpu.path import PathPlan
 from cluster.bench.gpu.plot import draw
 from cluster.bench.gpu.run import GpuPlan, measure_gpu
@@ -31,7 +30,6 @@ from cluster.cli import bench_gpu
 from cluster.cli.main import app
 from cluster.demo.rtsp.pattern import write_pattern
 from cluster.errors import ConflictError, InvalidError, UnavailableError
-from cluster.gpu_host import MPS_PIPES, is_mps_running
 from engines.inspection import load_spec
 from engines.spec import Precision
 from tests.cluster.test_bench_gpu import FIGURES, step
@@ -143,47 +141,8 @@ def test_figures_lie_where_their_place_says() -> None:
     assert figures == {"mps": {"decode": [], "ingest": {"4": {"cameras": 3}}}}
 
 
-@pytest.fixture
-def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A control program that writes down what it is told; returns where."""
-    said = tmp_path / "said"
-    program = tmp_path / "nvidia-cuda-mps-control"
-    program.write_text(
-        f'#!/bin/sh\nif [ "$1" = -d ]; then echo "start $CUDA_MPS_PIPE_DIRECTORY" >> {said}\n'
-        f'touch "$CUDA_MPS_PIPE_DIRECTORY/control"; else cat >> {said}; fi\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setenv(MPS_PIPES, "/before")
-    monkeypatch.delenv(MPS_LOGS, raising=False)
-    return said
-
-
-def test_mps_runs_in_a_folder_of_its_own_and_ends_with_the_measurement(control: Path) -> None:
-    with mps_running():
-        folder = os.environ[MPS_PIPES]
-        assert is_mps_running()
-        assert os.environ[MPS_LOGS] == folder
-    assert control.read_text().splitlines() == [f"start {folder}", "quit -t 10"]
-    assert os.environ[MPS_PIPES] == "/before"
-    assert MPS_LOGS not in os.environ
-    assert not Path(folder).exists()
-
-
-def test_mps_ends_when_what_runs_in_it_fails(control: Path) -> None:
-    with pytest.raises(ZeroDivisionError), mps_running():
-        _ = 1 / 0
-    assert control.read_text().endswith("quit -t 10\n")
-
-
-def test_mps_that_does_not_start_says_why(control: Path) -> None:
-    (control.parent / "nvidia-cuda-mps-control").write_text("#!/bin/sh\necho no GPU here; exit 1\n")
-    with pytest.raises(UnavailableError, match="-d: no GPU here"), mps_running():
-        pytest.fail("it did not start")
-
-
 def test_parts_are_measured_again_with_mps_but_for_the_engine(
-    measured: list[tuple[str, Any]], control: Path
+    measured: list[tuple[str, Any]], mps_control: Path
 ) -> None:
     found, _ = measure(gpu_plan("decode", "engine", "path", mps=(False, True)))
     assert set(found["mps"]) == {"host", "decode", "path"}
@@ -191,8 +150,10 @@ def test_parts_are_measured_again_with_mps_but_for_the_engine(
     assert found["summary"]["mps"]["cameras"] == 4
 
 
-def test_without_mps_the_rest_is_measured(measured: list[tuple[str, Any]], control: Path) -> None:
-    (control.parent / "nvidia-cuda-mps-control").unlink()
+def test_without_mps_the_rest_is_measured(
+    measured: list[tuple[str, Any]], mps_control: Path
+) -> None:
+    (mps_control.parent / "nvidia-cuda-mps-control").unlink()
     found, _ = measure(gpu_plan("path", mps=(True, False)))
     assert list(found["errors"]) == ["mps"]
     assert found["path"]["best"]["cameras"] == 4

@@ -121,7 +121,13 @@ def _config(plan: PathPlan) -> SightlineConfig:
     return SightlineConfig.model_validate(
         {
             "api": {"port": free_port()},
-            "slots": {"device": "cuda", "max_streams": plan.num_feeds, **plan.slots},
+            # The benchmark itself says what runs with MPS, and starts it.
+            "slots": {
+                "device": "cuda",
+                "max_streams": plan.num_feeds,
+                "mps": False,
+                **plan.slots,
+            },
             "pool": {"num_slots": _SLOTS_A_CAMERA * plan.num_feeds},
             "pipelines": {"default": plan.pipeline},
         }

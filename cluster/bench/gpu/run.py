@@ -12,13 +12,13 @@ from typing import Any
 
 from cluster.bench.gpu.document import add, begun, summary
 from cluster.bench.gpu.isolation import Report, run_isolated
-from cluster.bench.gpu.mps import mps_running
 from cluster.bench.gpu.path import PathPlan, measure_path
 from cluster.bench.gpu.traffic import traffic_of
 from cluster.config import PipelineSpec
 from cluster.errors import UnavailableError
 from cluster.gpu_host import driver_version, is_mps_running
 from cluster.models import resolve_model
+from cluster.mps import mps_running
 from engines.factory import batch_sizes_up_to
 from engines.spec import Precision
 
