@@ -44,7 +44,7 @@ TASKS: Mapping[Family, Task] = {
 }
 
 _DETECTOR = frozenset({"labels", "confidence", "max_detections"})
-_OVERLAPS = frozenset({"iou", "iou_across"})
+_OVERLAPS = frozenset({"iou", "iou_across", "part_labels"})
 FIELDS: Mapping[Family, frozenset[str]] = {
     Family.YOLOX: _DETECTOR | _OVERLAPS,
     Family.YOLOV8: _DETECTOR | _OVERLAPS,

@@ -29,6 +29,9 @@ from engines.family_fields import (
     Task,
 )
 
+MAX_PART_LABEL = 64
+"""Only of the first labels can there be parts: a GPU keeps them as the bits of one word."""
+
 __all__ = [
     "Activation",
     "Blank",
@@ -181,6 +184,11 @@ class ModelSpec(BaseModel):
     iou_across: float = Field(
         1.0, gt=0, le=1, description="The same of boxes of two classes; 1 drops none of them."
     )
+    part_labels: tuple[str, ...] = Field(
+        (),
+        description="Large things whose parts get boxes, too: of these the weaker box is dropped "
+        "if one lies inside the other.",
+    )
     max_detections: int = Field(100, gt=0, le=1000, description="At most so many a picture.")
 
     @model_validator(mode="before")
@@ -216,6 +224,18 @@ class ModelSpec(BaseModel):
             return heads
         is_list = (list, tuple)
         return {k: {"labels": v} if isinstance(v, is_list) else v for k, v in heads.items()}
+
+    @field_validator("part_labels")
+    @classmethod
+    def _are_labels(cls, parts: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = info.data.get("labels", ())[:MAX_PART_LABEL]
+        unknown = [part for part in parts if part not in known]
+        if unknown:
+            raise PydanticCustomError(
+                "not_a_label",
+                f"{', '.join(unknown)}: not among the first {MAX_PART_LABEL} labels of the model",
+            )
+        return parts
 
     @field_validator("alphabet", mode="before")
     @classmethod

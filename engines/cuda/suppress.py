@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engines.cuda.context import open_device
 from engines.cuda.nvrtc import cubin
 from engines.families.detector import MAX_CANDIDATES
+from engines.families.suppression import Overlaps
 
 NUM_COLUMNS = 6
 """left, top, right, bottom, score, class."""
@@ -25,7 +26,7 @@ class Suppressor:
     Args:
         num_candidates: Of each image, at most 512.
         confidence: Candidates below are dropped.
-        overlaps: See ``families.suppression.suppress``.
+        overlaps: See ``families.suppression``; parts are of the first 64 classes.
         max_detections: Of each image.
         device: Index of the GPU.
 
@@ -38,16 +39,14 @@ class Suppressor:
         num_candidates: int,
         *,
         confidence: float,
-        overlaps: tuple[float, float],
+        overlaps: Overlaps,
         max_detections: int,
         device: int = 0,
     ) -> None:
         if num_candidates > MAX_CANDIDATES:
             raise ValueError(f"{num_candidates} candidates, at most {MAX_CANDIDATES}")
         self.record_shape = (1 + max_detections, NUM_COLUMNS)
-        iou, across = overlaps
-        limits = (iou, 1 + iou, across, 1 + across)
-        self._settings = (num_candidates, max_detections, confidence, *limits)
+        self._settings = (num_candidates, max_detections, confidence, *limits_of(overlaps))
         self._context = open_device(device)
         with self._context:
             # What is compared with the threshold must be rounded as NumPy rounds it.
@@ -55,7 +54,7 @@ class Suppressor:
             code = cubin("suppress.cu", self._context.arch, options)
             self._module = self._context.cuda.module_from_buffer(code)
             self._kernel = self._module.get_function("suppress")
-            self._kernel.prepare("PPPPiifffff")
+            self._kernel.prepare("PPPPiifffffQ")
 
     def enqueue(
         self, boxes: int, scores: int, classes: int, out: int, num_images: int, stream: Any
@@ -86,6 +85,12 @@ class Suppressor:
         """Unload the kernel."""
         with self._context:
             self._kernel = self._module = None
+
+
+def limits_of(overlaps: Overlaps) -> tuple[float, float, float, float, int]:
+    """The kernel's last arguments: each limit, one more than it, and a bit for each class."""
+    iou, across, parts = overlaps
+    return iou, 1 + iou, across, 1 + across, sum(1 << part for part in parts)
 
 
 def read_record(record: NDArray[np.float32]) -> NDArray[np.float32]:

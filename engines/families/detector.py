@@ -14,7 +14,7 @@ from engines.crops import View
 from engines.detections import Detections
 from engines.families.letterbox import Letterbox
 from engines.families.placement import SourceMap, SourceMaps
-from engines.families.suppression import suppress
+from engines.families.suppression import Overlaps, suppress
 from engines.signature import Signature
 from engines.spec import ModelSpec
 
@@ -49,6 +49,7 @@ class Detector(ABC):
         self._spec = spec
         self._letterbox = Letterbox(spec.input)
         self._sources = SourceMaps(spec.input)
+        self._overlaps = Overlaps.of(spec)
 
     @abstractmethod
     def check_signature(self, signature: Signature) -> None:
@@ -83,8 +84,7 @@ class Detector(ABC):
             return Detections.empty()
         best: NDArray[np.intp] | list[int] = np.arange(min(len(found.score), spec.max_detections))
         if self.suppresses:
-            overlaps = spec.iou, spec.iou_across
-            best = suppress(found.sides, found.class_id, overlaps, spec.max_detections)
+            best = suppress(found.sides, found.class_id, self._overlaps, spec.max_detections)
         xyxy = sources.apply(found.sides.take(best, axis=1).T)
         return Detections.of(xyxy, found.score.take(best), found.class_id.take(best))
 

@@ -21,6 +21,7 @@ from engines.cuda.preprocess import Preprocessor
 from engines.cuda.ranges import INFER, PREPROCESS
 from engines.cuda.suppress import Suppressor
 from engines.errors import DeviceError, DeviceMemoryError
+from engines.families.suppression import Overlaps
 from engines.signature import Signature
 from engines.spec import ModelSpec
 from engines.tensorrt import versions
@@ -289,7 +290,7 @@ def _suppressor(spec: ModelSpec, request: PlanRequest, device: int) -> Suppresso
     return Suppressor(
         request.max_candidates,
         confidence=spec.confidence,
-        overlaps=(spec.iou, spec.iou_across),
+        overlaps=Overlaps.of(spec),
         max_detections=spec.max_detections,
         device=device,
     )

@@ -96,7 +96,8 @@ def truths_of(clip: Clip) -> Iterator[Truth]:
 
 def _judged_clips(spec: ModelSpec, folder: Path, times_ms: list[float]) -> list[Judged]:
     # Average precision is of each class for itself.
-    low = spec.model_copy(update={"confidence": LOWEST_CONFIDENCE, "iou_across": 1.0})
+    each = {"iou_across": 1.0, "part_labels": ()}
+    low = spec.model_copy(update={"confidence": LOWEST_CONFIDENCE, **each})
     engine = OnnxRuntimeEngine(low, num_threads=1, max_batch_size=1)
     engine.load()
     try:

@@ -53,7 +53,8 @@ Measured through Sightline's own engine (ONNX Runtime on the CPU) on {fp32[frame
 the area under the curve at IoU 0.50. Precision and recall are those of the INT8 model at
 confidence {int8[confidence]:.2f} and suppression at IoU {int8[iou]:.2f}, which were
 best on the validation clips. All are of each class for itself; the specs also drop the less sure of
-two boxes of two classes that overlap by more than {int8[iou_across]:.2f}.
+two boxes of two classes that overlap by more than {int8[iou_across]:.2f}, and of boxes of cars
+and lorries that lie inside each other.
 Times are of one thread of the machine that trained it.
 
 The specs say confidence {int8[spec_confidence]:.2f}, not {int8[confidence]:.2f}, on purpose:

@@ -19,6 +19,9 @@ TRACKED_CONFIDENCE = 0.3
 # A lorry that may be a car gets both boxes; who rides a motorcycle has less in common with it.
 ACROSS_CLASSES = 0.65
 
+# A lorry that fills a third of the picture gets boxes for its cab and for what it carries.
+PART_LABELS = ("car", "lorry")
+
 SPEC_NAMES = {Precision.FP32: "traffic-yolox-fp32.yaml", Precision.INT8: "traffic-yolox.yaml"}
 
 
@@ -35,6 +38,7 @@ def spec_of(precision: Precision, out: Path, iou: float = 0.45) -> ModelSpec:
         confidence=TRACKED_CONFIDENCE,
         iou=iou,
         iou_across=ACROSS_CLASSES,
+        part_labels=PART_LABELS,
     )
 
 

@@ -23,9 +23,10 @@ from engines.cuda.nvrtc import KERNELS
 from engines.cuda.pool import DevicePool, Memory
 from engines.cuda.preprocess import Preprocessor
 from engines.cuda.stand_in import HostMemory
-from engines.cuda.suppress import NUM_COLUMNS, Suppressor, read_record
+from engines.cuda.suppress import NUM_COLUMNS, Suppressor, limits_of, read_record
 from engines.errors import DeviceError
 from engines.families.detector import MAX_CANDIDATES
+from engines.families.suppression import Overlaps
 from engines.frames import Picture, Plane, PoolLayout
 from engines.spec import InputSpec
 
@@ -48,7 +49,7 @@ class Backend(Protocol):
         classes: NDArray[np.int32],
         *,
         confidence: float,
-        overlaps: tuple[float, float],
+        overlaps: Overlaps,
         max_detections: int,
     ) -> list[Array]: ...
 
@@ -89,14 +90,21 @@ class OnHost:
         classes: NDArray[np.int32],
         *,
         confidence: float,
-        overlaps: tuple[float, float],
+        overlaps: Overlaps,
         max_detections: int,
     ) -> list[Array]:
         batch, num_candidates = scores.shape
         out = np.full((batch, 1 + max_detections, NUM_COLUMNS), np.nan, np.float32)
-        limits = (part for limit in overlaps for part in (limit, 1 + limit))
+        *limits, parts = limits_of(overlaps)
         thresholds = (ctypes.c_float(value) for value in (confidence, *limits))
-        sizes = (num_candidates, max_detections, *thresholds, batch, self.num_threads)
+        sizes = (
+            num_candidates,
+            max_detections,
+            *thresholds,
+            ctypes.c_uint64(parts),
+            batch,
+            self.num_threads,
+        )
         host_kernels().run_suppress(*map(pointer, (boxes, scores, classes, out)), *sizes)
         return [read_record(record) for record in out]
 
@@ -135,7 +143,7 @@ class OnDevice:
         classes: NDArray[np.int32],
         *,
         confidence: float,
-        overlaps: tuple[float, float],
+        overlaps: Overlaps,
         max_detections: int,
     ) -> list[Array]:
         batch, num_candidates = scores.shape

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from engines.cuda.descriptors import PICTURE, DeviceView, PictureRecords, model_record
-from engines.cuda.suppress import NUM_COLUMNS
+from engines.cuda.suppress import NUM_COLUMNS, limits_of
+from engines.families.suppression import Overlaps
 from engines.onnxruntime.session import open_session, signature_of
 from engines.spec import InputSpec, ModelSpec, Precision
 from engines.tensorrt.builder import graph_for, request_for
@@ -121,14 +122,14 @@ class Suppressor:
         num: int,
         *,
         confidence: float,
-        overlaps: tuple[float, float],
+        overlaps: Overlaps,
         max_detections: int,
         device: int,
     ) -> None:
         self.record_shape = (1 + max_detections, NUM_COLUMNS)
-        limits = (part for limit in overlaps for part in (limit, 1 + limit))
+        *limits, parts = limits_of(overlaps)
         thresholds = (ctypes.c_float(value) for value in (confidence, *limits))
-        self._settings = (num, max_detections, *thresholds)
+        self._settings = (num, max_detections, *thresholds, ctypes.c_uint64(parts))
 
     def enqueue(self, *arguments: Any) -> None:
         *addresses, num_images, _stream = arguments

@@ -9,7 +9,7 @@ import numpy as np
 
 from engines.crops import View
 from engines.families.letterbox import Letterbox
-from engines.families.suppression import suppress
+from engines.families.suppression import Overlaps, suppress
 from engines.onnxruntime.session import open_session, signature_of
 from engines.spec import ModelSpec, Precision
 from engines.tensorrt.builder import graph_for
@@ -50,7 +50,7 @@ class HostLane:
         for record, boxes, scores, classes in zip(self._records, *outputs, strict=False):
             num = int(np.count_nonzero(scores >= self._spec.confidence))
             sides = np.ascontiguousarray(boxes[:num].T)
-            overlaps = self._spec.iou, self._spec.iou_across
+            overlaps = Overlaps.of(self._spec)
             kept = suppress(sides, classes[:num], overlaps, self._spec.max_detections)
             record[0, 0] = len(kept)
             rows = np.concatenate((boxes, scores[:, None], classes[:, None]), axis=1)

@@ -75,9 +75,9 @@ extern "C" void run_letterbox_float16(const Picture* pictures, Half* out, const 
 extern "C" void run_suppress(const Box* boxes, const float* scores, const int* classes, Row* out,
                              int num_candidates, int max_kept, float confidence, float iou,
                              float one_plus_iou, float across, float one_plus_across,
-                             unsigned batch, unsigned num_threads) {
+                             unsigned long long parts, unsigned batch, unsigned num_threads) {
     launch_side_by_side(batch, num_threads, [=] {
         suppress(boxes, scores, classes, out, num_candidates, max_kept, confidence, iou,
-                 one_plus_iou, across, one_plus_across);
+                 one_plus_iou, across, one_plus_across, parts);
     });
 }

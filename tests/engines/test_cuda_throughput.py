@@ -13,6 +13,7 @@ import pytest
 from engines.cuda.pool import DevicePlane, DevicePool
 from engines.cuda.preprocess import Preprocessor
 from engines.cuda.suppress import Suppressor
+from engines.families.suppression import Overlaps
 from engines.frames import Chroma, Picture
 from engines.spec import InputSpec
 from tests.engines.cuda_backends import OnDevice, backend_of
@@ -139,7 +140,7 @@ def test_images_that_are_alike_keep_alike(gpu: OnDevice, crowd: int) -> None:
     boxes = np.repeat(box[None], MAX_BATCH, 0)
     scores = np.repeat(np.linspace(1, 0.5, 512, dtype=np.float32)[None], MAX_BATCH, 0)
     classes = np.zeros((MAX_BATCH, 512), np.int32)
-    suppressor = Suppressor(512, confidence=0.1, overlaps=(0.45, 1.0), max_detections=300)
+    suppressor = Suppressor(512, confidence=0.1, overlaps=Overlaps(0.45, 1.0), max_detections=300)
     out = np.zeros((MAX_BATCH, *suppressor.record_shape), np.float32)
     with gpu.context:
         stream = gpu.cuda.Stream()

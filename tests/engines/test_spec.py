@@ -87,6 +87,12 @@ HEAD = "name: m\npath: m.onnx\ninput: {width: 64, height: 64}\n"
             "classifier). Leave it out, or give another family.",
         ),
         ("family: rtdetr\nlabels: [a]\niou: 0.6\n", "iou", 6, "(for: yolox, yolov8, nanodet, ssd)"),
+        (
+            "family: yolox\nlabels: [car, lorry]\npart_labels: [lorry, truck]\n",
+            "part_labels",
+            6,
+            "truck: not among the first 64 labels of the model",
+        ),
         ("family: ctc\nalphabet: AB\nboxes: yxyx\n", "boxes", 6, "(for: ssd)"),
         (
             "family: ctc\nalphabet: AB\ntask: detect\n",
