@@ -15,6 +15,7 @@ import os
 import pickle
 import secrets
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,11 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 16
+_READ_BYTES = 1 << 16
+_LENGTH = struct.Struct("!Q")
+_TIMEVAL = struct.Struct("@ll")
+
+Message = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +90,16 @@ class ChannelServer:
             ).start()
 
     def _serve(self, connection: Connection) -> None:
-        with connection:
-            _send_at_once(connection, self.address)
-            try:
-                while True:
-                    connection.send_bytes(self._reply(connection.recv_bytes()))
-            except (EOFError, OSError):
-                return
+        pipe = _Pipe(connection, self.address)
+        try:
+            while True:
+                pipe.send(self._reply(pipe.receive()))
+        except (EOFError, OSError):
+            return
+        finally:
+            pipe.close()
 
-    def _reply(self, sent: bytes) -> bytes:
+    def _reply(self, sent: Message) -> bytes:
         try:
             return _packed((True, self._answer(pickle.loads(sent))))  # noqa: S301 - it has our key
         except Exception as error:  # whoever called must get it
@@ -113,8 +120,8 @@ class Channel:
     def __init__(self, address: ChannelAddress, timeout_s: float = 10.0) -> None:
         self._timeout_s = timeout_s
         try:
-            self._connection = Client(address.place, address.family, authkey=address.key)
-            _send_at_once(self._connection, address)
+            connection = Client(address.place, address.family, authkey=address.key)
+            self._pipe = _Pipe(connection, address, timeout_s)
         except (OSError, EOFError, AuthenticationError) as error:
             raise ConnectionError(f"nobody listens: {error}") from error
 
@@ -127,10 +134,11 @@ class Channel:
             Exception: what the server's function raised.
         """
         try:
-            self._connection.send_bytes(_packed(value))
-            if not self._connection.poll(self._timeout_s):
-                raise TimeoutError(f"no answer in {self._timeout_s:g} s")
-            is_good, answer = pickle.loads(self._connection.recv_bytes())  # noqa: S301 - as above
+            self._pipe.send(_packed(value))
+            is_good, answer = pickle.loads(self._pipe.receive())  # noqa: S301 - as above
+        except BlockingIOError as error:
+            self.close()
+            raise ConnectionError(f"no answer in {self._timeout_s:g} s") from error
         except (OSError, EOFError) as error:
             self.close()
             raise ConnectionError(f"the other side is gone: {error!r}") from error
@@ -140,7 +148,7 @@ class Channel:
 
     def close(self) -> None:
         """Leave; may be called twice."""
-        self._connection.close()
+        self._pipe.close()
 
 
 class Route:
@@ -203,11 +211,74 @@ class Route:
         return self._channel
 
 
-def _send_at_once(connection: Connection, address: ChannelAddress) -> None:
-    """TCP would wait with the end of a message until its beginning has been confirmed."""
-    if address.family == "AF_INET":
-        with socket.socket(fileno=os.dup(connection.fileno())) as same:
-            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+class _Pipe:
+    """Messages over a connection on which both sides have shown the key, one at a time each way.
+
+    A message is its length and its bytes. Of ``multiprocessing``'s connection each costs two calls
+    of the system to read, and a selector to wait for with a time-out.
+
+    Args:
+        connection: Is closed.
+        address: What it leads to.
+        timeout_s: Longest wait of ``receive``; None for ever.
+    """
+
+    def __init__(
+        self, connection: Connection, address: ChannelAddress, timeout_s: float | None = None
+    ) -> None:
+        with connection:
+            self._socket = socket.socket(fileno=os.dup(connection.fileno()))
+        if address.family == "AF_INET":
+            # TCP would wait with the end of a message until its beginning has been confirmed.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if timeout_s is not None:
+            seconds, rest_s = divmod(timeout_s, 1.0)
+            longest = _TIMEVAL.pack(int(seconds), int(rest_s * 1e6))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, longest)
+
+    def send(self, message: bytes) -> None:
+        """Send a message; raises OSError."""
+        length = _LENGTH.pack(len(message))
+        if len(message) <= _READ_BYTES:
+            self._socket.sendall(length + message)
+            return
+        self._socket.sendall(length)
+        self._socket.sendall(message)
+
+    def receive(self) -> Message:
+        """The next message.
+
+        Raises:
+            EOFError: the other side has gone.
+            BlockingIOError: nothing came for too long.
+            OSError: the connection failed.
+        """
+        first = self._read(_READ_BYTES)
+        while len(first) < _LENGTH.size:
+            first += self._read(_READ_BYTES)
+        (num_bytes,) = _LENGTH.unpack_from(first)
+        begin = memoryview(first)[_LENGTH.size :]
+        if len(begin) == num_bytes:
+            return begin
+        message = bytearray(num_bytes)
+        message[: len(begin)] = begin
+        rest = memoryview(message)[len(begin) :]
+        while rest:
+            num_read = self._socket.recv_into(rest)
+            if not num_read:
+                raise EOFError
+            rest = rest[num_read:]
+        return message
+
+    def close(self) -> None:
+        """Leave; may be called twice."""
+        self._socket.close()
+
+    def _read(self, max_bytes: int) -> bytes:
+        read = self._socket.recv(max_bytes)
+        if not read:
+            raise EOFError
+        return read
 
 
 def _packed(value: Any) -> bytes:

@@ -11,8 +11,10 @@ import mmap
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +89,17 @@ class Picture:
     @property
     def size_bytes(self) -> int:
         """Bytes that the packed planes take."""
-        return sum(rows * columns for rows, columns in self.plane_shapes)
+        return self.height * self.width + 2 * ((self.height + 1) // 2) * ((self.width + 1) // 2)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Cross a process as plain values, to be one object there with all of its like."""
+        kinds = self.matrix.value, self.chroma.value, self.site.value
+        return _picture, (self.width, self.height, self.full_range, *kinds)
+
+
+@lru_cache(maxsize=1024)
+def _picture(width: int, height: int, full: bool, matrix: str, chroma: str, site: str) -> Picture:
+    return Picture(width, height, ColorMatrix(matrix), full, Chroma(chroma), ChromaSite(site))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,10 +244,8 @@ class FramePool:
     def close(self) -> None:
         """Unmap; views that are still held keep the memory until they are dropped."""
         self._bytes = None
-        try:
+        with suppress(BufferError):
             self._memory.close()
-        except BufferError:
-            return
 
     def unlink(self) -> None:
         """Remove the file; processes that have it mapped keep their memory."""

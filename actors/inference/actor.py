@@ -17,6 +17,7 @@ import ray.util
 
 from actors.channel import ChannelAddress, ChannelServer, Route
 from actors.crop_messages import CropRequest
+from actors.far_messages import FarReply, FarRequest
 from actors.inference.ladder import LadderStatus
 from actors.inference.options import EngineOptions
 from actors.inference.outlet import ResultOutlet
@@ -26,8 +27,6 @@ from actors.inference.snapshot import SchedulerSnapshot
 from actors.inference.warm_up import batch_costs_ms
 from actors.messages import (
     AttachRequest,
-    FarReply,
-    FarRequest,
     FrameResult,
     PoolLease,
     SubmitReply,

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from actors.channel import ChannelAddress, Route
+from actors.far_messages import FarReply, FarRequest
 from actors.messages import (
     AttachRequest,
-    FarReply,
-    FarRequest,
     PoolLease,
     SubmitReply,
     SubmitRequest,

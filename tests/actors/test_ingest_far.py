@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from actors.channel import ChannelServer
 from actors.errors import StaleGenerationError
+from actors.far_messages import FarReply, FarRequest
 from actors.inference.service import InferenceService
 from actors.ingest.config import IngestConfig
 from actors.ingest.far import Allowance, ClockOffset, FarConfig, FarRoute
@@ -23,8 +24,6 @@ from actors.ledger import Ledger
 from actors.messages import (
     Assignment,
     AttachRequest,
-    FarReply,
-    FarRequest,
     FrameResult,
     StreamQos,
     SubmitRequest,
