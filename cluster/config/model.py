@@ -193,7 +193,12 @@ class PoolConfig(Section):
 class LeaseConfig(Section):
     """How long a slot may be silent before others take its streams."""
 
-    ttl_s: float = Field(5.0, ge=0.5, le=300, description="Life of a lease that is not renewed.")
+    ttl_s: float = Field(
+        5.0,
+        ge=0.5,
+        le=300,
+        description="When a slot has died, others have its streams within this time.",
+    )
 
 
 class CamerasConfig(Section):

@@ -126,7 +126,8 @@ return tokens
 )
 
 # ARGV: slot, time to live in ms, then id and token in turn. Returns for each what became of the
-# lease (kept, regained, lost) and the generation of its spec, 0 where nobody wants it to run.
+# lease (kept, regained, lost) and the generation of its spec, 0 where nobody wants it to run; and
+# before these in how many ms the first lease of all ends, or ''.
 RENEW = (
     _OWNING
     + """
@@ -145,12 +146,14 @@ local function renew(id, token)
   own(id, ARGV[1], token, ttl_ms)
   return 'regained'
 end
-local found = {}
+local found = {''}
 for i = 3, #ARGV, 2 do
   found[#found + 1] = renew(ARGV[i], ARGV[i + 1])
   local wanted = redis.call('HGET', WANTED, ARGV[i])
   found[#found + 1] = wanted and string.match(wanted, '^%d+') or '0'
 end
+local first = redis.call('ZRANGE', EXPIRY, 0, 0, 'WITHSCORES')
+if first[2] then found[1] = string.format('%.0f', first[2] - now_ms) end
 return found
 """
 )

@@ -55,11 +55,14 @@ class Renewal:
         regained: Those of them that had expired and that nobody had claimed since; their tokens
             are still the newest of their streams, and good again.
         lost: Streams that somebody else has claimed.
+        next_end_s: When the first lease of all slots ends, unless it is renewed; infinite where
+            there is none.
     """
 
     generations: Mapping[str, int]
     regained: frozenset[str]
     lost: frozenset[str]
+    next_end_s: float
 
 
 class Leases:
@@ -106,7 +109,8 @@ class Leases:
 
     def renew(self, slot: str, held: Mapping[str, int], ttl_ms: int) -> Renewal:
         """Renew leases by their tokens; what has expired and is unclaimed is taken back."""
-        found = self._index.run(scripts.RENEW, [slot, ttl_ms, *_in_turn(held)]) if held else []
+        args = [slot, ttl_ms, *_in_turn(held)]
+        next_end_ms, *found = self._index.run(scripts.RENEW, args)
         fates = dict(zip(held, found[::2], strict=True))
         generations = dict(zip(held, map(int, found[1::2]), strict=True))
         lost = frozenset(name for name, fate in fates.items() if fate == "lost")
@@ -114,6 +118,7 @@ class Leases:
             {name: number for name, number in generations.items() if name not in lost},
             frozenset(name for name, fate in fates.items() if fate == "regained"),
             lost,
+            max(0.0, float(next_end_ms) / 1e3) if next_end_ms else float("inf"),
         )
 
     def release(self, slot: str, held: Mapping[str, int]) -> int:

@@ -30,7 +30,7 @@ from cluster.slot.holdings import Holdings
 from cluster.slot.needs import Needs
 from cluster.slot.publishing import Publishing
 from cluster.slot.statuses import Statuses
-from cluster.slot.surroundings import Surroundings, wait_for_others_s
+from cluster.slot.surroundings import Surroundings, look_after_end_s, wait_for_others_s
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ PIPELINE = "default"
 
 _MIN_LOAD_TTL_MS = 3_000
 _MAX_LEAVING = 8
+_LEASE_LASTS = 0.9
+"""Of ``lease.ttl_s``; in the rest of it others find that a lease has ended, and take the stream."""
 _NO_LABELS: Mapping[str, str] = {}
 
 
@@ -51,13 +53,12 @@ class StreamKeeper:
         ledger: Its frame ledger.
         holdings: The streams that it holds, shared with the crew.
         max_streams: How many it may hold.
-        ttl_ms: Life of a lease.
+        ttl_ms: Within which others shall have its streams when it has died.
         labels: By which streams choose the slot.
 
     Attributes:
         near_limit_mpx_s: Up to which the slot's own machine decodes, where others may do so, too;
             0 while that is not known.
-        ttl_ms: Life of leases, from the next claim or renewal on.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class StreamKeeper:
         self._ledger = ledger
         self._holdings = holdings
         self._max_streams = max_streams
-        self.ttl_ms = ttl_ms
+        self._ttl_ms = ttl_ms
+        self._lease_ms = round(_LEASE_LASTS * ttl_ms)
         self._labels = labels
         self._departures = Departures(crew, holdings)
         self._surroundings = Surroundings(registry, name, (PIPELINE,))
@@ -87,10 +89,15 @@ class StreamKeeper:
         self._publishing = Publishing(registry, crew, holdings)
         self._needs = Needs(holdings, self._statuses)
 
-    def renew(self) -> None:
-        """Renew all leases; a stream that somebody else has claimed meanwhile is ended."""
+    def renew(self) -> float:
+        """Renew all leases; a stream that somebody else has claimed meanwhile is ended.
+
+        Returns:
+            Seconds after which to look for streams, as the first lease of any slot has ended then,
+            unless that one is renewed.
+        """
         held = self._holdings.tokens()
-        renewal = self._registry.leases.renew(self._name, held, self.ttl_ms)
+        renewal = self._registry.leases.renew(self._name, held, self._lease_ms)
         if renewal.regained:
             logger.info("leases taken back that nobody had claimed: %d", len(renewal.regained))
         for stream in renewal.lost:
@@ -101,6 +108,7 @@ class StreamKeeper:
             for stream, generation in renewal.generations.items()
             if generation != self._holdings[stream].assignment.generation
         )
+        return renewal.next_end_s + look_after_end_s(self._name, self.num_others)
 
     def refresh(self, streams: Iterable[str]) -> None:
         """Follow what has changed of some streams; those that are not held change nothing."""
@@ -220,12 +228,12 @@ class StreamKeeper:
         )
 
     def _tell(self, load: SlotLoad) -> None:
-        self._surroundings.tell(load, max(self.ttl_ms, _MIN_LOAD_TTL_MS))
+        self._surroundings.tell(load, max(self._ttl_ms, _MIN_LOAD_TTL_MS))
 
     def _claim(self, streams: Iterable[str]) -> int:
         """Claim what there is room for: a stream that is closing keeps its place until it ends."""
         leases = self._registry.leases
-        won = leases.claim(self._name, list(streams)[: self._holdings.room], self.ttl_ms)
+        won = leases.claim(self._name, list(streams)[: self._holdings.room], self._lease_ms)
         records = self._registry.streams.some(won)
         self._publishing.begin(won)
         states = leases.take_states(won)

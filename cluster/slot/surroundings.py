@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Iterable
 
 from cluster.placement import Free, SlotLoad, assumed_mpx_s
@@ -12,6 +13,8 @@ _MAX_PAGE = 1024
 _MAX_LOOKS_S = 200.0
 _LOOK_AT_MOST_EVERY_S = 0.05
 _WAIT_FOR_OTHERS_S = 0.25
+_MAX_LOOKS_AT_AN_END_S = 1000.0
+_ENDED_FOR_S = 0.01  # the server ends leases by the millisecond
 
 
 class Surroundings:
@@ -107,6 +110,16 @@ def look_after_s(name: str, changed: Iterable[str], num_others: int) -> float | 
     if all(call.startswith(FOR_SLOT) for call in calls):
         return None
     return max(_LOOK_AT_MOST_EVERY_S, (num_others + 1) / _MAX_LOOKS_S)
+
+
+def look_after_end_s(name: str, num_others: int) -> float:
+    """How long after the end of a lease that nobody has renewed a slot looks.
+
+    All slots know that moment, and what all of them see then they divide among them. Of very many
+    each looks at another time, so that the server is never asked more than it is at rest.
+    """
+    place = zlib.crc32(name.encode()) / 2**32
+    return _ENDED_FOR_S + place * (num_others + 1) / _MAX_LOOKS_AT_AN_END_S
 
 
 def wait_for_others_s(num_others: int) -> float:

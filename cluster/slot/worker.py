@@ -26,14 +26,13 @@ from cluster.slot.labels import slot_labels
 from cluster.slot.plan import crew_config, decode_cores
 from cluster.slot.report import decode_fields, slot_info
 from cluster.slot.surroundings import look_after_s
+from cluster.slot.timetable import LOOK_AT_MOST_EVERY_S, LOOK_EVERY_S, Timetable
 from engines.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
 _TICK_S = 0.1
 _PUBLISH_EVERY_S = 0.5
-PLACE_EVERY_S = 1.0
-PLACE_AT_MOST_EVERY_S = 0.05  # however many streams are added at once
 _DRAIN_TIMEOUT_S = 7.0
 _LEAVE_TIMEOUT_S = 5.0
 _ENDING_TICK_S = 0.02
@@ -80,8 +79,7 @@ class SlotWorker:
         self._model_error = ""
         self._is_ready = False
         self._waits_for_decoder = plan.ingest.decoder == "nvdec"
-        self._due: dict[str, float] = {}
-        self._placed_at = 0.0
+        self._times = Timetable()
         self._wake: WakeUp | None = None
         self._started_at = time.time()
         self._stopping = threading.Event()
@@ -116,18 +114,17 @@ class SlotWorker:
             self._wait()
         except UnavailableError as error:
             logger.warning("%s", error)
-            self._due["renew"] = 0.0  # others may take what has ended soon after Redis is back
+            self._times.at_once("renew")  # others may take what has ended soon after Redis is back
             self._stopping.wait(_TICK_S)
 
     def _follow_registry(self, now: float) -> None:
-        if self._is_due("renew", now, self._ttl_ms / 3e3):
-            self._keeper.renew()
-        if self._is_due("pipeline", now, PLACE_EVERY_S):
+        self._renew(now)
+        if self._times.is_due("pipeline", now, LOOK_EVERY_S):
             self._follow_pipeline()
-        if self._crew.ready != self._is_ready or self._is_due("place", now, PLACE_EVERY_S):
+        if self._crew.ready != self._is_ready or self._times.is_look_due(now):
             self._place(now)
         self._finish_closing(now)
-        if self._is_due("publish", now, _PUBLISH_EVERY_S):
+        if self._times.is_due("publish", now, _PUBLISH_EVERY_S):
             self._capacity.observe(self._crew.engine_status, now)
             self._decoding.follow(self._crew, now)
             self._keeper.near_limit_mpx_s = self._decoding.near_limit_mpx_s
@@ -135,31 +132,29 @@ class SlotWorker:
             num_assumed = self._keeper.num_assumed
             self._keeper.publish(now)
             if self._keeper.num_assumed < num_assumed:
-                self._place_soon(now)  # what was learnt of them makes room for others, or takes it
+                self._times.look_soon(now)  # what was learnt of them makes room, or takes it
+
+    def _renew(self, now: float) -> None:
+        if self._times.is_due("renew", now, self._ttl_ms / 3e3):
+            self._times.lease_ends(now + self._keeper.renew())
 
     def _place(self, now: float) -> None:
         """Take streams, give some up; there may be more soon."""
         self._is_ready = self._crew.ready
-        self._placed_at = now
-        self._due["place"] = now + PLACE_EVERY_S
+        self._times.looked(now)
         if not self._is_ready or (self._waits_for_decoder and self._decoding.is_awaited):
             self._keeper.stand_by()
             return
         more_s = self._keeper.place(self._admitted())
         if more_s is not None:
-            self._place_soon(now, max(PLACE_AT_MOST_EVERY_S, more_s))
-
-    def _place_soon(self, now: float, after_s: float = PLACE_AT_MOST_EVERY_S) -> None:
-        """Not sooner than a while after the last time."""
-        due = max(now, self._placed_at + after_s)
-        self._due["place"] = min(self._due.get("place", 0.0), due)
+            self._times.look_soon(now, more_s)
 
     def _finish_closing(self, now: float) -> None:
         """What has ended makes room for others."""
         num_held = len(self._holdings)
         self._keeper.finish_closing()
         if len(self._holdings) < num_held:
-            self._place_soon(now)
+            self._times.look_soon(now)
 
     def _admitted(self) -> Axes:
         """Up to what streams are taken, on each axis."""
@@ -170,22 +165,16 @@ class SlotWorker:
         if self._wake is None:
             self._wake = self._registry.subscribe()
         tick_s = _ENDING_TICK_S if self._keeper.is_ending_some else _TICK_S
-        due_s = self._due["place"] - time.monotonic()
+        due_s = self._times.next_look_at - time.monotonic()
         changed = self._wake.wait(min(tick_s, max(0.0, due_s)))
         if not changed:
             return
         self._keeper.refresh(changed)
         if PIPELINE in changed:
-            self._due["pipeline"] = 0.0
+            self._times.at_once("pipeline")
         wait_s = look_after_s(self.name, changed, self._keeper.num_others)
         if wait_s is not None:
-            self._place_soon(time.monotonic(), wait_s)
-
-    def _is_due(self, what: str, now: float, every_s: float) -> bool:
-        if now < self._due.get(what, 0.0):
-            return False
-        self._due[what] = now + every_s
-        return True
+            self._times.look_soon(time.monotonic(), wait_s)
 
     def _follow_pipeline(self) -> None:
         record = self._registry.pipelines.some([PIPELINE]).get(PIPELINE)
@@ -224,7 +213,7 @@ class SlotWorker:
     def _drain(self) -> None:
         """Hand streams to other slots while they run on, as long as there is time."""
         deadline = time.monotonic() + _DRAIN_TIMEOUT_S
-        self._due.update(publish=0.0, drain=0.0)
+        self._times.at_once("publish")
         is_done = False
         while not is_done and time.monotonic() < deadline:
             try:
@@ -236,13 +225,11 @@ class SlotWorker:
 
     def _drain_turn(self, now: float) -> bool:
         self._crew.poll(now)
-        if self._is_due("renew", now, self._ttl_ms / 3e3):
-            self._keeper.renew()
-        is_done = self._is_due("drain", now, PLACE_AT_MOST_EVERY_S) and self._keeper.drain(
-            self._admitted()
-        )
+        self._renew(now)
+        is_turn = self._times.is_due("drain", now, LOOK_AT_MOST_EVERY_S)
+        is_done = is_turn and self._keeper.drain(self._admitted())
         self._keeper.finish_closing()
-        if self._is_due("publish", now, _PUBLISH_EVERY_S):
+        if self._times.is_due("publish", now, _PUBLISH_EVERY_S):
             self._publish()
             self._keeper.publish(now)
         return is_done

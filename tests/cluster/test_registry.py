@@ -19,7 +19,7 @@ from cluster.errors import (
     StaleError,
     UnavailableError,
 )
-from cluster.registry import Lease, Registry, Renewal, SlotState, WakeUp
+from cluster.registry import Lease, Registry, SlotState, WakeUp
 from tests.cluster.builders import (
     eventually,
     fresh_prefix,
@@ -228,7 +228,9 @@ def test_renewing_keeps_leases_and_says_of_which_generation_their_specs_are(
     registry.streams.replace(stream_spec("y", enabled=False))
     registry.streams.delete("z")
     renewal = registry.leases.renew("a", held, TTL_MS)
-    assert renewal == Renewal({"x": x.generation, "y": 0, "z": 0}, frozenset(), frozenset())
+    assert renewal.generations == {"x": x.generation, "y": 0, "z": 0}
+    assert not renewal.lost | renewal.regained
+    assert renewal.next_end_s == TTL_MS / 1e3
     lease_ttl_ms = registry._store.command("PTTL", registry._store.key("lease", "x"))
     assert lease_ttl_ms > 1000
     assert y.generation < z.generation

@@ -1,13 +1,7 @@
-"""A slot on paper: its keeper, leases and placement are real, its actors do nothing.
-
-Registry and leases go by the clock of the server, so slots on paper live in real time, and each has
-its turn as often as a real one. Only where all of them work at once, which here they do one after
-the other, time is virtual (``Host.round``).
-"""
+"""A slot on paper: its keeper, leases and placement are real, its actors do nothing."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +16,7 @@ from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.keeper import StreamKeeper
 from cluster.slot.role import Role
 from cluster.slot.surroundings import look_after_s
-from cluster.slot.worker import PLACE_AT_MOST_EVERY_S, PLACE_EVERY_S
+from cluster.slot.timetable import Timetable
 
 CAPACITY = Axes(infer_fps=4_200.0, decode_mpx_s=9_900.0)
 """What one H200 was measured to do: 140 cameras of 1080p30."""
@@ -37,7 +31,7 @@ class Note:
     """A stream was opened or closed by a slot.
 
     Attributes:
-        at: ``time.monotonic()``, seconds: the same clock in all processes of the machine.
+        at: When the turn ended in which that was done, seconds; 0 until then.
         slot: Who.
         stream: Which.
         token: Of the lease.
@@ -100,7 +94,7 @@ class PaperCrew(Crew):
 
     def _write(self, holding: Holding, *, is_open: bool, has_state: bool = False) -> None:
         stream, token = holding.assignment.spec.id, holding.token
-        self._note(Note(time.monotonic(), self._slot, stream, token, is_open, has_state))
+        self._note(Note(0.0, self._slot, stream, token, is_open, has_state))
 
 
 class PaperSlot:
@@ -108,8 +102,8 @@ class PaperSlot:
 
     Args:
         name: Unique among slots.
-        registry: Shared by the slots of a process.
-        ttl_s: Life of a lease.
+        registry: Shared by all slots.
+        ttl_s: ``lease.ttl_s``.
         publish_every_s: How often the status of its streams is written.
         note: Gets what happens.
     """
@@ -124,9 +118,10 @@ class PaperSlot:
     ) -> None:
         self.name = name
         self.is_draining = False
+        self.num_renewals = 0
+        self._ttl_s = ttl_s
         self._publish_every_s = publish_every_s
-        self._due: dict[str, float] = {"place": 0.0}
-        self._placed_at = 0.0
+        self._times = Timetable()
         self._registry = registry
         self._ledger = Ledger.create(MAX_STREAMS, name=f"{name}-ledger")
         self._ledger.unlink()
@@ -146,52 +141,40 @@ class PaperSlot:
         """Streams that it holds."""
         return len(self._holdings)
 
-    def live(self, ttl_s: float) -> None:
-        """Hold leases for so long from now on."""
-        self._keeper.ttl_ms = round(ttl_s * 1e3)
-        self._due["renew"] = 0.0
-
     def turn(self, now: float) -> float:
         """Do what is due; returns when the next turn is. ``now`` in seconds, never going back."""
-        if self._is_due("renew", now, self._keeper.ttl_ms / 3e3):
-            self._keeper.renew()
+        if self._times.is_due("renew", now, self._ttl_s / 3):
+            self._times.lease_ends(now + self._keeper.renew())
+            self.num_renewals += 1
         self._keeper.finish_closing()
-        if self._is_due("place", now, PLACE_EVERY_S):
-            self._placed_at = now
-            if self.is_draining:
-                self._keeper.drain(CAPACITY)
-                self._due["place"] = now + PLACE_AT_MOST_EVERY_S
-            else:
-                more_s = self._keeper.place(CAPACITY)
-                if more_s is not None:
-                    self._due["place"] = now + max(PLACE_AT_MOST_EVERY_S, more_s)
+        if self._times.is_look_due(now):
+            self._times.looked(now)
+            self._look(now)
         self._keeper.finish_closing()
-        if self._is_due("publish", now, self._publish_every_s):
+        if self._times.is_due("publish", now, self._publish_every_s):
             self._keeper.publish(now)
-        return min(self._due.values())
+        return self._times.next_at
 
-    def hurry(self) -> None:
-        """Look for streams with the next turn."""
-        self._due["place"] = 0.0
+    def _look(self, now: float) -> None:
+        more_s: float | None = 0.0
+        if self.is_draining:
+            self._keeper.drain(CAPACITY)
+        else:
+            more_s = self._keeper.place(CAPACITY)
+        if more_s is not None:
+            self._times.look_soon(now, more_s)
 
     def wake(self, changed: Collection[str], now: float) -> float:
         """Take a wake-up call; returns when the next turn is."""
         after_s = look_after_s(self.name, changed, self._keeper.num_others)
         if after_s is not None:
-            due = max(now, self._placed_at + after_s)
-            self._due["place"] = min(self._due["place"], due)
-        return min(self._due.values())
+            self._times.look_soon(now, after_s)
+        return self._times.next_at
 
     def leave(self) -> None:
         """End: it holds nothing any more."""
         self._keeper.abandon()
         self._registry.slots.remove(self.name)
-
-    def _is_due(self, what: str, now: float, every_s: float) -> bool:
-        if now < self._due.get(what, 0.0):
-            return False
-        self._due[what] = now + every_s
-        return True
 
 
 def names(first: int, num: int) -> Iterable[str]:
