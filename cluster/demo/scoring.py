@@ -4,17 +4,17 @@ The score is fair to who can only report what a camera sees. A happening that no
 (the truth marks it ``ignore``, ``world/happenings.py`` says when) counts neither as found nor as
 missed, and a report of it is neither right nor wrong; the same holds for a doubt, where it is a
 matter of a little more or less. What comes or goes bit by bit may be reported at any time between
-the first bit that can be seen and all that can.
+the first bit that can be seen and all that can (``world/showing.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from cluster.demo.world import Truth
-from cluster.demo.world.truth import FrameTruth, TruthEvent
+from cluster.demo.world.showing import slack_s
+from cluster.demo.world.truth import TruthEvent
 
 TOLERANCE_S = 0.6
 _SETTLE_S = 1.5
@@ -128,7 +128,7 @@ def true_events(
     """
     length = truth.scenario.num_frames / truth.scenario.fps
     first, last = (int((t - epoch) // length) for t in watched)
-    events = [(e, _slack_s(e, truth.frames)) for e in truth.events if e.type in types]
+    events = [(e, slack_s(e, truth.frames)) for e in truth.events if e.type in types]
     return [
         _happening(camera, e, at, _counts(e.ignore, e.t_s, at, length, watched), slack_s)
         for number in range(max(0, first), last + 1)
@@ -143,18 +143,6 @@ def _happening(
 ) -> Happening:
     what = event.rule, event.direction, at_s, counts, event.type, event.phase
     return Happening(camera, *what, *slack_s)
-
-
-def _slack_s(event: TruthEvent, frames: Sequence[FrameTruth]) -> tuple[float, float]:
-    """How much earlier and later a coming or going can be seen: it may be bit by bit."""
-    if event.type != "object":
-        return 0.0, 0.0
-    before = [frame for frame in reversed(frames) if frame.t_s <= event.t_s]
-    after = [frame for frame in frames if frame.t_s >= event.t_s]
-    way = before if event.phase == "begin" else after
-    seen_s = [f.t_s for f in takewhile(lambda f: event.identity in f.identity, way)]
-    slack_s = abs(seen_s[-1] - event.t_s) if seen_s else 0.0
-    return (slack_s, 0.0) if event.phase == "begin" else (0.0, slack_s)
 
 
 def score_by_type(

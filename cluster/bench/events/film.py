@@ -24,6 +24,8 @@ from engines.frames import Frame, Picture
 from engines.spec_file import read_spec
 
 LIGHTS: tuple[TimeOfDay, ...] = ("day", "night")
+TRUTH_VERSION = 2
+"""Raise it when what is told of a film changes, and what is drawn does not."""
 _WORLD_FPS = 24
 
 
@@ -57,8 +59,9 @@ class Film:
 
     def path(self, folder: Path) -> Path:
         """Where its recording lies: a name for all that decides it."""
-        model = sha256(read_spec(BUILTIN_SPEC).path.read_bytes()).hexdigest()[:8]
-        return folder / f"{self.scenario.digest()}-{self.every}-{model}.json"
+        model = sha256(read_spec(BUILTIN_SPEC).path.read_bytes() + BUILTIN_SPEC.read_bytes())
+        digest = self.scenario.digest()
+        return folder / f"{digest}-{TRUTH_VERSION}-{self.every}-{model.hexdigest()[:8]}.json"
 
     def record(self, folder: Path) -> Path:
         """Draw it and look at it, where the folder does not hold its recording."""

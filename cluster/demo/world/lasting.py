@@ -14,6 +14,7 @@ from cluster.demo.world.geometry import inside
 from cluster.demo.world.layout import Zone
 from cluster.demo.world.scenario import CLASSES, LORRY, Scenario
 from cluster.demo.world.seen import CLEAR_S, Mask, Seen, runs
+from cluster.demo.world.showing import TELL_PX
 from cluster.demo.world.truth import EventType, Phase, TruthEvent
 
 LORRIES = "lorries"  # the rule that looks for objects of this class
@@ -56,12 +57,17 @@ def excesses(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterat
 
 
 def comings_and_goings(scenario: Scenario, seen: Seen) -> Iterator[TruthEvent]:
-    """Tell when a lorry appears and is gone; one that is not seen well may do both often."""
+    """Tell when a lorry appears and is gone; one that is not seen well may do both often.
+
+    Nor is one that is never tall enough to tell it from a car.
+    """
     there, shown = (np.nonzero(mask)[0].tolist() for mask in (seen.track.seen, seen.good))
     if seen.track.agent.class_id != LORRY or not there:
         return
     first, last = (shown[0], shown[-1] + 1) if shown else (0, 0)
-    if last - first < _SHORT_S * scenario.fps or not seen.good[first:last].all():
+    tall = seen.track.clipped[:, 3] - seen.track.clipped[:, 1] >= TELL_PX
+    short = last - first < _SHORT_S * scenario.fps
+    if short or not seen.good[first:last].all() or not (tall & seen.good).any():
         yield from doubts(scenario, seen, "object", LORRIES, there[0], there[-1] + 1)
         return
     before, after = seen.track.first + first > 0, _frame(seen, last) < scenario.num_frames
