@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from av.error import FFmpegError
 from av.packet import Packet
@@ -17,8 +16,7 @@ from actors.messages import DegradeStep
 _MAX_SKIPPED = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """One picture out of the decoder.
 
     Attributes:

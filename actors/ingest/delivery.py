@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from actors.ingest.decoder import Decoded
 from actors.ingest.frame_clock import FrameClock
@@ -38,8 +39,7 @@ class FramePolicy:
     rank: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """When a packet came: ``time.monotonic()`` and UTC since 1970, seconds."""
 
     monotonic: float

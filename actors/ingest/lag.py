@@ -28,17 +28,23 @@ class DecodeLag:
         self._busy_s = 0.0
         self._waited_s = 0.0
 
-    def note(self, media_s: float | None, now: float, waited_s: float, busy_s: float) -> None:
+    def is_due(self, now: float) -> bool:
+        """Whether the next note has to tell the processor time."""
+        return self._begin is None or now - self._begin >= _WINDOW_S
+
+    def note(
+        self, media_s: float | None, now: float, waited_s: float, busy_s: float | None
+    ) -> None:
         """A packet is taken up.
 
         Args:
             media_s: Its time in the source's clock, seconds; None where it has none.
             now: Monotonic time, seconds.
             waited_s: How long the thread waited for it, seconds.
-            busy_s: Processor time of the session's thread so far, seconds.
+            busy_s: Processor time of the session's thread so far, seconds; None where none is due.
         """
         self._waited_s += waited_s
-        if self._begin is None or now - self._begin >= _WINDOW_S:
+        if busy_s is not None and self.is_due(now):
             self._judge(now - (self._begin or now), busy_s - self._busy_s)
             self._begin, self._busy_s, self._waited_s = now, busy_s, 0.0
         if media_s is not None:

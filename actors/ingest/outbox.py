@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from actors.ingest.lane import Entry, Lane
 from actors.ingest.steps import Steps
@@ -16,8 +17,7 @@ from actors.messages import DropReason, PoolLease, Release, StreamQos, Ticket
 from actors.pools import Pool
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A slot that is being filled; of no use any more once the pool has been replaced."""
 
     pool: Pool
@@ -56,7 +56,8 @@ class Outbox:
 
     def __init__(self, max_waiting: int = 1) -> None:
         self.steps = Steps()
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._pool: Pool | None = None
         self._leased = range(0)
         self._free: list[int] = []
@@ -72,20 +73,20 @@ class Outbox:
 
     def count_dropped(self, lane: Lane, reason: DropReason) -> None:
         """A decoded frame ends here."""
-        with self._changed:
+        with self._lock:
             if not lane.is_closed:
                 lane.row.count_decoded()
                 lane.row.count_dropped(reason)
 
     def count_decode_errors(self, lane: Lane, num: int) -> None:
         """The decoder refused packets."""
-        with self._changed:
+        with self._lock:
             for _ in range(0 if lane.is_closed else num):
                 lane.row.count_decode_error()
 
     def count_skipped(self, lane: Lane) -> None:
         """A packet was not decoded."""
-        with self._changed:
+        with self._lock:
             if not lane.is_closed:
                 lane.row.count_skipped()
 
@@ -95,7 +96,7 @@ class Outbox:
         Where none is free the stream's oldest waiting frame makes room; without one the frame is
         booked as ``overload`` and None returned. A closed lane gets None and books nothing.
         """
-        with self._changed:
+        with self._lock:
             if lane.is_closed:
                 return None
             lane.row.count_decoded()
@@ -111,7 +112,7 @@ class Outbox:
 
     def put(self, lane: Lane, slot: Slot, ticket: Ticket) -> None:
         """The slot is filled; frames of the stream that still wait may be superseded."""
-        with self._changed:
+        with self._lock:
             if not self._unhold(slot):
                 lane.row.count_dropped(DropReason.LOST)
                 return
@@ -119,32 +120,33 @@ class Outbox:
                 self._free.append(slot.number)
                 lane.row.count_dropped(DropReason.CLOSED)
                 return
-            self._give_up(self._waiting.put(ticket.stream, Entry(ticket, lane)))
-            self._changed.notify_all()
+            pushed_out = self._waiting.put(ticket.stream, Entry(ticket, lane))
+            if pushed_out is not None:
+                self._give_up(pushed_out)
 
     def give_back(self, lane: Lane, slot: Slot, reason: DropReason) -> None:
         """The slot could not be filled."""
-        with self._changed:
+        with self._lock:
             lane.row.count_dropped(reason)
             if self._unhold(slot):
                 self._free.append(slot.number)
 
     def close_lane(self, lane: Lane) -> None:
         """Take nothing more from a session; what it has put stays."""
-        with self._changed:
+        with self._lock:
             lane.is_closed = True
 
     # Streams
 
     def open_stream(self, qos: StreamQos) -> None:
         """Tell the engine of a stream, or of its new quality of service, with the next call."""
-        with self._changed:
+        with self._lock:
             self._streams[qos.stream] = self._news[qos.stream] = qos
             self._changed.notify_all()
 
     def close_stream(self, stream: str) -> None:
         """Drop the stream's waiting frames and tell the engine, with the next call."""
-        with self._changed:
+        with self._lock:
             while (entry := self._waiting.pop(stream)) is not None:
                 self._withdraw(entry, DropReason.CLOSED)
             self.steps.forget(stream)
@@ -158,7 +160,7 @@ class Outbox:
         Those that the engine still has after the time-out are booked as ``closed``; their slots
         come back when it releases them.
         """
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: not self._has_frames(stream), timeout_s)
             for entry in self._outstanding.values():
                 if _is_of(entry.lane, stream):
@@ -173,19 +175,19 @@ class Outbox:
             idle_s: Longest sleep when nothing is at the engine.
             poll_s: Longest sleep when something is.
         """
-        with self._changed:
+        with self._lock:
             if not self._waiting and not self._news and not self._is_ending:
                 self._changed.wait(poll_s if self._outstanding else idle_s)
 
     def end(self) -> None:
         """Let no ``wait`` last any longer."""
-        with self._changed:
+        with self._lock:
             self._is_ending = True
             self._changed.notify_all()
 
     def collect(self) -> Batch:
         """Take the first frame of each stream; the tickets are outstanding from now on."""
-        with self._changed:
+        with self._lock:
             entries = self._waiting.pop_each()
             self._outstanding.update((entry.ticket.slot, entry) for entry in entries)
             batch = Batch(
@@ -200,7 +202,7 @@ class Outbox:
 
     def settle(self, releases: Iterable[Release]) -> None:
         """Book what became of frames at the engine, and free their slots."""
-        with self._changed:
+        with self._lock:
             for release in releases:
                 entry = self._outstanding.get(release.slot)
                 if entry is not None:
@@ -215,7 +217,7 @@ class Outbox:
         What was outstanding or waiting under the lease before is lost. A slot that is just being
         filled stays held where the pool is the same one.
         """
-        with self._changed:
+        with self._lock:
             self._lose_frames()
             if pool is not self._pool:
                 self._held.clear()
@@ -227,7 +229,7 @@ class Outbox:
 
     def lose_all(self) -> None:
         """The engine is gone: book what it had as lost, and take nothing until the next lease."""
-        with self._changed:
+        with self._lock:
             self._lose_frames()
             self.steps.clear()
             self._free.clear()
@@ -236,7 +238,7 @@ class Outbox:
 
     def slot_use(self) -> SlotUse:
         """Where each slot is at this moment."""
-        with self._changed:
+        with self._lock:
             return SlotUse(
                 frozenset(self._free),
                 frozenset(self._held),

@@ -6,8 +6,7 @@ That is planar, except for pictures of NVDEC on their way into a slot of the sam
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -28,8 +27,7 @@ _AS_IT_IS = ("yuv420p", "yuvj420p")
 _ON_DEVICE = "cuda"
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(NamedTuple):
     width: int
     height: int
     format_name: str

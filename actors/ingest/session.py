@@ -104,6 +104,7 @@ class Session:
         self._blocked_since: float | None = None
         self._held_at: float | None = None
         self._lag = DecodeLag()
+        self._seen: tuple[int, int, str] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera-{lane.stream}", daemon=True)
 
@@ -215,15 +216,19 @@ class Session:
 
     def _pass(self, source: Source, decoder: CpuDecoder, pacer: Pacer | None) -> None:
         began = self._blocked_since = time.monotonic()
+        tick_s: float | None = None
         for packet in source.packets():
             self._blocked_since = None
-            time_s = _packet_time_s(packet)
+            if tick_s is None:  # it costs as much as all else here, and stays the same
+                tick_s = float(packet.time_base or 0)
+            time_s = _packet_time_s(packet, tick_s)
             if pacer is not None:
                 self._stop.wait(pacer.delay_s(time_s, time.monotonic()))
             if self._stop.is_set():
                 return
             now = time.monotonic()
-            self._lag.note(time_s, now, now - began, time.thread_time())
+            busy_s = time.thread_time() if self._lag.is_due(now) else None  # a system call
+            self._lag.note(time_s, now, now - began, busy_s)
             self._decode_in_turn(packet, decoder, Arrival(now, time.time()))
             began = self._blocked_since = time.monotonic()
         self._blocked_since = None
@@ -248,8 +253,11 @@ class Session:
         if decoder.leaves_out(packet):
             self._outbox.count_skipped(self._lane)
         for decoded in decoder.decode(packet, policy.step):
-            self._note_size(decoded.frame.width, decoded.frame.height)
-            self._note_decoder(decoder)
+            seen = (decoded.frame.width, decoded.frame.height, decoder.name)
+            if seen != self._seen:
+                self._note_size(decoded.frame.width, decoded.frame.height)
+                self._note_decoder(decoder)
+                self._seen = seen
             self.delivery.deliver(decoded, arrival, policy)
         if decoder.num_errors > num_errors:
             self._outbox.count_decode_errors(self._lane, decoder.num_errors - num_errors)
@@ -272,9 +280,9 @@ class Session:
         return SourceError(reason, failure(self._spec.url, reason, text).message)
 
 
-def _packet_time_s(packet: Packet[VideoStream]) -> float | None:
+def _packet_time_s(packet: Packet[VideoStream], tick_s: float) -> float | None:
     """When a packet is to be decoded, seconds in the source's clock; None where it does not say."""
-    stamp = packet.pts if packet.dts is None else packet.dts
-    if stamp is None or not packet.time_base:
-        return None
-    return stamp * float(packet.time_base)
+    stamp = packet.dts
+    if stamp is None:
+        stamp = packet.pts
+    return None if stamp is None or not tick_s else stamp * tick_s

@@ -24,6 +24,9 @@ class WaitingRoom(Generic[T]):
         self._max_waiting = max_waiting
         self._queues: dict[str, deque[T]] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
     def __len__(self) -> int:
         return sum(len(queue) for queue in self._queues.values())
 
@@ -32,7 +35,9 @@ class WaitingRoom(Generic[T]):
 
     def put(self, stream: str, frame: T) -> T | None:
         """Let the stream's newest frame wait; gives the oldest where there is no place for it."""
-        queue = self._queues.setdefault(stream, deque())
+        queue = self._queues.get(stream)
+        if queue is None:
+            queue = self._queues[stream] = deque()
         pushed_out = queue.popleft() if len(queue) >= self._max_waiting else None
         queue.append(frame)
         return pushed_out
@@ -49,8 +54,9 @@ class WaitingRoom(Generic[T]):
 
     def pop_each(self) -> list[T]:
         """Take the oldest frame of every stream."""
-        frames = (self.pop(stream) for stream in list(self._queues))
-        return [frame for frame in frames if frame is not None]
+        frames = [queue.popleft() for queue in self._queues.values()]
+        self._queues = {stream: queue for stream, queue in self._queues.items() if queue}
+        return frames
 
     def clear(self) -> None:
         """Let nothing wait any more."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,16 +82,15 @@ class PictureRecords:
         Raises:
             TypeError: if a picture is not on the device.
         """
-        for index, view in enumerate(views):
-            if isinstance(view, Crop):
-                frame = view.frame
-                record = self._record(frame.picture, window_of(view))
-            else:
-                frame, record = view, self._record_of(view.picture)
-            if not isinstance(frame, DeviceFrame):
-                raise TypeError("the picture is in host memory, where a kernel cannot read it")
-            records[index] = record
-            records["address"][index] = frame.address
+        end = 0
+        for layout, run in groupby(views, _layout):
+            begin, end = end, end + sum(1 for _ in run)
+            records[begin:end] = (
+                self._record_of(layout)
+                if isinstance(layout, Picture)
+                else self._record(layout.frame.picture, window_of(layout))
+            )
+        records["address"][:end] = [_address(view) for view in views]
 
     def _record(self, picture: Picture, window: Window | None = None) -> NDArray[np.void]:
         seen = shown(window or whole(picture), self._input_spec)
@@ -119,3 +119,14 @@ class PictureRecords:
             color.green_of_red,
         )
         return np.array(values, PICTURE)
+
+
+def _layout(view: DeviceView) -> Picture | Crop:
+    return view if isinstance(view, Crop) else view.picture
+
+
+def _address(view: DeviceView) -> int:
+    frame = view.frame if isinstance(view, Crop) else view
+    if not isinstance(frame, DeviceFrame):
+        raise TypeError("the picture is in host memory, where a kernel cannot read it")
+    return frame.address

@@ -10,18 +10,15 @@ its picture.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from engines.cuda.ranges import COPY
 from engines.errors import DeviceError, DeviceMemoryError, FramePoolError
 from engines.frames import DeviceFrame, Picture, Plane, PoolLayout, slot_offset
 
 
-@dataclass(frozen=True, slots=True)
-class DevicePlane:
+class DevicePlane(NamedTuple):
     """One plane of a picture on the device, a decoder's surface for example.
 
     Attributes:
@@ -146,8 +143,11 @@ class DevicePool:
             DeviceError: if the device failed.
         """
         offset_bytes = slot_offset(self.layout, slot, picture)
-        with self._in_use() as memory:
+        memory = self._enter()
+        try:
             memory.write(offset_bytes, picture.stored_shapes, planes)
+        finally:
+            self._leave()
 
     @COPY
     def begin_write(
@@ -166,8 +166,11 @@ class DevicePool:
             DeviceError: as ``write`` does.
         """
         offset_bytes = slot_offset(self.layout, slot, picture)
-        with self._in_use() as memory:
+        memory = self._enter()
+        try:
             return memory.begin_write(offset_bytes, picture.stored_shapes, planes)
+        finally:
+            self._leave()
 
     def finish_writes(self) -> None:
         """Wait until all pictures that were begun before the call are in their slots.
@@ -176,8 +179,11 @@ class DevicePool:
             FramePoolError: if the pool is closed.
             DeviceError: if the device failed; they may never arrive.
         """
-        with self._in_use() as memory:
+        memory = self._enter()
+        try:
             memory.finish_writes()
+        finally:
+            self._leave()
 
     def read(
         self, slot: int, picture: Picture, *, source_size: tuple[int, int] | None = None
@@ -185,8 +191,11 @@ class DevicePool:
         """Point to a slot as a picture; ``source_size`` is (width, height) in pixels."""
         width, height = source_size or (picture.width, picture.height)
         offset_bytes = slot_offset(self.layout, slot, picture)
-        with self._in_use() as memory:
+        memory = self._enter()
+        try:
             return DeviceFrame(picture, memory.address + offset_bytes, width, height)
+        finally:
+            self._leave()
 
     def close(self) -> None:
         """Let go of the memory, at once or when the last write that runs has ended."""
@@ -199,17 +208,19 @@ class DevicePool:
         if self._is_owner:
             self.close()
 
-    @contextmanager
-    def _in_use(self) -> Iterator[Memory]:
+    def _enter(self) -> Memory:
+        """The memory, which is there until ``_leave``."""
         with self._lock:
             if self._is_closed:
                 raise FramePoolError(f"the pool {self.layout.path} is closed")
             self._num_users += 1
-        try:
-            yield self._memory
-        finally:
-            with self._lock:
-                self._num_users -= 1
+        return self._memory
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._num_users -= 1
+            is_closed = self._is_closed
+        if is_closed:
             self._release_if_unused()
 
     def _release_if_unused(self) -> None:

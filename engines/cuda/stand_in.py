@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import os
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ class HostMemory:
             self._memory = mmap.mmap(file.fileno(), size_bytes)
         self._bytes: Plane = np.frombuffer(self._memory, np.uint8)
         self._begun: deque[Write] = deque()
+        self._finishing = threading.Lock()
         self.address = int(self._bytes.ctypes.data)
 
     @classmethod
@@ -89,10 +91,11 @@ class HostMemory:
 
     def finish_writes(self) -> None:
         """See ``Memory.finish_writes``."""
-        for _ in range(len(self._begun)):
-            offset_bytes, shapes, planes = self._begun.popleft()
-            self.write(offset_bytes, shapes, planes)
-            planes.clear()
+        with self._finishing:
+            for _ in range(len(self._begun)):
+                offset_bytes, shapes, planes = self._begun.popleft()
+                self.write(offset_bytes, shapes, planes)
+                planes.clear()
 
     def close(self) -> None:
         """See ``Memory.close``."""

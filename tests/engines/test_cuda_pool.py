@@ -214,6 +214,25 @@ def test_writes_that_were_begun_are_there_once_they_are_finished(
         assert content(backend, pool, slot, picture) == packed(picture, planes[slot])
 
 
+def test_many_threads_may_begin_and_finish_writes_at_once(
+    backend: Backend, pool: DevicePool
+) -> None:
+    picture = PICTURES[0]
+    planes = [noise(picture, seed=slot) for slot in range(4)]
+
+    def write(slot: int) -> list[bool]:
+        begun = []
+        for _ in range(200):
+            begun.append(pool.begin_write(slot, picture, planes[slot]))
+            pool.finish_writes()
+        return [bool(kept) for kept in begun]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert not any(any(kept) for kept in threads.map(write, range(4)))
+    for slot in range(4):
+        assert content(backend, pool, slot, picture) == packed(picture, planes[slot])
+
+
 def test_of_two_pictures_begun_in_one_slot_the_later_one_stays(
     backend: Backend, pool: DevicePool
 ) -> None:
