@@ -10,6 +10,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,7 @@ from actors.inference.secondaries import with_secondaries
 from actors.inference.service import InferenceService
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.inference.warm_up import batch_costs_ms
-from actors.messages import (
-    AttachRequest,
-    FrameResult,
-    PoolLease,
-    SubmitReply,
-    SubmitRequest,
-)
+from actors.messages import AttachRequest, FrameResult, PoolLease, SubmitReply, SubmitRequest
 from actors.pools import PoolConfig
 from actors.stages import StageCounts
 from engines.cuda.address import bus_address
@@ -257,6 +252,7 @@ def _far_channel(answer: Callable[[Any], Any]) -> ChannelServer:
     return ChannelServer(answer, "engine-far", host)
 
 
+@lru_cache(maxsize=4096)
 def shard_of(stream: str, num_shards: int) -> int:
     """The analytics shard that a stream belongs to; the same in every process."""
     return zlib.crc32(stream.encode()) % num_shards

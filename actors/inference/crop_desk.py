@@ -38,6 +38,9 @@ class CropDesk:
     def __len__(self) -> int:
         return sum(len(waiting.requests) for waiting in self._streams.values())
 
+    def __bool__(self) -> bool:
+        return bool(self._streams)
+
     def put(self, requests: Iterable[CropRequest], now: float) -> None:
         """Take requests; those of streams that bring no frames are forgotten."""
         self._forget(now)

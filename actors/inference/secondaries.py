@@ -163,9 +163,11 @@ class CascadeEngine:
         ]
 
     def _take(self, tickets: Sequence[Ticket]) -> list[tuple[CropRequest, ...]]:
-        """Requests of secondaries that there are, for each frame."""
+        """Requests of secondaries that there are, for each frame; empty where there are none."""
         now = self._clock()
         with self._lock:
+            if not self._desk:
+                return []
             taken = [self._desk.take(t.stream, t.session, now) for t in tickets]
         return [tuple(r for r in some if r.secondary in self._secondaries) for some in taken]
 

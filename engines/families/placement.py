@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,3 +140,22 @@ class SourceMaps:
             size = frame.source_width, frame.source_height
             return self._map(frame.picture, *size, window_of(view))
         return self._map_of(view.picture, view.source_width, view.source_height)
+
+    def of_all(self, views: Sequence[View], nums: NDArray[np.intp]) -> SourceMap:
+        """The way back of all boxes of a batch, ``nums`` of each view one after the other."""
+        layouts = [list(run) for _, run in groupby(views, _layout)]
+        maps = [self.of(run[0]) for run in layouts]
+        if len(maps) == 1:
+            return maps[0]
+        lengths = np.array([len(run) for run in layouts], np.intp)
+        num_boxes = np.add.reduceat(nums, lengths.cumsum() - lengths) if maps else nums
+        parts = ((one.scale, one.offset, one.limit) for one in maps)
+        joined = (np.repeat(np.stack(part), num_boxes, axis=0) for part in zip(*parts, strict=True))
+        return SourceMap(*joined)
+
+
+def _layout(view: View) -> object:
+    """Equal for views that have the same way back; what is one object is soon found equal."""
+    if isinstance(view, Crop):
+        return view
+    return view.picture, view.source_width, view.source_height

@@ -8,13 +8,12 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from engines.crops import View
-from engines.cuda.suppress import read_record
-from engines.detections import Detections
+from engines.detections import NO_TRACK, Detections
 from engines.families.adapter import FamilyAdapter
 from engines.families.placement import SourceMaps
 from engines.signature import Signature
 from engines.spec import ModelSpec
-from engines.tensorrt.lane import Lane, Outputs, Records, grey_frame
+from engines.tensorrt.lane import Lane, Outputs, grey_frame
 
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
@@ -34,14 +33,19 @@ class RecordReader:
         self._sources = SourceMaps(spec.input)
 
     def read(self, outputs: Outputs, views: Sequence[View]) -> list[Detections]:
-        """See ``OutputReader.read``."""
+        """See ``OutputReader.read``; the boxes of a batch are worked out together."""
         (records,) = outputs
-        return [self._detections(one, view) for one, view in zip(records, views, strict=True)]
-
-    def _detections(self, record: Records, view: View) -> Detections:
-        kept = read_record(record).copy()
-        xyxy = self._sources.of(view).apply(kept[:, :4])
-        return Detections.of(xyxy, kept[:, 4], kept[:, 5])
+        nums = records[: len(views), 0, 0].astype(np.intp)
+        most = nums.max(initial=0)
+        kept = records[: len(views), 1 : 1 + most][np.arange(most) < nums[:, None]]
+        xyxy = self._sources.of_all(views, nums).apply(kept[:, :4])
+        confidence, class_id = kept[:, 4].copy(), kept[:, 5].astype(np.int32)
+        track_id = np.full(len(kept), NO_TRACK)
+        ends = nums.cumsum().tolist()
+        return [
+            Detections(xyxy[a:b], confidence[a:b], class_id[a:b], track_id[a:b])
+            for a, b in zip((0, *ends), ends, strict=False)
+        ]
 
 
 class FamilyReader(Generic[Result]):

@@ -42,6 +42,8 @@ class Staging:
             DeviceMemoryError: if the device has no room for them.
         """
         frames = {id(frame): frame for frame in map(frame_of, views) if isinstance(frame, Frame)}
+        if not frames:
+            return [view for view in views if not isinstance(view, Frame)]
         copies = dict(zip(frames, self._copied(list(frames.values())), strict=True))
         return [_on_device(view, copies) for view in views]
 
@@ -51,8 +53,6 @@ class Staging:
         self._buffers.close()
 
     def _copied(self, frames: Sequence[Frame]) -> list[DeviceFrame]:
-        if not frames:
-            return []
         ends = np.cumsum([_room(frame.picture) for frame in frames]).tolist()
         self._make_room(ends[-1])
         copies = [

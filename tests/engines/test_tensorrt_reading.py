@@ -15,6 +15,8 @@ from onnx.helper import make_tensor_value_info
 
 from engines.crops import Crop
 from engines.errors import ModelError
+from engines.fake import FAKE_SPEC
+from engines.families.placement import SourceMaps
 from engines.frames import DeviceFrame, Frame, Picture
 from engines.signature import TensorInfo
 from engines.spec import Precision
@@ -22,6 +24,7 @@ from engines.tensorrt.bindings import check_rows, signature_of
 from engines.tensorrt.builder import build_plan, graph_for, request_for
 from engines.tensorrt.cache import PlanCache
 from engines.tensorrt.plan import Platform
+from engines.tensorrt.reading import RecordReader
 from engines.tensorrt.staging import Staging
 from tests.engines.answering import answering_model, fixed, spec_of
 from tests.engines.builders import random_frame, tiny_spec, tiny_yolox, write_model
@@ -197,3 +200,32 @@ def test_a_picture_of_several_crops_is_uploaded_once_and_one_on_the_device_not_a
 
 def packed(frame: Frame) -> bytes:
     return b"".join(plane.tobytes() for plane in frame.planes)
+
+
+def test_boxes_of_a_batch_of_any_layouts_are_those_of_each_view_alone(tmp_path: Path) -> None:
+    spec = tiny_spec(write_model(tmp_path / "tiny.onnx", tiny_yolox()))
+    wide, small = Picture(640, 360), Picture(64, 64)
+    frames = [DeviceFrame(wide, n, 1920, 1080) for n in range(3)]
+    frames += [DeviceFrame(small, 3, 64, 64), DeviceFrame(wide, 4, 640, 360)]
+    views = [*frames, Crop(frames[0], (100.0, 100.0, 900.0, 700.0)), frames[0]]
+    rng = np.random.default_rng(3)
+    records = np.full((8, 1 + spec.max_detections, 6), np.nan, np.float32)
+    for record, num in zip(records, (2, 0, 5, 1, 3, 4, 1, 0), strict=True):
+        record[0, 0] = num
+        record[1 : 1 + num] = rng.uniform(0, 64, (num, 6))
+    found = RecordReader(spec).read([records[: len(views)]], views)
+    assert [len(one) for one in found] == [2, 0, 5, 1, 3, 4, 1]
+    for one, view, record in zip(found, views, records, strict=False):
+        (alone,) = RecordReader(spec).read([record[None]], [view])
+        for name in ("xyxy", "confidence", "class_id", "track_id"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(alone, name))
+        assert not np.shares_memory(one.xyxy, records)
+        way_back = SourceMaps(spec.input).of(view)
+        np.testing.assert_array_equal(one.xyxy, way_back.apply(record[1 : 1 + len(one), :4]))
+
+
+def test_a_batch_without_detections_has_none() -> None:
+    spec = FAKE_SPEC
+    records = np.zeros((2, 1 + spec.max_detections, 6), np.float32)
+    views = [DeviceFrame(Picture(64, 36), n, 64, 36) for n in range(2)]
+    assert [len(one) for one in RecordReader(spec).read([records], views)] == [0, 0]
