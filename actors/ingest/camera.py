@@ -77,7 +77,8 @@ class Camera:
             now: Monotonic time, seconds.
             utc: Now, seconds since 1970.
         """
-        self._stuck = [session for session in self._stuck if not session.is_over]
+        if self._stuck:
+            self._stuck = [session for session in self._stuck if not session.is_over]
         if self._session is None:
             self._start_if_due(now, utc)
         elif self._session.is_over:
@@ -152,7 +153,7 @@ class Camera:
     def _follow_step(self, session: Session) -> None:
         """Take over what the engine's ladder has said meanwhile; asked at every tick."""
         held, policy = self._outbox.steps.of(self.assignment.spec.id), session.policy
-        if (held.step, held.max_fps) != (policy.step, policy.cap_fps):
+        if held.step is not policy.step or held.max_fps != policy.cap_fps:
             session.policy = replace(policy, step=held.step, cap_fps=held.max_fps)
 
     def _policy(self) -> FramePolicy:

@@ -137,14 +137,14 @@ class Ingest:
     def _watch(self) -> None:
         while not self._stop.wait(self._config.tick_s):
             with self._lock:
-                cameras = list(self._cameras.values())
-                for camera in cameras:
-                    self._tick(camera)
-                lags_s = [camera.decode_lag_s(time.monotonic()) for camera in cameras]
+                lags_s = [self._tick(camera) for camera in self._cameras.values()]
             self._feeder.decode_lag_s = max(lags_s, default=0.0)
 
-    def _tick(self, camera: Camera) -> None:
+    def _tick(self, camera: Camera) -> float:
+        """Look after a camera; how far it is behind, seconds."""
+        now = time.monotonic()
         try:
-            camera.tick(time.monotonic(), time.time())
+            camera.tick(now, time.time())
         except Exception:  # the other cameras must go on being looked after
             log.exception("stream %s: looking after it failed", camera.assignment.spec.id)
+        return camera.decode_lag_s(now)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from actors.messages import DegradeStep, StreamStep
 
+_NOTHING = StreamStep("", DegradeStep.NONE)
+
 
 class Steps:
     """Steps by stream. Written by the feeder, read by others at any time: no lock is needed."""
@@ -14,8 +16,8 @@ class Steps:
         self._steps: dict[str, StreamStep] = {}
 
     def of(self, stream: str) -> StreamStep:
-        """The step in force; ``none`` for a stream of which the engine has said nothing."""
-        return self._steps.get(stream) or StreamStep(stream, DegradeStep.NONE)
+        """The step in force; ``none``, without a name, where the engine has said nothing."""
+        return self._steps.get(stream) or _NOTHING
 
     def apply(self, steps: Iterable[StreamStep]) -> None:
         """The engine has told changes."""
