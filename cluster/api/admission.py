@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from actors.ingest.decode_cost import ASSUMED_MPX_S
 from actors.specs import StreamSpec
 from cluster.errors import CapacityError, FieldFault, InvalidError
-from cluster.placement import NUM_RANKS, RANK, SlotLoad, assumed_mpx_s
+from cluster.placement import NUM_RANKS, RANK, SlotLoad, assumed_mpx_s, decoding_words
 from cluster.registry import Registry, SlotInfo, SlotState, StreamRecord
 
 
@@ -189,14 +188,12 @@ def _cannot_decode(
 ) -> CapacityError:
     limit = slots.sum(slot.decode_admission_mpx_s for slot in slots.ready)
     measured = slots.sum(slot.decode_mpx_s for slot in slots.ready)
-    what = "1080p at 25 frames/s" if mpx_s == ASSUMED_MPX_S else "others on average"
-    about = f", as {what} until it is known" if is_guess else ""
     return CapacityError(
         f"no room to decode stream '{spec.id}'",
         FieldFault(
             "url",
-            f"decoding it takes {mpx_s:.1f} Mpx/s{about}; the {slots.words} do {measured:.1f}, "
-            f"take streams up to {limit:.1f} and have {load:.1f}",
+            f"{decoding_words(mpx_s, is_assumed=is_guess)}; the {slots.words} do "
+            f"{measured:.1f}, take streams up to {limit:.1f} and have {load:.1f}",
             "disable a stream, give cameras' sub-streams (a smaller picture, fewer frames a "
             "second), or add cores or a slot",
         ),

@@ -18,7 +18,7 @@ from cluster.api.dependencies import (
 )
 from cluster.api.problems import problem_responses
 from cluster.api.views import StatsView, StreamList, StreamView, stats_view, stream_view
-from cluster.registry import Registry, StreamRecord, state_of
+from cluster.registry import Registry, StreamRecord
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
@@ -52,15 +52,8 @@ def list_streams(services: ServicesOf, query: StreamQueryOf) -> StreamList:
     records = services.registry.streams.all()
     following = [name for name in records if query.after is None or name > query.after]
     page = following[: query.limit]
-    leases = services.registry.leases.lookup(page)
-    statuses = services.registry.leases.statuses(page)
-    slots = services.registry.slots.all()
-    views = [
-        stream_view(
-            records[name], state_of(records[name], leases.get(name), statuses.get(name), slots)
-        )
-        for name in page
-    ]
+    known = services.registry.snapshot_of({name: records[name] for name in page})
+    views = [stream_view(records[name], known.state(name)) for name in page]
     more = len(following) > len(page)
     return StreamList(streams=views, total=len(records), next=page[-1] if more else None)
 
@@ -125,20 +118,16 @@ def replace_rules(
 @router.get("/{stream}/stats", responses=problem_responses(404))
 def get_stats(stream: str, services: ServicesOf) -> StatsView:
     """Where the frames of a stream went, how fast, and its last event."""
-    registry = services.registry
-    record = registry.streams.get(stream)
-    status = registry.leases.statuses([stream]).get(stream)
-    lease = registry.leases.lookup([stream]).get(stream)
-    state = state_of(record, lease, status, registry.slots.all())
-    return stats_view(record, lease, state, status)
+    record = services.registry.streams.get(stream)
+    known = services.registry.snapshot_of({stream: record})
+    lease, status = known.leases.get(stream), known.statuses.get(stream)
+    return stats_view(record, lease, known.state(stream), status)
 
 
 def _answer(registry: Registry, record: StreamRecord, response: Response) -> StreamView:
     name = record.spec.id
-    lease = registry.leases.lookup([name]).get(name)
-    status = registry.leases.statuses([name]).get(name)
     set_etag(response, record.generation)
-    return stream_view(record, state_of(record, lease, status, registry.slots.all()))
+    return stream_view(record, registry.snapshot_of({name: record}).state(name))
 
 
 def _location(record: StreamRecord) -> str:

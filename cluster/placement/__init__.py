@@ -1,6 +1,6 @@
 """Where streams run: what they need, what slots have, and what each slot does about it. Pure."""
 
-from cluster.placement.assumed import assumed_mpx_s
+from cluster.placement.assumed import assumed_mpx_s, decoding_words
 from cluster.placement.axes import (
     HEADROOM,
     NOTHING,
@@ -35,6 +35,7 @@ __all__ = [
     "assumed_mpx_s",
     "decide",
     "decode_limit_mpx_s",
+    "decoding_words",
     "limits",
     "need_of",
     "room",

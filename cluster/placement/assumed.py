@@ -31,3 +31,16 @@ def assumed_mpx_s(loads: Iterable[SlotLoad]) -> float:
     if num == 0:
         return ASSUMED_MPX_S
     return min(ASSUMED_MPX_S, max(_LEAST_MPX_S, mpx_s / num))
+
+
+def decoding_words(mpx_s: float, *, is_assumed: bool) -> str:
+    """What decoding a stream takes, for messages; what is a guess is called one.
+
+    Args:
+        mpx_s: The figure, Mpx/s.
+        is_assumed: Whether it is what streams of unknown source are taken for.
+    """
+    if not is_assumed:
+        return f"decoding it takes {mpx_s:.1f} Mpx/s"
+    like = "1080p at 25 frames/s takes" if mpx_s == ASSUMED_MPX_S else "others take on average"
+    return f"decoding it counts as {mpx_s:.1f} Mpx/s until its source is known, what {like}"

@@ -20,7 +20,7 @@ from cluster.registry.records import (
 )
 from cluster.registry.registry import Registry, Snapshot, WakeUp
 from cluster.registry.scripts import FOR_SLOT
-from cluster.registry.states import ShownState, StateView, state_of
+from cluster.registry.states import ShownState, StateView
 from cluster.registry.store import connect
 
 __all__ = [
@@ -48,5 +48,4 @@ __all__ = [
     "WakeUp",
     "Wanted",
     "connect",
-    "state_of",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from actors.specs import QosClass, StreamSpec
-from cluster.placement import HEADROOM, RANK, Axes, Need, room
+from cluster.placement import HEADROOM, RANK, Axes, Need, decoding_words, room
 from cluster.redaction import redacted
 from cluster.registry.records import SlotInfo, SlotState
 
@@ -56,8 +56,8 @@ def _why_no_room(need: Need, slots: Sequence[SlotInfo]) -> tuple[str, str]:
         return "capacity", _over_capacity(need.axes.infer_fps, roomiest, above)
     widest = max(free, key=lambda slot: room_of(slot).decode_mpx_s)
     if room_of(widest).decode_mpx_s < need.axes.decode_mpx_s:
-        return "decoding", _over_decoding(need.axes.decode_mpx_s, widest, above)
-    return "capacity", _on_no_one_slot(need.axes, roomiest, widest)
+        return "decoding", _over_decoding(need, widest, above)
+    return "capacity", _on_no_one_slot(need, roomiest, widest)
 
 
 def _without_labels(labels: Mapping[str, str], slots: Iterable[SlotInfo]) -> str:
@@ -92,18 +92,22 @@ def _over_capacity(floor_fps: float, slot: SlotInfo, above: str) -> str:
     )
 
 
-def _over_decoding(mpx_s: float, slot: SlotInfo, above: str) -> str:
+def _decoding(need: Need) -> str:
+    return decoding_words(need.axes.decode_mpx_s, is_assumed=need.is_assumed)
+
+
+def _over_decoding(need: Need, slot: SlotInfo, above: str) -> str:
     return (
-        f"decoding it takes {mpx_s:.1f} Mpx/s, slot {slot.name} takes streams up to "
+        f"{_decoding(need)}; slot {slot.name} takes streams up to "
         f"{slot.decode_admission_mpx_s:.1f} and has {slot.decode_load_mpx_s:.1f}{above}: give a "
         "smaller picture or fewer frames a second (a camera's sub-stream), disable a stream, or "
         "add cores or a slot"
     )
 
 
-def _on_no_one_slot(need: Axes, roomiest: SlotInfo, widest: SlotInfo) -> str:
+def _on_no_one_slot(need: Need, roomiest: SlotInfo, widest: SlotInfo) -> str:
     return (
-        f"it needs {need.infer_fps:.1f} frames/s and {need.decode_mpx_s:.1f} Mpx/s on one slot: "
+        f"it needs {need.axes.infer_fps:.1f} frames/s, and {_decoding(need)}, on one slot: "
         f"{roomiest.name} has {room_of(roomiest).infer_fps:.1f} and "
         f"{room_of(roomiest).decode_mpx_s:.1f} left, {widest.name} has "
         f"{room_of(widest).infer_fps:.1f} and {room_of(widest).decode_mpx_s:.1f}: "

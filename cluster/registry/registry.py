@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 
+from cluster.placement import SlotLoad, assumed_mpx_s
 from cluster.registry.desired import DesiredStreams, Pipelines
 from cluster.registry.leases import Leases
 from cluster.registry.records import Lease, SlotInfo, StreamRecord, StreamStatus
@@ -21,17 +22,30 @@ _MAX_STREAMS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that is known of the streams, read in a few round trips; not one instant."""
+    """All that is known of streams, read in a few round trips; not one instant.
+
+    Attributes:
+        streams: Their jobs.
+        leases: Of those that a slot has.
+        statuses: What slots last said of them.
+        slots: All that are alive.
+        assumed_mpx_s: What slots take decoding for while a stream's source is not known.
+    """
 
     streams: Mapping[str, StreamRecord]
     leases: Mapping[str, Lease]
     statuses: Mapping[str, StreamStatus]
     slots: Mapping[str, SlotInfo]
+    assumed_mpx_s: float
 
     def state(self, stream: str) -> StateView:
         """What one of its streams is doing."""
         return state_of(
-            self.streams[stream], self.leases.get(stream), self.statuses.get(stream), self.slots
+            self.streams[stream],
+            self.leases.get(stream),
+            self.statuses.get(stream),
+            self.slots,
+            self.assumed_mpx_s,
         )
 
 
@@ -85,12 +99,17 @@ class Registry:
 
     def snapshot(self) -> Snapshot:
         """All desired streams with lease and status, and the live slots."""
-        streams = self.streams.all()
+        return self.snapshot_of(self.streams.all())
+
+    def snapshot_of(self, streams: Mapping[str, StreamRecord]) -> Snapshot:
+        """The same of some streams, by their ids."""
+        loads = map(SlotLoad.from_json, self.slots.loads().values())
         return Snapshot(
             streams=streams,
             leases=self.leases.lookup(streams),
             statuses=self.leases.statuses(streams),
             slots=self.slots.all(),
+            assumed_mpx_s=assumed_mpx_s(load for load in loads if load is not None),
         )
 
     def subscribe(self) -> WakeUp:

@@ -49,8 +49,17 @@ def state_of(
     lease: Lease | None,
     status: StreamStatus | None,
     slots: Mapping[str, SlotInfo],
+    assumed_mpx_s: float,
 ) -> StateView:
-    """What a stream is doing: what its slot says, or why it has none."""
+    """What a stream is doing: what its slot says, or why it has none.
+
+    Args:
+        record: The stream.
+        lease: Its lease; None where nobody has it.
+        status: What its slot said last; None where nobody has said anything.
+        slots: All that are alive.
+        assumed_mpx_s: What decoding is taken for while a stream's source is not known.
+    """
     if not record.spec.enabled:
         return StateView(
             state=ShownState.DISABLED,
@@ -59,7 +68,7 @@ def state_of(
             slot=lease.slot if lease else None,  # until its last frames have ended
         )
     if lease is None:
-        return _pending(record, status, slots.values())
+        return _pending(record, status, slots.values(), assumed_mpx_s)
     if status is None or status.token != lease.token:
         message = f"slot {lease.slot} has just claimed the stream"
         return StateView(
@@ -77,10 +86,14 @@ def state_of(
 
 
 def _pending(
-    record: StreamRecord, status: StreamStatus | None, slots: Iterable[SlotInfo]
+    record: StreamRecord,
+    status: StreamStatus | None,
+    slots: Iterable[SlotInfo],
+    assumed_mpx_s: float,
 ) -> StateView:
     is_known = status is not None and status.generation == record.generation
-    need = need_of(record.spec, status.decode_mpx_s if status is not None and is_known else None)
+    known_mpx_s = status.decode_mpx_s if status is not None and is_known else None
+    need = need_of(record.spec, known_mpx_s, assumed_mpx_s)
     reason, message = why_pending(record.spec, need, list(slots))
     return StateView(
         state=ShownState.PENDING, reason=reason, message=message, since=record.updated_at

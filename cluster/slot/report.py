@@ -1,4 +1,4 @@
-"""What a slot says of itself and of its streams: the words of its actors, put together."""
+"""What a slot says of itself: the words of its actors, put together."""
 
 from __future__ import annotations
 
@@ -9,184 +9,76 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.analytics.status import AnalyticsStatus
-from actors.crop_counts import CropTally
 from actors.inference.actor import EngineStatus
 from actors.ingest.status import IngestStatus
-from actors.ingest.status import StreamStatus as CameraStatus
 from actors.latency import percentiles_ms
-from actors.ledger import LedgerEntry
-from actors.messages import DegradeStep, StreamState
 from actors.specs import QosClass
 from actors.stages import Stage, add_counts
-from cluster.registry import (
-    ClassLoad,
-    CropStatus,
-    GpuLoad,
-    Ladder,
-    LedgerStatus,
-    SlotInfo,
-    SlotState,
-    SourceStatus,
-    StageLatency,
-    StreamStatus,
-)
+from cluster.registry import ClassLoad, Ladder, SlotInfo, SlotState, StageLatency
 from cluster.slot.capacity import Capacity
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
 from cluster.slot.decoding import SlotDecoding
-from cluster.slot.holdings import Holding, Holdings
-from cluster.slot.rates import Rates
+from cluster.slot.holdings import Holdings
 from cluster.slot.sinks import sink_loads
 
 
-def cameras_of(crew: Crew) -> dict[str, CameraStatus]:
-    """What the ingest actors that answer say of their cameras."""
-    return {
-        camera.stream: camera
-        for child in crew.cameras
-        if isinstance(child.status, IngestStatus)
-        for camera in child.status.streams
-    }
-
-
-def last_events_of(crew: Crew) -> dict[str, Mapping[str, Any]]:
-    """The newest event of each stream, as the analytics actors that answer know it."""
-    return {
-        stream: known.last_event.to_dict()
-        for child in crew.shards
-        if isinstance(child.status, AnalyticsStatus)
-        for stream, known in child.status.streams.items()
-        if known.last_event is not None
-    }
-
-
-def crops_of(crew: Crew) -> dict[str, Mapping[str, CropTally]]:
-    """What became of each stream's crops, as the analytics actors that answer know it."""
-    return {
-        stream: known.crops
-        for child in crew.shards
-        if isinstance(child.status, AnalyticsStatus)
-        for stream, known in child.status.streams.items()
-    }
-
-
-def queue_ages_of(crew: Crew) -> dict[str, float]:
-    """How long each stream's waiting frame has waited, in ms; streams without one are left out."""
-    engine = crew.engine_status
-    if engine is None or engine.scheduler is None:
-        return {}
-    streams = engine.scheduler.streams.items()
-    return {s: round(known.waiting_ms, 1) for s, known in streams if known.waiting_ms is not None}
-
-
 @dataclass(frozen=True, slots=True)
-class StreamNews:
-    """What is known of one stream.
+class Nameplate:
+    """What a slot says of itself that stays the same.
 
     Attributes:
-        camera: What its ingest actor says; None while that is away.
-        entry: Its ledger row.
-        rates: Frames a second, lately.
-        queue_age_ms: How long its waiting frame has waited; None where none waits.
-        last_event: The newest event, as fields.
-        was_seen: Whether its camera has been seen since the stream was claimed.
-        decode_mpx_s: What decoding it takes; None while that is not known.
-        crops: What became of crops, by secondary model.
+        name: The slot's.
+        max_streams: How many streams it may hold.
+        started_at: UTC, seconds since 1970.
+        device: ``cpu`` or ``cuda``.
+        labels: By which streams choose it.
     """
 
-    camera: CameraStatus | None
-    entry: LedgerEntry
-    rates: Rates
-    queue_age_ms: float | None = None
-    last_event: Mapping[str, Any] | None = None
-    was_seen: bool = True
-    decode_mpx_s: float | None = None
-    crops: Mapping[str, CropTally] = field(default_factory=dict)
-
-
-def stream_status(holding: Holding, news: StreamNews, slot: str) -> StreamStatus:
-    """One stream as the registry shows it.
-
-    Args:
-        holding: The slot's lease and assignment.
-        news: What is known of it.
-        slot: Name of the slot.
-    """
-    assignment, camera = holding.assignment, news.camera
-    state, reason, message = _state(camera, news.was_seen)
-    return StreamStatus(
-        state=state,
-        reason=reason,
-        message=message,
-        since=camera.since if camera else time.time(),
-        slot=slot,
-        token=assignment.token,
-        generation=assignment.generation,
-        degrade_step=camera.degrade_step if camera else DegradeStep.NONE,
-        fps=round(camera.fps, 2) if camera else 0.0,
-        offered_fps=round(news.rates.offered, 2),
-        inferred_fps=round(news.rates.inferred, 2),
-        decode_mpx_s=None if news.decode_mpx_s is None else round(news.decode_mpx_s, 2),
-        queue_age_ms=news.queue_age_ms,
-        source=_source(camera),
-        session=camera.session if camera else 0,
-        ledger=LedgerStatus.from_entry(news.entry),
-        crops={
-            name: CropStatus.model_validate(tally, from_attributes=True)
-            for name, tally in news.crops.items()
-        },
-        last_event=dict(news.last_event) if news.last_event else None,
-        updated_at=time.time(),
-    )
+    name: str
+    max_streams: int
+    started_at: float
+    device: str = "cpu"
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def slot_info(
-    name: str,
+    plate: Nameplate,
     crew: Crew,
     holdings: Holdings,
     capacity: Capacity,
     *,
-    max_streams: int,
-    error: str,
-    started_at: float,
-    device: str = "cpu",
-    labels: Mapping[str, str] | None = None,
-    gpu: GpuLoad | None = None,
-    decoding: Mapping[str, Any] | None = None,
+    error: str = "",
+    **more: Any,
 ) -> SlotInfo:
     """The slot as the registry shows it.
 
     Args:
-        name: The slot's.
+        plate: What stays the same.
         crew: Its actors.
         holdings: Its streams.
         capacity: What its engine does.
-        max_streams: How many streams it may hold.
         error: Why its pipeline cannot be served; empty where it can.
-        started_at: UTC, seconds since 1970.
-        device: ``cpu`` or ``cuda``.
-        labels: By which streams choose it.
-        gpu: Gauges of its GPU.
-        decoding: ``decode_fields``.
+        more: Further fields: ``gpu``, those of ``decode_fields``.
     """
+    shards = [c.status for c in crew.shards if isinstance(c.status, AnalyticsStatus)]
     return SlotInfo(
-        name=name,
+        name=plate.name,
         node=socket.gethostname(),
-        device=device,
-        labels=dict(labels or {}),
-        max_streams=max_streams,
+        device=plate.device,
+        labels=dict(plate.labels),
+        max_streams=plate.max_streams,
         num_streams=len(holdings),
-        started_at=started_at,
+        started_at=plate.started_at,
         updated_at=time.time(),
         capacity_fps=capacity.fps,
         admission_fps=capacity.admission_fps,
         frame_ms=capacity.frame_ms,
         floors_fps=round(holdings.floors_fps, 3),
-        gpu=gpu,
         details=_processes(crew),
         stages=_stages(crew),
-        sinks=sink_loads(c.status for c in crew.shards if isinstance(c.status, AnalyticsStatus)),
-        **(decoding or {}),
+        sinks=sink_loads(shards),
+        **more,
         **_health(crew, error),
         **_load(crew.engine_status),
     )
@@ -270,25 +162,3 @@ def _process(child: Child) -> dict[str, Any]:
     if isinstance(child.status, IngestStatus) and child.status.is_attached:
         found["free_slots"] = child.status.num_free_slots
     return found
-
-
-def _state(camera: CameraStatus | None, was_seen: bool) -> tuple[StreamState, str, str]:
-    if camera is not None:
-        return camera.state, camera.reason, camera.message
-    if not was_seen:
-        return StreamState.CONNECTING, "claimed", "its slot has just claimed the stream"
-    return StreamState.RECONNECTING, "restarting", "its ingest process is being started"
-
-
-def _source(camera: CameraStatus | None) -> SourceStatus | None:
-    if camera is None or camera.properties is None:
-        return None
-    found = camera.properties
-    return SourceStatus(
-        codec=found.codec,
-        width=found.width,
-        height=found.height,
-        fps=found.fps or 0.0,
-        decoder=found.decoder,
-        fallback=found.fallback,
-    )

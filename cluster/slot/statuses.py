@@ -11,7 +11,7 @@ from cluster.slot.crew import Crew
 from cluster.slot.decode_load import DecodeMeter
 from cluster.slot.holdings import Holdings
 from cluster.slot.rates import RateMeter
-from cluster.slot.report import (
+from cluster.slot.stream_report import (
     StreamNews,
     cameras_of,
     crops_of,

@@ -24,7 +24,7 @@ from cluster.slot.holdings import Holdings
 from cluster.slot.keeper import PIPELINE, StreamKeeper
 from cluster.slot.labels import slot_labels
 from cluster.slot.plan import crew_config, decode_cores
-from cluster.slot.report import decode_fields, slot_info
+from cluster.slot.report import Nameplate, decode_fields, slot_info
 from cluster.slot.surroundings import look_after_s
 from cluster.slot.timetable import LOOK_AT_MOST_EVERY_S, LOOK_EVERY_S, Timetable
 from engines.errors import ModelError
@@ -54,13 +54,13 @@ class SlotWorker:
             str(config.redis.url), config.redis.prefix, config.api.max_streams
         )
         plan = crew_config(name, config)
-        self._max_streams = plan.max_streams
         of_node = ray.get_runtime_context().get_node_labels()
-        self._labels = slot_labels(config.slots.labels, of_node)
         self._device: DeviceName = "cuda" if is_on_gpu(config) else "cpu"
-        self._ledger = Ledger.create(self._max_streams, name=f"{name}-ledger")
+        labels = slot_labels(config.slots.labels, of_node)
+        self._plate = Nameplate(name, plan.max_streams, time.time(), self._device, labels)
+        self._ledger = Ledger.create(plan.max_streams, name=f"{name}-ledger")
         num_far = plan.far.num if plan.far else 0
-        self._holdings = Holdings(self._max_streams, plan.num_ingests, num_far)
+        self._holdings = Holdings(plan.max_streams, plan.num_ingests, num_far)
         self._crew = Crew(plan, self._ledger, self._holdings)
         self._keeper = StreamKeeper(
             name,
@@ -68,9 +68,9 @@ class SlotWorker:
             self._crew,
             self._ledger,
             self._holdings,
-            max_streams=self._max_streams,
+            max_streams=plan.max_streams,
             ttl_ms=self._ttl_ms,
-            labels=self._labels,
+            labels=labels,
         )
         self._capacity = Capacity()
         self._decoding = SlotDecoding(decode_cores(config), plan.far)
@@ -81,7 +81,6 @@ class SlotWorker:
         self._waits_for_decoder = plan.ingest.decoder == "nvdec"
         self._times = Timetable()
         self._wake: WakeUp | None = None
-        self._started_at = time.time()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="slot", daemon=True)
         self._thread.start()
@@ -194,17 +193,13 @@ class SlotWorker:
         engine = self._crew.engine_status
         self._gpu.follow(engine.gpu if engine else "")
         info = slot_info(
-            self.name,
+            self._plate,
             self._crew,
             self._holdings,
             self._capacity,
-            max_streams=self._max_streams,
-            device=self._device,
             error=self._model_error,
-            started_at=self._started_at,
             gpu=self._gpu.newest,
-            decoding=decode_fields(self._decoding, self._keeper.decode_load_mpx_s),
-            labels=self._labels,
+            **decode_fields(self._decoding, self._keeper.decode_load_mpx_s),
         )
         if self._stopping.is_set():
             info = info.model_copy(update={"state": SlotState.DRAINING})

@@ -215,8 +215,9 @@ def test_a_stream_that_needs_two_things_of_one_slot_is_told_where_they_are(
     status = http.get(path).json()["status"]
     assert status["reason"] == "capacity"
     assert status["message"].startswith(
-        "it needs 8.0 frames/s and 57.6 Mpx/s on one slot: s1 has 72.2 and 10.0 left, s2 has 2.2 "
-        "and 500.0: "
+        "it needs 8.0 frames/s, and decoding it counts as 57.6 Mpx/s until its source is known, "
+        "what 1080p at 25 frames/s takes, on one slot: s1 has 72.2 and 10.0 left, s2 has 2.2 and "
+        "500.0: "
     )
 
 
@@ -304,8 +305,8 @@ def test_a_stream_that_cannot_be_decoded_is_refused_with_the_figures_and_the_rem
     answer = post(http, qos={"min_fps": 0})
     assert fault(answer, 409) == {
         "field": "url",
-        "message": "decoding it takes 57.6 Mpx/s, as 1080p at 25 frames/s until it is known; the "
-        "ready slots do 400.0, take streams up to 500.0 and have 442.5",
+        "message": "decoding it counts as 57.6 Mpx/s until its source is known, what 1080p at 25 "
+        "frames/s takes; the ready slots do 400.0, take streams up to 500.0 and have 442.5",
         "remedy": "disable a stream, give cameras' sub-streams (a smaller picture, fewer frames a "
         "second), or add cores or a slot",
     }
@@ -343,7 +344,7 @@ def test_a_change_is_held_to_its_decoding_only_where_the_source_is_another(
     publish(api, **DECODES, decode_load_mpx_s=470.0)
     assert http.patch(path, json={"name": "North gate"}).status_code == 200
     refused = fault(http.patch(path, json={"url": "rtsp://h/main"}), 409)
-    assert "takes 57.6 Mpx/s" in refused["message"]
+    assert "counts as 57.6 Mpx/s" in refused["message"]
     assert refused["message"].endswith("and have 458.5")
     assert http.patch(path, json={"enabled": False}).status_code == 200
     publish(api, **DECODES, decode_load_mpx_s=485.0)
@@ -360,8 +361,17 @@ def test_a_stream_that_no_slot_can_decode_waits_with_the_figures(
     status = http.get(path).json()["status"]
     assert (status["state"], status["reason"]) == ("pending", "decoding")
     assert status["message"].startswith(
-        "decoding it takes 57.6 Mpx/s, slot s1 takes streams up to 500.0 and has 480.0: "
+        "decoding it counts as 57.6 Mpx/s until its source is known, what 1080p at 25 frames/s "
+        "takes; slot s1 takes streams up to 500.0 and has 480.0: "
     )
     assert "sub-stream" in status["message"]
+    ten = [need(f"s{number}", 2, decode_mpx_s=23.0) for number in range(10)]
+    load = slot_load("s1", ten, max_streams=64)
+    api.registry.slots.publish_load("s1", load.to_json(), TTL_MS)
+    assert http.get(path).json()["status"]["reason"] == "decoding"
+    message = http.get(path).json()["status"]["message"]
+    assert message.startswith(
+        "decoding it counts as 23.0 Mpx/s until its source is known, what others take on average; "
+    )
     publish(api, **DECODES, decode_load_mpx_s=400.0)
     assert http.get(path).json()["status"]["reason"] == "unclaimed"

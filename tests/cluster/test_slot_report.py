@@ -29,16 +29,16 @@ from cluster.slot.child import Child
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.rates import Rates
-from cluster.slot.report import (
+from cluster.slot.report import Nameplate, slot_info
+from cluster.slot.role import Role
+from cluster.slot.stream_report import (
     StreamNews,
     cameras_of,
     crops_of,
     last_events_of,
     queue_ages_of,
-    slot_info,
     stream_status,
 )
-from cluster.slot.role import Role
 from tests.cluster.builders import stream_record
 
 EVENT = Event(
@@ -60,6 +60,7 @@ SNAPSHOT = SchedulerSnapshot(
         "yard": StreamSnapshot(QosClass.HIGH, None, 0, 0),
     },
 )
+PLATE = Nameplate("slot-a", max_streams=8, started_at=1.0)
 LADDER = LadderStatus(2, "normal capped", 5.0, {"gate": DegradeStep.CAPPED}, 3)
 DROPPED = dict.fromkeys(DropReason, 0) | {DropReason.SAMPLED: 30}
 ENTRY = LedgerEntry(100, 60, DROPPED, 59, 4, 1, 0, {"p50": 12.0}, on_time=58)
@@ -118,14 +119,13 @@ def info(of: Crew, error: str = "") -> Any:
     holdings.add(stream_record("yard", max_fps=0.5), token=10)
     for now in range(7):
         capacity.observe(of.engine_status, now)
-    return slot_info("slot-a", of, holdings, capacity, max_streams=8, error=error, started_at=1.0)
+    return slot_info(PLATE, of, holdings, capacity, error=error)
 
 
 def test_a_slot_shows_the_gauges_of_its_gpu_and_none_where_there_are_none() -> None:
     idle, load = crew(None, ingests=(), shards=()), GpuLoad(uuid="GPU-1", sm=0.5)
-    fields: dict[str, Any] = {"max_streams": 8, "error": "", "started_at": 1.0}
     assert info(idle).gpu is None
-    shown = slot_info("slot-a", idle, Holdings(4, 1), Capacity(), gpu=load, **fields)
+    shown = slot_info(PLATE, idle, Holdings(4, 1), Capacity(), gpu=load)
     assert shown.gpu == load
 
 
