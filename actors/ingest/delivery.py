@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import zlib
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from actors.ingest.outbox import Outbox, Slot
 from actors.ingest.picture import PictureLayout
 from actors.ingest.sampling import FrameSampler, RateMeter
 from actors.messages import DegradeStep, DropReason, Ticket
+from actors.pools import Pool
 from engines.cuda.context import device_works
 from engines.errors import DeviceError, FramePoolError
 from engines.frames import Picture
@@ -69,6 +71,7 @@ class Delivery:
         self._cap = FrameSampler(phase)
         self._layout = PictureLayout()
         self._begun: Sequence[object] = ()
+        self._pool: Pool | None = None
 
     def deliver(self, decoded: Decoded, arrival: Arrival, policy: FramePolicy) -> None:
         """Book a picture as dropped, or put its ticket."""
@@ -87,6 +90,12 @@ class Delivery:
             slot = self._outbox.take_slot(self._lane)
             if slot is not None:
                 self._put(slot, decoded, index, arrival.monotonic, policy.deadline_s)
+
+    def finish(self) -> None:
+        """Wait until all has been copied: a decoder ends with the last surface that it gave out."""
+        if self._begun and self._pool is not None:
+            with contextlib.suppress(FramePoolError, DeviceError):  # then others will notice
+                self._pool.finish_writes()
 
     def _put(
         self, slot: Slot, decoded: Decoded, index: int, arrival: float, deadline_s: float
@@ -116,9 +125,9 @@ class Delivery:
             picture = self._layout.picture(
                 frame, layout.slot_bytes, is_device_slot=layout.device is not None
             )
-            if self._begun:  # the feeder is late, and a decoder has few surfaces to give out
-                slot.pool.finish_writes()
+            self.finish()  # where the feeder is late: a decoder has few surfaces to give out
             planes = self._layout.planes(frame, picture)
+            self._pool = slot.pool
             self._begun = slot.pool.begin_write(slot.number, picture, planes)
         except FramePoolError:  # the pool has just been replaced
             self._outbox.give_back(self._lane, slot, DropReason.LOST)

@@ -201,7 +201,10 @@ class Session:
         pacer = Pacer(interval_s) if source.is_paced else None
         while True:
             num_frames, held_at = self.delivery.num_frames, self._held_at
-            self._pass(source, decoder, pacer)
+            try:
+                self._pass(source, decoder, pacer)
+            finally:
+                self.delivery.finish()
             if self._stop.is_set():
                 return
             if (self.delivery.num_frames, self._held_at) == (num_frames, held_at):

@@ -217,8 +217,9 @@ def test_a_camera_never_has_more_than_one_picture_for_whose_copy_nobody_has_wait
         delivery.deliver(Decoded(frame, index / 25, False), Arrival(0.0, 0.0), FramePolicy(None, 1))
         kept.append(delivery._begun)
         assert [bool(each) for each in kept] == [False] * index + [True]
-    pool.unlink()
+    delivery.finish()
     assert not any(kept)
+    pool.unlink()
 
 
 def test_a_gpu_without_room_for_the_pool_says_so(monkeypatch):
