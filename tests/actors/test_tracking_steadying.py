@@ -18,6 +18,7 @@ from tests.actors.builders import detections
 
 MOT = Path(__file__).parents[3] / "shared" / "data" / "mot"
 SEEDS = st.integers(0, 10**6)
+FIELDS = "xyxy", "confidence", "class_id", "track_id"
 
 
 def test_what_all_do_at_once_is_the_shift():
@@ -96,6 +97,59 @@ def test_streams_whose_cameras_turn_do_not_move_each_other(seed):
             assert tracked.track_id.tolist() == own.track_id.tolist()
         for one, other in zip(alone, together, strict=True):
             np.testing.assert_allclose(other.state()["table"], one.state()["table"], rtol=1e-6)
+
+
+def street(seed: int, num_frames: int, num: int = 6) -> list[Detections]:
+    """People who walk, each at a pace of their own, before a camera that stands still."""
+    random = np.random.default_rng(seed)
+    feet, pace = random.uniform(80, 560, (num, 2)), random.uniform(-3, 3, (num, 2))
+    places = [feet + n * pace for n in range(num_frames)]
+    return [detections([(x, y) for x, y in each.tolist()], size=(30, 70)) for each in places]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=SEEDS, fps=st.sampled_from([6, 10, 25]))
+def test_nobody_goes_on_in_a_picture_of_another_scene(seed, fps):
+    tracker, before = Tracker(), set()
+    for n, found in enumerate(street(seed, 8)):
+        before |= set(tracker.update(found, n / fps).track_id.tolist())
+    other = street(seed + 1, 3)
+    after = [
+        tracker.update(found, (8 + n) / fps).track_id.tolist() for n, found in enumerate(other)
+    ]
+    assert before
+    assert after[-1]
+    assert not before & {track for tracks in after for track in tracks}
+
+
+def test_a_cut_of_one_stream_ends_no_track_of_another():
+    films = [street(1, 8) + street(2, 2), street(3, 10)]
+    trackers = [Tracker(), Tracker()]
+    for n, found in enumerate(zip(*films, strict=True)):
+        frames = [(each, own, n / 10) for each, own in zip(trackers, found, strict=True)]
+        Tracker.update_all(frames)
+        ended = [each.ended for each in trackers]
+        assert [len(each) > 0 for each in ended] == [n == 8, False]
+
+
+def test_who_steps_into_a_street_cuts_nothing():
+    tracker = Tracker()
+    for n, (few, more) in enumerate(zip(street(4, 9), street(5, 9), strict=True)):
+        joined = detections([], size=(30, 70)) if n < 6 else more
+        both = Detections(
+            *(np.concatenate([getattr(few, f), getattr(joined, f)]) for f in FIELDS),
+        )
+        tracker.update(both, n / 10)
+        assert not tracker.ended
+    assert len(tracker) == 12
+
+
+def test_a_camera_that_is_pushed_keeps_its_tracks():
+    tracker = Tracker()
+    for n, found in enumerate(street(6, 10)):
+        pushed = replace(found, xyxy=found.xyxy + (14 if n >= 6 else 0))
+        tracker.update(pushed, n / 10)
+    assert len(tracker) == 6
 
 
 def idf1(sequence: mot_metrics.Sequence, config: TrackerConfig) -> float:

@@ -138,6 +138,11 @@ class Matching:
         self.row_of.fill(-1)
         self.num_pairs, self._pairs = 0, None
 
+    def part(self, cols: Mask) -> None:
+        """Forget the pairs of some detections."""
+        self.row_of[cols] = -1
+        self.num_pairs, self._pairs = int(np.count_nonzero(self.row_of >= 0)), None
+
     def add(self, rows: Indices, cols: Indices, worth: Floats) -> int:
         """Match so that the sum of ``worth`` is greatest; how many were matched.
 

@@ -18,7 +18,7 @@ from actors.analytics.tracking.association import (
 )
 from actors.analytics.tracking.config import MAX_GATE, Likeness, Round, Stage, TrackerConfig
 from actors.analytics.tracking.found import Found
-from actors.analytics.tracking.steadying import common_shift
+from actors.analytics.tracking.steadying import KEPT_OVERLAP, common_shift, is_cut, may_be_cuts
 from actors.analytics.tracking.tracks import (
     CLASS_ID,
     IDENTITY,
@@ -73,7 +73,7 @@ class Rounds:
         self._alike: dict[tuple[Likeness, float], _Pairs] = {}
 
     def play(self) -> None:
-        """Hold all rounds."""
+        """Hold all rounds; where the scene is another one, nobody goes on."""
         if not len(self._tracks):
             return
         for each in self._config.rounds:
@@ -89,6 +89,8 @@ class Rounds:
             self._num_left[each.sure] -= taken
         if self._shifts is not None:
             self._move(self._shifts)
+        if self._num_left[True]:
+            self._cut()
 
     def _hold(self, round_: Round) -> int:
         """Match in one round; how many were matched."""
@@ -227,6 +229,30 @@ class Rounds:
 
     def _move(self, shifts: kalman.Floats) -> None:
         self._tracks.shift(shifts, 1 / (self._passed_s + _TURN_S))
+
+    def _cut(self) -> None:
+        """Let all tracks end in pictures that are of another scene than the ones before."""
+        new, picture = self._sure & (self.matching.row_of < 0), self._found.picture
+        num = self._tracks.num_pictures
+        num_new = np.bincount(picture[new], minlength=num)
+        num_sure = np.bincount(picture[self._sure], minlength=num)
+        for number in may_be_cuts(num_new, num_sure, self._passed_s).tolist():
+            if is_cut(*self._seen_and_kept(number)):
+                self.matching.part(picture == number)
+                self._tracks.expire(number)
+
+    def _seen_and_kept(self, number: int) -> tuple[int, int]:
+        """Tracks of a picture that were there in the one before, and those that still are."""
+        tracks, found = self._tracks, self._found
+        before_s = self._t_s[number] - 1.01 * self._passed_s[number]
+        seen = (tracks.picture == number) & (tracks.table[SEEN_S] >= before_s)
+        seen &= tracks.table[IDENTITY] != TENTATIVE
+        rows, cols = self.matching.pairs()
+        own = seen[rows].nonzero()[0]
+        edges = kalman.to_edges(tracks.state[kalman.POSITION])
+        met = meeting_of(edges, found.edges, rows[own], cols[own])
+        overlap, _ = overlaps(tracks.state[kalman.POSITION, 2:], found.boxes[2:], met)
+        return int(np.count_nonzero(seen)), int(np.count_nonzero(overlap >= KEPT_OVERLAP))
 
 
 def _passing(masks: list[Mask], num: int) -> Indices:

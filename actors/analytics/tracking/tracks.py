@@ -135,6 +135,10 @@ class Tracks:
         self.table[TRAIL] += by
         self.state[kalman.VELOCITY, :2] += by * self.of_each(weights)
 
+    def expire(self, picture: int) -> None:
+        """Let the tracks of a picture end with it."""
+        self.table[SEEN_S, self.picture == picture] = -np.inf
+
     def observe(self, rows: Indices, found: Found, t_s: kalman.Floats, straight_s: float) -> None:
         """Let each track of ``rows`` see one detection.
 
