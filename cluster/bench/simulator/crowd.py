@@ -26,7 +26,6 @@ class Crowd:
     Args:
         url: Of the registry's Redis.
         ttl_s: ``lease.ttl_s``.
-        publish_every_s: How often each slot writes the status of its streams.
 
     Attributes:
         now: Seconds since 1970.
@@ -34,7 +33,7 @@ class Crowd:
         slots_cpu_s: Processor time of all turns.
     """
 
-    def __init__(self, url: str, ttl_s: float, publish_every_s: float) -> None:
+    def __init__(self, url: str, ttl_s: float) -> None:
         self.now = time.time()
         self.slots_cpu_s = 0.0
         self._client: Any = VirtualServer(url, lambda: self.now)
@@ -42,7 +41,6 @@ class Crowd:
         self._wake = self.registry.subscribe()
         self._wake.wait(1.0)  # until the server has confirmed
         self._ttl_s = ttl_s
-        self._publish_every_s = publish_every_s
         self._slots: dict[str, PaperSlot] = {}
         self._busy_until: dict[str, float] = {}
         self._queue: list[tuple[float, str]] = []
@@ -55,7 +53,7 @@ class Crowd:
         """Let slots join, one after another within a second, as they would by chance."""
         for number, name in enumerate(slots):
             self._slots[name] = PaperSlot(
-                name, self.registry, self._ttl_s, self._publish_every_s, self._notes_of_turn.append
+                name, self.registry, self._ttl_s, self._notes_of_turn.append
             )
             heapq.heappush(self._queue, (self.now + number / len(slots), name))
 
@@ -76,6 +74,11 @@ class Crowd:
                 return True
         self.now = end
         return False
+
+    def publish_every(self, seconds: float) -> None:
+        """Let each slot write the status of its streams so often."""
+        for slot in self._slots.values():
+            slot.publish_every_s = seconds
 
     def kill(self, slot: str, after_renewal_s: float) -> float:
         """Let a slot stop where it is, so long after it renews its leases; returns when."""

@@ -21,6 +21,9 @@ from cluster.slot.timetable import Timetable
 CAPACITY = Axes(infer_fps=4_200.0, decode_mpx_s=9_900.0)
 """What one H200 was measured to do: 140 cameras of 1080p30."""
 
+SELDOM_S = 10.0
+"""How often statuses are written where it does not matter: nobody decides by what they say."""
+
 MAX_STREAMS = 256
 STATE = bytes(4096)
 """What a stream takes along when it moves: as large as that of a camera with a few rules."""
@@ -104,8 +107,12 @@ class PaperSlot:
         name: Unique among slots.
         registry: Shared by all slots.
         ttl_s: ``lease.ttl_s``.
-        publish_every_s: How often the status of its streams is written.
         note: Gets what happens.
+
+    Attributes:
+        is_draining: Whether it gives its streams away.
+        num_renewals: How often it has renewed its leases.
+        publish_every_s: How often the status of its streams is written.
     """
 
     def __init__(
@@ -113,14 +120,13 @@ class PaperSlot:
         name: str,
         registry: Registry,
         ttl_s: float,
-        publish_every_s: float,
         note: Callable[[Note], None],
     ) -> None:
         self.name = name
         self.is_draining = False
         self.num_renewals = 0
         self._ttl_s = ttl_s
-        self._publish_every_s = publish_every_s
+        self.publish_every_s = SELDOM_S
         self._times = Timetable()
         self._registry = registry
         self._ledger = Ledger.create(MAX_STREAMS, name=f"{name}-ledger")
@@ -151,7 +157,7 @@ class PaperSlot:
             self._times.looked(now)
             self._look(now)
         self._keeper.finish_closing()
-        if self._times.is_due("publish", now, self._publish_every_s):
+        if self._times.is_due("publish", now, self.publish_every_s):
             self._keeper.publish(now)
         return self._times.next_at
 

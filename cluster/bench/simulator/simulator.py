@@ -15,7 +15,7 @@ from typing import Any
 from cluster.bench.claims import all_hold, plain
 from cluster.bench.simulator.cameras import camera, claim_costs_ms
 from cluster.bench.simulator.crowd import Crowd
-from cluster.bench.simulator.paper import Note, names
+from cluster.bench.simulator.paper import SELDOM_S, Note, names
 from cluster.bench.simulator.promises import claims_of
 from cluster.bench.simulator.timeline import Timeline
 from cluster.embedded import EmbeddedRedis
@@ -38,7 +38,7 @@ class SimulatorPlan:
         num_slots: Slots of 256 streams at most.
         num_deaths: Slots that die, one after another, each at another time after its last renewal.
         ttl_s: ``lease.ttl_s``.
-        publish_every_s: How often a slot writes the status of its streams.
+        publish_every_s: How often a slot writes the status of its streams while nothing happens.
         calm_s: Streams have come to rest when none has moved for so long.
     """
 
@@ -61,7 +61,7 @@ def simulate(plan: SimulatorPlan, report: Report) -> dict[str, Any]:
     """
     with EmbeddedRedis() as server:
         costs = claim_costs_ms(server.url, plan.num_cameras, report)
-        crowd = Crowd(server.url, plan.ttl_s, plan.publish_every_s)
+        crowd = Crowd(server.url, plan.ttl_s)
         try:
             found = _Simulation(plan, server.url, crowd, report).run()
         finally:
@@ -115,10 +115,13 @@ class _Simulation:
         """What the server and the slots do while nothing happens."""
         self._report("nothing happens")
         self._crowd.run(self._plan.calm_s)
+        self._crowd.publish_every(self._plan.publish_every_s)
+        self._crowd.run(SELDOM_S)  # by then each slot does
         self._take_notes()
         before = self._load()
         self._crowd.run(self._plan.calm_s)
         after, passed_s = self._load(), self._plan.calm_s
+        self._crowd.publish_every(SELDOM_S)
         rates = {name: (after[name] - before[name]) / passed_s for name in after}
         num_slots = self._plan.num_slots
         return {
