@@ -6,6 +6,8 @@ import threading
 
 _LONGEST_S = 0.5
 _NEVER = float("inf")
+_SOON_S = 0.0005
+"""Nobody is woken to be earlier by less."""
 
 
 class Alarm:
@@ -31,5 +33,5 @@ class Alarm:
 
     def wake(self, wakeup: float | None) -> None:
         """Somebody must ask the scheduler at this time; None where there is nothing to ask."""
-        if wakeup is not None and wakeup < self._wakes_at:
+        if wakeup is not None and wakeup < self._wakes_at - _SOON_S:
             self._changed.notify()

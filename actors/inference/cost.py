@@ -83,9 +83,13 @@ class CostEstimate:
 
     Args:
         batch_sizes: Sizes that the engine was built for, ascending.
+
+    Attributes:
+        capacity_fps: Most frames a second over the sizes that were seen; 0 before the first batch.
     """
 
     def __init__(self, batch_sizes: Sequence[int]) -> None:
+        self.capacity_fps = 0.0
         self._sizes = tuple(batch_sizes)
         # Of an engine that takes any size up to 32, six are tried; the others lie between.
         self._probes = _doubling(self._sizes)
@@ -99,11 +103,6 @@ class CostEstimate:
     def preferred_size(self) -> int:
         """The size that gets most frames through; smaller ones where they do as well."""
         return self._preferred
-
-    @property
-    def capacity_fps(self) -> float:
-        """Most frames a second over the sizes that were seen; 0 before the first batch."""
-        return max((self._rate(size) for size in self._probes if size in self._charged), default=0)
 
     def best_size(self, limit: int) -> int:
         """How many of ``limit`` waiting frames to take.
@@ -151,6 +150,8 @@ class CostEstimate:
         self._learned_at[size] = self._num_learned
         self._charged.learn(size, charged_s)
         self._lasted.learn(size, lasted_s)
+        rates = (self._rate(size) for size in self._probes if size in self._charged)
+        self.capacity_fps = max(rates, default=0.0)
         self._settle()
 
     def seconds(self, size: int) -> float:

@@ -257,7 +257,7 @@ class Scheduler:
         since = now if self._waits_since is None else self._waits_since
         longest = since + self._config.max_queue_delay_s
         until = min(longest, self._deadlines.half_time())
-        if crowd := self._window.crowd(num_waiting, now, until):
+        if crowd := self._window.crowd(num_waiting, now, until, self._cost.capacity_fps):
             return crowd
         arrival = self._window.arrival(num_more, now)
         latest = min(longest, self._deadlines.latest_take(self._lasts_s(num_waiting + num_more)))

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 _SMOOTHING = 0.25
 _LONGEST_STEP = 2.0
 _BUCKETS = 5
+_SPAN_S = 0.5
+_LIGHT = 0.5
+"""Part of what the engine can do: with less to do it may wait for a crowd."""
 _MANY = 8
 """Frames within the longest delay: of fewer, each costs too little to be worth the wait."""
 
@@ -40,10 +43,13 @@ class BatchWindow:
         self._max_delay_s = max_delay_s
         self._width_s = max_delay_s / _BUCKETS
         self._expected: dict[int, int] = {}
+        self._rate_fps = float("inf")
+        self._num_arrived, self._counts_since = 0, float("-inf")
 
     def arrived(self, cadence: Cadence, now: float) -> None:
         """A frame of the stream came: none is expected while it waits."""
         self.forget(cadence)
+        self._count(now)
         last_s, cadence.last_s = cadence.last_s, now
         if last_s is None:
             return
@@ -73,19 +79,22 @@ class BatchWindow:
         if not self._expected[bucket]:
             del self._expected[bucket]
 
-    def crowd(self, num_waiting: int, now: float, until: float) -> float | None:
+    def crowd(
+        self, num_waiting: int, now: float, until: float, capacity_fps: float
+    ) -> float | None:
         """When the last frame that is expected until then should have come, where they are many.
 
-        A device takes many frames in little more than the time of few, and the processor pays for
-        each batch. So they are worth waiting for, whatever that gains for the device.
+        The processor pays for each batch, so many frames are worth waiting for, whatever that gains
+        for a device that has little to do. One with more to do must not stand idle for it.
 
         Args:
             num_waiting: Frames that wait; they count.
             now: Seconds.
             until: Nothing after that counts.
+            capacity_fps: What the engine can do.
         """
         num, last = 0, None
-        if self._width_s <= 0.0 or until <= now:
+        if until <= now or self._width_s <= 0.0 or self._rate_fps > _LIGHT * capacity_fps:
             return None
         first = int(now / self._width_s)
         for bucket in range(first, min(first + _BUCKETS, int(until / self._width_s)) + 1):
@@ -103,3 +112,11 @@ class BatchWindow:
             if num <= 0:
                 return (bucket + 1) * self._width_s
         return float("inf")
+
+    def _count(self, now: float) -> None:
+        """Of the frame that begins a span the next one counts."""
+        elapsed_s = now - self._counts_since
+        if elapsed_s >= _SPAN_S:
+            self._rate_fps = self._num_arrived / elapsed_s or self._rate_fps
+            self._num_arrived, self._counts_since = 0, now
+        self._num_arrived += 1

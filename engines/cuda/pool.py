@@ -191,11 +191,9 @@ class DevicePool:
         """Point to a slot as a picture; ``source_size`` is (width, height) in pixels."""
         width, height = source_size or (picture.width, picture.height)
         offset_bytes = slot_offset(self.layout, slot, picture)
-        memory = self._enter()
-        try:
-            return DeviceFrame(picture, memory.address + offset_bytes, width, height)
-        finally:
-            self._leave()
+        if self._is_closed:
+            raise FramePoolError(f"the pool {self.layout.path} is closed")
+        return DeviceFrame(picture, self._memory.address + offset_bytes, width, height)
 
     def close(self) -> None:
         """Let go of the memory, at once or when the last write that runs has ended."""

@@ -142,10 +142,13 @@ def test_nobody_waits_where_a_batch_gains_less_than_the_wait_costs() -> None:
 SIZES = (1, 2, 4, 8, 16, 32)
 
 
-def crowd(num: int) -> tuple[Scheduler, list[str], float]:
-    """Cameras at 25 fps that come together, on a device that is cheap in bulk; the time then."""
+CHEAP_IN_BULK = CostModel(1.0, 0.02)
+
+
+def crowd(num: int, cost: CostModel = CHEAP_IN_BULK) -> tuple[Scheduler, list[str], float]:
+    """Cameras at 25 fps that come together; the time when they come again."""
     scheduler = make_scheduler({}, SIZES)
-    now = teach(scheduler, CostModel(1.0, 0.02), SIZES)
+    now = teach(scheduler, cost, SIZES)
     names = [f"s{i}" for i in range(num)]
     for name in names:
         scheduler.open(name, QosSpec(), now)
@@ -181,6 +184,15 @@ def test_no_batch_gathers_beyond_half_of_its_first_frame_s_time() -> None:
     scheduler.submit(late, now - 0.001)
     assert scheduler.next_batch(now - 0.001).batch is None
     assert scheduler.next_wakeup() == pytest.approx(now + 0.0005, abs=1e-6)
+
+
+def test_a_device_with_much_to_do_does_not_stand_idle_to_gather() -> None:
+    scheduler, names, now = crowd(30, CostModel(6.0, 0.6))
+    scheduler.submit([make_ticket(name, 99, now) for name in names[:27]], now)
+    assert len(take(scheduler, now).tickets) >= 16, "750 frames a second, it can do 1,270"
+    idle, names, now = crowd(30)
+    idle.submit([make_ticket(name, 99, now - 0.001) for name in names[:27]], now - 0.001)
+    assert idle.next_batch(now - 0.001).batch is None
 
 
 def test_few_cameras_are_not_gathered() -> None:
