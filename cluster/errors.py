@@ -8,6 +8,7 @@ ClusterError
 ├── NotFoundError      what was asked for does not exist
 ├── ConflictError      it exists already, or a limit is reached
 │   ├── CapacityError  more is asked for than the slots can do; names the field
+│   ├── InUseError     streams need what would go away; names each
 │   └── StaleError     it was changed by somebody else since it was read
 └── UnavailableError   Redis, or what else is needed, does not answer
 """
@@ -116,6 +117,14 @@ class CapacityError(ConflictError):
 
     def __init__(self, message: str, fault: FieldFault) -> None:
         self.faults = (fault,)
+        super().__init__(message)
+
+
+class InUseError(ConflictError):
+    """Streams need what a change would take away; ``faults`` has each of them."""
+
+    def __init__(self, message: str, faults: Iterable[FieldFault]) -> None:
+        self.faults = tuple(faults)
         super().__init__(message)
 
 

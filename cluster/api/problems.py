@@ -20,6 +20,7 @@ from cluster.errors import (
     ClusterError,
     ConflictError,
     FieldFault,
+    InUseError,
     InvalidError,
     NotFoundError,
     PermissionDeniedError,
@@ -54,7 +55,7 @@ _KINDS = {
     500: ("internal", "Internal error"),
     503: ("unavailable", "Unavailable"),
 }
-_WITH_FAULTS = (CapacityError, AuthenticationError, PermissionDeniedError)
+_WITH_FAULTS = (CapacityError, InUseError, AuthenticationError, PermissionDeniedError)
 _DETAIL = {
     404: "there is nothing at {path}: see /docs for what there is",
     405: "{method} is not possible at {path}: see /docs for what is",

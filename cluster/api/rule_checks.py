@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from actors.analytics.secondaries import embedder_of, values_of
 from actors.crop_messages import SecondaryModel
 from actors.rule_specs import AnyRule
 from actors.specs import StreamSpec
 from cluster.config.pipelines import PipelineSpec
-from cluster.errors import FieldFault, InvalidError
+from cluster.errors import FieldFault, InUseError, InvalidError
 from cluster.models import resolve_model, resolve_secondaries
 from engines.errors import ModelError
 
 _DEEPSORT = "deepsort"
+_MAX_LISTED = 10
 
 
 def require_told(spec: StreamSpec, pipeline: PipelineSpec) -> None:
@@ -27,9 +28,67 @@ def require_told(spec: StreamSpec, pipeline: PipelineSpec) -> None:
     """
     if any(rule.classes for rule in spec.rules):
         require_known_classes(spec.rules, labels_of(pipeline))
-    if not (any(rule.attributes for rule in spec.rules) or spec.tracker == _DEEPSORT):
+    if _asks_of_secondaries(spec):
+        _require_told_by(_secondaries_of(pipeline), spec)
+
+
+def require_still_told(
+    streams: Iterable[StreamSpec], before: PipelineSpec, after: PipelineSpec
+) -> None:
+    """Refuse a pipeline without what streams that run on it ask of its secondary models.
+
+    Who asks in vain already refuses nothing, nor do models that cannot be read from here.
+
+    Args:
+        streams: Those that run on the pipeline.
+        before: The pipeline as it is.
+        after: As it is to be.
+
+    Raises:
+        InUseError: It names the streams, and what each asks for.
+    """
+    asking = [spec for spec in streams if _asks_of_secondaries(spec)]
+    if not asking or before.secondaries == after.secondaries:
         return
-    models = _secondaries_of(pipeline)
+    old, new = _secondaries_of(before), _secondaries_of(after)
+    if old is None:
+        return
+    lost = {spec.id: what for spec in asking if (what := _untold(new, spec))}
+    faults = [
+        FieldFault(
+            "secondaries",
+            f"stream '{spec.id}' asks for {', '.join(lost[spec.id])}",
+            "keep the model that gives it, or first change that stream: its rules' attributes, "
+            "its tracker, or its pipeline",
+            spec.id,
+        )
+        for spec in asking
+        if spec.id in lost and not _untold(old, spec)
+    ]
+    if faults:
+        names = [str(fault.value) for fault in faults[:_MAX_LISTED]]
+        more = f" and {len(faults) - len(names)} more" if len(faults) > len(names) else ""
+        raise InUseError(
+            f"the secondary models would no longer give what streams ask for: {', '.join(names)}"
+            f"{more}; keep these models, or change the streams first",
+            faults[:_MAX_LISTED],
+        )
+
+
+def _asks_of_secondaries(spec: StreamSpec) -> bool:
+    return any(rule.attributes for rule in spec.rules) or spec.tracker == _DEEPSORT
+
+
+def _untold(models: Sequence[SecondaryModel] | None, spec: StreamSpec) -> list[str]:
+    """What a stream asks of secondary models in vain, in words."""
+    try:
+        _require_told_by(models, spec)
+    except InvalidError as error:
+        return [f"{fault.field} '{fault.value}'" for fault in error.faults]
+    return []
+
+
+def _require_told_by(models: Sequence[SecondaryModel] | None, spec: StreamSpec) -> None:
     if models is not None:
         require_known_attributes(spec.rules, attributes_of(models))
         if spec.tracker == _DEEPSORT:

@@ -13,7 +13,7 @@ from actors.source_policy import SourcePolicy
 from actors.specs import StreamSpec
 from cluster.api.admission import require_admissible
 from cluster.api.checks import require_allowed
-from cluster.api.rule_checks import require_told
+from cluster.api.rule_checks import require_still_told, require_told
 from cluster.config.pipelines import NAME_PATTERN, PipelineSpec, model_paths
 from cluster.errors import FieldFault, InvalidError, NotFoundError, StaleError
 from cluster.redaction import PLACEHOLDER, redacted, redacted_url
@@ -174,6 +174,7 @@ class PipelineService:
 
         Raises:
             InvalidError: The body is not a pipeline, or its model cannot be used.
+            InUseError: Streams ask for what its secondary models would no longer give.
             StaleError: ``if_match`` names another generation.
         """
         spec = validated(PipelineSpec, body)
@@ -183,7 +184,13 @@ class PipelineService:
             raise StaleError(f"there is no pipeline '{name}' to replace")
         expected = _expected(before, if_match) if before else None
         self._require_model(spec)
+        if before is not None:
+            require_still_told(self._running_on(name), before.spec, spec)
         return self._registry.pipelines.put(name, spec, expected), before is None
+
+    def _running_on(self, name: str) -> list[StreamSpec]:
+        specs = [record.spec for record in self._registry.streams.all().values()]
+        return [spec for spec in specs if spec.enabled and spec.pipeline == name]
 
     def _require_model(self, spec: PipelineSpec) -> None:
         for field, path in model_paths(spec).items():
@@ -213,8 +220,8 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def _asks_of_models(spec: StreamSpec) -> tuple[object, ...]:
-    """What the models of its pipeline must be able to tell."""
-    return spec.pipeline, spec.rules, spec.tracker
+    """What the models of its pipeline must be able to tell, once it runs."""
+    return spec.pipeline, spec.rules, spec.tracker, spec.enabled
 
 
 def _expected(before: StreamRecord | PipelineRecord, if_match: frozenset[int] | None) -> int | None:

@@ -39,6 +39,17 @@ def submit(http: httpx.Client, **fields: Any) -> httpx.Response:
     return http.post("/v1/streams", json={"pipeline": "cascade", **JOB, **fields})
 
 
+@pytest.fixture
+def day(http: httpx.Client) -> Iterator[dict[str, Any]]:
+    """A pipeline that has all that ``cascade`` has, as it was put; no stream runs on it."""
+    secondaries = http.get("/v1/pipelines/cascade").json()["spec"]["secondaries"]
+    put = http.put("/v1/pipelines/day", json={"secondaries": secondaries})
+    assert put.status_code in (200, 201), put.text
+    yield {"secondaries": secondaries}
+    for stream in ("gate", "yard"):
+        http.delete(f"/v1/streams/{stream}")
+
+
 def fault(answer: httpx.Response) -> dict[str, str]:
     assert answer.status_code == 422, answer.text
     (only,) = answer.json()["errors"]
@@ -104,3 +115,81 @@ def test_secondaries_that_cannot_be_read_from_here_refuse_nothing(http: httpx.Cl
     rule = {**ANY, "attributes": {"color": ["red"]}}
     answer = submit(http, pipeline="unreadable", rules=[rule], tracker="deepsort")
     assert answer.status_code == 201, answer.text
+
+
+ASKS_LIGHT = {"rules": [{**ANY, "attributes": {"label": ["light"]}}]}
+
+
+def without(day: dict[str, Any], name: str) -> dict[str, Any]:
+    return {"secondaries": [one for one in day["secondaries"] if one["name"] != name]}
+
+
+def names_of(day: dict[str, Any]) -> list[str]:
+    return [one["name"] for one in day["secondaries"]]
+
+
+def test_a_pipeline_keeps_the_models_that_running_streams_ask_for(
+    http: httpx.Client, day: dict[str, Any]
+) -> None:
+    shade, _, embedding = names_of(day)
+    http.post("/v1/streams", json={**JOB, "id": "yard", "pipeline": "day", "tracker": "deepsort"})
+    assert submit(http, pipeline="day", **ASKS_LIGHT).status_code == 201
+    for gone, stream, asked in (
+        (shade, "gate", "rules.0.attributes 'label'"),
+        (embedding, "yard", "tracker 'deepsort'"),
+    ):
+        answer = http.put("/v1/pipelines/day", json=without(day, gone))
+        assert answer.status_code == 409, answer.text
+        problem = answer.json()
+        assert problem["type"] == "urn:sightline:problem:conflict"
+        assert f"ask for: {stream};" in problem["detail"]
+        (named,) = problem["errors"]
+        assert (named["field"], named["value"]) == ("secondaries", stream)
+        assert asked in named["message"]
+        assert "first change that stream" in named["remedy"]
+        kept = http.get("/v1/pipelines/day").json()["spec"]["secondaries"]
+        assert kept == day["secondaries"]
+
+
+def test_a_model_that_no_running_stream_asks_for_may_go(
+    http: httpx.Client, day: dict[str, Any]
+) -> None:
+    shade, plate, _ = names_of(day)
+    submit(http, pipeline="day", **ASKS_LIGHT)
+    assert http.put("/v1/pipelines/day", json=without(day, plate)).status_code == 200
+    http.patch("/v1/streams/gate", json={"enabled": False})
+    assert http.put("/v1/pipelines/day", json=without(day, shade)).status_code == 200
+
+
+def test_a_stream_that_is_enabled_again_is_held_against_the_models_that_there_are(
+    http: httpx.Client, day: dict[str, Any]
+) -> None:
+    shade, _, _ = names_of(day)
+    submit(http, pipeline="day", enabled=False, **ASKS_LIGHT)
+    assert http.put("/v1/pipelines/day", json=without(day, shade)).status_code == 200
+    found = fault(http.patch("/v1/streams/gate", json={"enabled": True}))
+    assert found["field"] == "rules.0.attributes"
+
+
+def test_a_stream_that_asks_in_vain_already_does_not_hold_its_pipeline(
+    http: httpx.Client, day: dict[str, Any]
+) -> None:
+    lost = {"secondaries": [{"name": "lost", "model": "/nowhere/model.yaml"}]}
+    assert http.put("/v1/pipelines/day", json=lost).status_code == 200
+    asks_red = {"rules": [{**ANY, "attributes": {"color": ["red"]}}]}
+    assert submit(http, pipeline="day", **asks_red).status_code == 201
+    assert http.put("/v1/pipelines/day", json=day).status_code == 200
+    plate = names_of(day)[1]
+    assert http.put("/v1/pipelines/day", json=without(day, plate)).status_code == 200
+
+
+def test_many_streams_that_ask_are_counted(http: httpx.Client, day: dict[str, Any]) -> None:
+    streams = [f"many-{n}" for n in range(12)]
+    for stream in streams:
+        http.post("/v1/streams", json={**JOB, "id": stream, "pipeline": "day", **ASKS_LIGHT})
+    answer = http.put("/v1/pipelines/day", json={})
+    for stream in streams:
+        http.delete(f"/v1/streams/{stream}")
+    assert answer.status_code == 409
+    assert " and 2 more; " in answer.json()["detail"]
+    assert len(answer.json()["errors"]) == 10
