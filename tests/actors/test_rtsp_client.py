@@ -144,7 +144,7 @@ def test_lost_packets_mark_what_they_damage_and_pictures_come_still(server, name
     server.inject(name, Loss(0.2))
     source = opened(server.url(name))
     decoder, corrupt, num = CpuDecoder(source.codec_context, 0.04), 0, 0
-    for packet in itertools.islice(source.packets(), 40):
+    for packet in itertools.islice(source.packets(), 80):
         corrupt += packet.is_corrupt
         num += len(decoder.decode(packet))
     source.close()
