@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from actors.analytics.inspector import Inspector
 from actors.analytics.life_cycle import EventLifeCycle
 from actors.analytics.motion_clock import MotionClock
+from actors.analytics.rules import Clearance
 from actors.analytics.tracking import Tracker
 from actors.messages import FrameResult
 
@@ -23,6 +24,7 @@ class Session:
         last: The last frame.
         tracker: Follows the objects.
         clock: Gives frames their motion time.
+        clearance: Which objects its rules need not look at.
         inspector: What secondary models know of the objects; None without such models.
     """
 
@@ -30,6 +32,7 @@ class Session:
     last: FrameResult
     tracker: Tracker = field(default_factory=Tracker)
     clock: MotionClock = field(default_factory=MotionClock)
+    clearance: Clearance = field(default_factory=Clearance)
     inspector: Inspector | None = None
 
     def looks(self) -> NDArray[np.float32] | None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from actors.analytics.events import Event, EventType, Phase
 from actors.analytics.pipeline import StreamPipeline
-from actors.analytics.rules import Occurrence, make_rule
+from actors.analytics.rules import Clearance, Occurrence, make_rule
 from actors.crop_messages import CropAnswer, SecondaryModel
 from actors.rule_specs import AnyRule, LineRule, LoiteringRule, ObjectRule, ZoneRule
 from engines.detections import Detections
@@ -33,7 +33,8 @@ def seen(rule: AnyRule, said: list[dict[str, set[str]]], xs: list[float]) -> lis
     made, found = make_rule(rule), []
     for n, (known, x) in enumerate(zip(said, xs, strict=True)):
         one = scene(sighting(x, 250, n / FPS), t_s=n / FPS)
-        found += made.update(replace(one, known=lambda _, name, of=known: of.get(name, ())))
+        one = replace(one, known=lambda _, name, of=known: of.get(name, ()), clearance=Clearance())
+        found += made.update(one)
     return found
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from actors.analytics.rules.clearance import Clearance
 from actors.analytics.rules.crowd import Overcrowding
-from actors.analytics.rules.geometry import Border
 from actors.analytics.rules.journey import Appearance
 from actors.analytics.rules.line import LineCrossing
 from actors.analytics.rules.parking import IllegalParking
@@ -19,7 +19,7 @@ from actors.analytics.rules.wrong_way import WrongWay
 from actors.analytics.rules.zone import ZonePresence
 from actors.rule_specs import AnyRule
 
-__all__ = ["RULES", "Border", "Moment", "Occurrence", "Rule", "Scene", "Sighting", "make_rule"]
+__all__ = ["RULES", "Clearance", "Moment", "Occurrence", "Rule", "Scene", "Sighting", "make_rule"]
 
 RULES: dict[str, Callable[[Any], Rule]] = {
     "line": LineCrossing,

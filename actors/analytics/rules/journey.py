@@ -72,8 +72,9 @@ class Appearance(Stay):
         """What this scene makes happen."""
         occurrences = super().update(scene)
         if self._summary:
-            for track, visit, _ in self.seen_inside(scene):
-                foot, name = scene.feet[visit.number], scene.class_name(visit.number)
+            for track, _, _ in self.seen_inside(scene):
+                number = scene.number(track)
+                foot, name = scene.feet[number], scene.class_name(number)
                 self._journeys.setdefault(track, Journey()).go(foot, name, scene.at.t_s)
         return occurrences
 

@@ -13,6 +13,7 @@ from actors.analytics.rules.geometry import Line, Point, between
 from actors.analytics.rules.scene import Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
 from actors.analytics.rules.state import flags, sides_of, sides_state
+from actors.analytics.rules.whereabouts import Whereabouts
 from actors.rule_specs import LineRule
 
 
@@ -21,6 +22,11 @@ class _Path:
     foot: Point
     side: Side = field(default_factory=Side)
     met_segment: bool = False
+
+    def catch_up(self, scene: Scene, track: int, line: Line) -> None:
+        """Take where the object was in a scene, if that was only noted."""
+        self.foot = scene.feet[scene.number(track)]
+        self.side.distance_px, self.side.at = line.distance(self.foot), scene.at
 
 
 class LineCrossing:
@@ -34,40 +40,45 @@ class LineCrossing:
     def __init__(self, spec: LineRule) -> None:
         self.spec = spec
         self._paths: dict[int, _Path] = {}
+        self._whereabouts = Whereabouts()
         self._counts = {"forward": 0, "backward": 0}
         self._conditions = Conditions.of(spec)
         self._lines: dict[tuple[int, int], Line] = {}  # by size of the picture
 
-    def border(self, size: tuple[int, int]) -> Line:
-        """The line in pixels, worked out once for each size of the picture."""
-        if size not in self._lines:
-            self._lines = {size: Line(*self.spec.in_pixels(self.spec.points, size))}
-        return self._lines[size]
-
     def update(self, scene: Scene) -> list[Occurrence]:
         """The crossings that this scene completes."""
-        line = self.border(scene.source_size)
-        paths, at, crossings = self._paths, scene.at, []
-        for number, track, foot, distance_px in scene.objects(line, self._conditions):
-            path = paths.get(track)
-            if path is not None and path.side.stays(distance_px, at):
-                path.foot = foot
-                continue
-            sighting = scene.sighting(number)
-            path = path or self._begin(sighting, line)
-            if self._advance(path, sighting, line):
-                crossings.append(self._crossing(path, sighting))
+        line, crossings = self._line(scene.source_size), []
+        for number, track, before in self._whereabouts.take(scene, self._conditions):
+            path = self._paths.get(track)
+            distance_px = line.distance(scene.feet[number])
+            if path is None or not path.side.stays(distance_px, scene.at):
+                sighting = scene.sighting(number)
+                if path is None:
+                    path = self._begin(sighting, line)
+                elif before is not None:
+                    path.catch_up(before, track, line)
+                if self._advance(path, sighting, line):
+                    crossings.append(self._crossing(path, sighting))
+            if path.side.rest is None:
+                self._whereabouts.move(track)
+            else:
+                self._whereabouts.rest(scene, number, abs(distance_px))
         for track in scene.ended:
             self._paths.pop(track, None)
+            self._whereabouts.forget(track)
         return [c for c in crossings if self.spec.direction in ("both", c.data["direction"])]
 
     def close(self, reason: str) -> list[Occurrence]:
         """Forget all objects; a crossing has no end to report."""
         self._paths.clear()
+        self._whereabouts.clear()
         return []
 
     def state(self) -> Any:
         """All that it knows, as a tree."""
+        for track, path in self._paths.items():
+            if (scene := self._whereabouts.scene(track)) is not None:
+                path.catch_up(scene, track, self._line(scene.source_size))
         paths = self._paths.values()
         feet = np.array([path.foot for path in paths]).reshape(-1, 2)
         met_segment = flags([path.met_segment for path in paths])
@@ -80,6 +91,12 @@ class LineCrossing:
         self._counts = dict(zip(self._counts, counts, strict=True))
         rows = zip(tracks, feet.tolist(), sides_of(sides), met_segment, strict=True)
         self._paths = {track: _Path((x, y), side, met) for track, (x, y), side, met in rows}
+
+    def _line(self, size: tuple[int, int]) -> Line:
+        """The line in pixels, worked out once for each size of the picture."""
+        if size not in self._lines:
+            self._lines = {size: Line(*self.spec.in_pixels(self.spec.points, size))}
+        return self._lines[size]
 
     def _begin(self, sighting: Sighting, line: Line) -> _Path:
         first = sighting.first or sighting

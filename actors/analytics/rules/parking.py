@@ -31,15 +31,20 @@ class IllegalParking(Presence):
         """What this scene makes happen."""
         occurrences = super().update(scene)
         near_px = _NEAR * scene.source_size[1]
-        for track, visit in self.seen(scene):
+        for visit in self.seen(scene):
             if visit.entered is None and visit.side.distance_px < -near_px:
-                self._still.pop(track, None)
+                self._still.pop(visit.track, None)
                 continue
-            still = self._still.get(track)
+            still = self._still.get(visit.track)
             if still is None:
-                still = self._still[track] = self._stillness()
+                still = self._still[visit.track] = self._stillness()
             occurrences += self._watch(visit, still, scene.at)
         return occurrences
+
+    def free_px(self, scene: Scene, distance_px: float) -> float:
+        """Where it is near the zone counts as a border, too."""
+        near_px = _NEAR * scene.source_size[1]
+        return min(abs(distance_px), abs(distance_px + near_px))
 
     def left(self, visit: Visit, entered: Moment, at: Moment, reason: str) -> list[Occurrence]:
         """The end of a stand that was reported."""

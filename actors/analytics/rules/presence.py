@@ -14,6 +14,7 @@ from actors.analytics.rules.geometry import Point, Polygon
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
 from actors.analytics.rules.state import moments, sides_of, sides_state, sightings
+from actors.analytics.rules.whereabouts import Whereabouts
 from actors.rule_specs import ZoneSpec
 
 # So far around the picture that every foot is far inside.
@@ -27,28 +28,34 @@ class Visit:
     """One object and a zone.
 
     Attributes:
+        track: Identity of the object.
+        whereabouts: In which scene it was last seen.
         side: Where it is; True inside.
         entered: When it came in, while it is certainly inside.
-        scene: In which it was last seen; None where that was in another process.
-        number: Which of the scene's objects it was.
-        foot: Where it stood then, in pixels.
-        restored: How it was last seen, where there is no scene and it was inside.
+        foot: Where it stood when it was last looked at, in pixels.
+        restored: How it was last seen, where that was in another process and it was inside.
     """
 
+    track: int
+    whereabouts: Whereabouts
     side: Side = field(default_factory=Side)
     entered: Moment | None = None
-    scene: Scene | None = None
-    number: int = 0
     foot: Point = (0.0, 0.0)
     restored: Sighting | None = None
 
     @property
     def sighting(self) -> Sighting:
         """The object, as it was last seen."""
-        if self.scene is not None:
-            return self.scene.sighting(self.number)
+        scene = self.whereabouts.scene(self.track)
+        if scene is not None:
+            return scene.sighting(scene.number(self.track))
         assert self.restored is not None  # noqa: S101
         return self.restored
+
+    def catch_up(self, scene: Scene, zone: Polygon) -> None:
+        """Take where the object was in a scene, if that was only noted."""
+        self.foot = scene.feet[scene.number(self.track)]
+        self.side.distance_px, self.side.at = zone.distance(self.foot), scene.at
 
 
 class Presence(ABC):
@@ -62,6 +69,7 @@ class Presence(ABC):
     def __init__(self, spec: ZoneSpec) -> None:
         self._zone = spec
         self._visits: dict[int, Visit] = {}
+        self._whereabouts = Whereabouts()
         self._conditions = Conditions.of(spec)
         self._firsts: dict[int, Sighting] = {}  # of those that were just born and do not count
         self._polygons: dict[tuple[int, int], Polygon] = {}  # by size of the picture
@@ -71,35 +79,40 @@ class Presence(ABC):
         """What the user asked for."""
         return self._zone
 
-    def border(self, size: tuple[int, int]) -> Polygon:
-        """The zone in pixels, worked out once for each size of the picture."""
-        if size not in self._polygons:
-            self._polygons = {size: Polygon(self._corners(size))}
-        return self._polygons[size]
-
     def update(self, scene: Scene) -> list[Occurrence]:
         """What this scene makes happen."""
-        polygon = self.border(scene.source_size)
-        visits, at = self._visits, scene.at
+        polygon = self._polygon(scene.source_size)
         occurrences: list[Occurrence] = []
         if self._conditions is not None and (scene.births or self._firsts):
             self._remember(scene)
-        for number, track, foot, distance_px in scene.objects(polygon, self._conditions):
-            visit = visits.get(track) or self._begin(scene, number, polygon)
-            before, visit.scene, visit.number, visit.foot = visit.foot, scene, number, foot
-            if not visit.side.stays(distance_px, at):
-                met = polygon.met(before, foot) if visit.side.leaves(distance_px) else None
-                occurrences += self._advance(visit, distance_px, met)
+        for number, track, before in self._whereabouts.take(scene, self._conditions):
+            visit = self._visits.get(track)
+            if visit is None:
+                visit = self._begin(scene.sighting(number), polygon)
+            distance_px = polygon.distance(scene.feet[number])
+            if not visit.side.stays(distance_px, scene.at):
+                if before is not None:
+                    visit.catch_up(before, polygon)
+                occurrences += self._advance(visit, scene.sighting(number), distance_px, polygon)
+            if visit.side.rest is None:
+                self._whereabouts.move(track)
+            else:
+                self._whereabouts.rest(scene, number, self.free_px(scene, distance_px))
         for track in scene.ended:
             occurrences += self._end(track, "track_lost")
         return occurrences
 
     def close(self, reason: str) -> list[Occurrence]:
         """End what is open, with ``reason`` in its data, and forget all objects."""
-        return [end for track in list(self._visits) for end in self._end(track, reason)]
+        ends = [end for track in list(self._visits) for end in self._end(track, reason)]
+        self._whereabouts.clear()
+        return ends
 
     def state(self) -> Any:
         """All that it knows, as a tree."""
+        for track, visit in self._visits.items():
+            if (scene := self._whereabouts.scene(track)) is not None:
+                visit.catch_up(scene, self._polygon(scene.source_size))
         visits = self._visits.values()
         return [
             list(self._visits),
@@ -116,7 +129,7 @@ class Presence(ABC):
         self._firsts = {first.track: first for first in firsts}
         rows = zip(tracks, sides_of(sides), entered, seen, feet.tolist(), strict=True)
         self._visits = {
-            track: Visit(side, since, foot=(x, y), restored=sighting)
+            track: Visit(track, self._whereabouts, side, since, (x, y), sighting)
             for track, side, since, sighting, (x, y) in rows
         }
 
@@ -128,11 +141,17 @@ class Presence(ABC):
 
     def seen_inside(self, scene: Scene) -> Iterator[tuple[int, Visit, Moment]]:
         """Of these, who is in the scene."""
-        return (each for each in self.inside() if each[1].scene is scene)
+        return (each for each in self.inside() if self._whereabouts.scene(each[0]) is scene)
 
-    def seen(self, scene: Scene) -> Iterator[tuple[int, Visit]]:
+    def seen(self, scene: Scene) -> Iterator[Visit]:
         """Who is in the scene, on whichever side."""
-        return (each for each in self._visits.items() if each[1].scene is scene)
+        for track, visit in self._visits.items():
+            if self._whereabouts.scene(track) is scene:
+                yield visit
+
+    def free_px(self, scene: Scene, distance_px: float) -> float:
+        """How far an object at a distance from the border may go until it must be measured."""
+        return abs(distance_px)
 
     def came(self, visit: Visit, at: Moment, reason: str) -> list[Occurrence]:
         """What it means that an object is now certainly inside, since ``at``."""
@@ -145,14 +164,20 @@ class Presence(ABC):
     def forget(self, track: int) -> None:  # noqa: B027 - few kinds have anything to forget
         """An object does not come again."""
 
+    def _polygon(self, size: tuple[int, int]) -> Polygon:
+        """The zone in pixels, worked out once for each size of the picture."""
+        if size not in self._polygons:
+            self._polygons = {size: Polygon(self._corners(size))}
+        return self._polygons[size]
+
     def _corners(self, size: tuple[int, int]) -> list[Point]:
         if self._zone.points is None:
             return [(x * size[0], y * size[1]) for x, y in _EVERYWHERE]
         return self._zone.in_pixels(self._zone.points, size)
 
-    def _begin(self, scene: Scene, number: int, polygon: Polygon) -> Visit:
-        self._visits[scene.tracks[number]] = visit = Visit(scene=scene, number=number)
-        first = visit.sighting.first or self._firsts.pop(visit.sighting.track, None)
+    def _begin(self, sighting: Sighting, polygon: Polygon) -> Visit:
+        self._visits[sighting.track] = visit = Visit(sighting.track, self._whereabouts)
+        first = sighting.first or self._firsts.pop(sighting.track, None)
         if first is not None:
             visit.foot = first.foot
             visit.side.observe(polygon.distance(first.foot), first.at)
@@ -168,8 +193,12 @@ class Presence(ABC):
             if track in scene.births and (first := scene.sighting(number).first) is not None:
                 self._firsts[track] = first
 
-    def _advance(self, visit: Visit, distance_px: float, met: float | None) -> list[Occurrence]:
-        before, sighting = visit.side.settled, visit.sighting
+    def _advance(
+        self, visit: Visit, sighting: Sighting, distance_px: float, polygon: Polygon
+    ) -> list[Occurrence]:
+        before, foot = visit.side.settled, sighting.foot
+        met = polygon.met(visit.foot, foot) if visit.side.leaves(distance_px) else None
+        visit.foot = foot
         visit.side.observe(distance_px, sighting.at, met)
         if not visit.side.settle(sighting.size_px):
             return []
@@ -183,6 +212,7 @@ class Presence(ABC):
         visit, occurrences = self._visits.pop(track, None), []
         if visit is not None and visit.entered is not None:
             occurrences = self._leave(visit, visit.sighting.at, reason)
+        self._whereabouts.forget(track)
         self.forget(track)
         return occurrences
 

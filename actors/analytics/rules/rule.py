@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from actors.analytics.rules.geometry import Border
 from actors.analytics.rules.scene import Occurrence, Scene
 from actors.rule_specs import AnyRule
 
@@ -15,9 +14,6 @@ class Rule(Protocol):
     @property
     def spec(self) -> AnyRule:
         """What the user asked for."""
-
-    def border(self, size: tuple[int, int]) -> Border:
-        """What it measures distances from, for a size of the picture; the same object each time."""
 
     def update(self, scene: Scene) -> list[Occurrence]:
         """What this scene makes happen."""

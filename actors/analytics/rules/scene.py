@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress, count, islice
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.analytics.events import Box, EventType, Phase
-from actors.analytics.pairing import pairs
-from actors.analytics.rules.conditions import Conditions, Known
-from actors.analytics.rules.geometry import Border, Line, Point, Polygon
+from actors.analytics.rules.clearance import Clearance
+from actors.analytics.rules.conditions import Known
+from actors.analytics.rules.geometry import Point
 from actors.analytics.tracking import Birth
 from engines.detections import Detections
 
@@ -88,9 +88,11 @@ class Scene:
         at: When it was taken.
         births: First observations of the tracks that were confirmed in this frame.
         ended: Identities whose tracks have ended; they do not come again.
+        clearance: How far objects may go; without one that knows them all are near.
         known: What secondary models have settled on of an object.
         tracks: Identity of each object.
         feet: Where each object stands: x and y of the bottom centre of its box.
+        near: Numbers of the objects that may be on another side of a border than before.
     """
 
     tracked: Detections
@@ -99,49 +101,26 @@ class Scene:
     at: Moment
     births: Mapping[int, Birth] = field(default_factory=dict)
     ended: tuple[int, ...] = ()
+    clearance: Clearance = field(default_factory=Clearance)
     known: Known = lambda _track, _name: ()
     tracks: list[int] = field(init=False)
     feet: list[Point] = field(init=False)
-    _distances: dict[Border, list[float]] = field(init=False, default_factory=dict)
+    near: list[int] = field(init=False)
+    _numbers: dict[int, int] = field(init=False, default_factory=dict)
     _sightings: dict[int, Sighting] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        boxes = self.tracked.xyxy.tolist()
+        boxes, tracks = self.tracked.xyxy.tolist(), self.tracked.track_id.tolist()
         feet = [((left + right) / 2, bottom) for left, _, right, bottom in boxes]
-        object.__setattr__(self, "tracks", self.tracked.track_id.tolist())
+        object.__setattr__(self, "tracks", tracks)
         object.__setattr__(self, "feet", feet)
+        object.__setattr__(self, "near", self.clearance.near(tracks, feet))
 
-    @staticmethod
-    def measure(scenes: Sequence[Scene], borders: Sequence[Sequence[Border]]) -> None:
-        """Work out how far the objects of each scene are from its borders, for all at once."""
-        picture = np.arange(len(scenes)).repeat([len(scene.feet) for scene in scenes])
-        xyxy = np.concatenate([scene.tracked.xyxy for scene in scenes]).T.astype(np.float64)
-        feet = np.array([(xyxy[0] + xyxy[2]) / 2, xyxy[3]])
-        asked = [(n, border) for n, some in enumerate(borders) for border in some]
-        for kind in (Line, Polygon):
-            own: list[tuple[int, Any]] = [each for each in asked if isinstance(each[1], kind)]
-            if own:
-                i, j = pairs(np.array([n for n, _ in own]), picture, len(scenes))
-                found = kind.distances([border for _, border in own], i, feet.take(j, axis=1))
-                left = iter(found.tolist())
-                for n, border in own:
-                    scenes[n]._distances[border] = list(islice(left, len(scenes[n].feet)))
-
-    def distances(self, border: Border) -> list[float]:
-        """How far each object's foot is from a border, in pixels."""
-        if border not in self._distances:
-            Scene.measure([self], [[border]])
-        return self._distances[border]
-
-    def objects(
-        self, border: Border, conditions: Conditions | None
-    ) -> Iterable[tuple[int, int, Point, float]]:
-        """Of the objects that count, all for None: number, identity, foot and distance."""
-        rows = zip(count(), self.tracks, self.feet, self.distances(border), strict=False)
-        if conditions is None:
-            return rows
-        met = conditions.met_by(self.tracked, self.labels, self.source_size, self.known)
-        return compress(rows, met)
+    def number(self, track: int) -> int:
+        """Which of the objects an identity is."""
+        if not self._numbers:
+            self._numbers.update(zip(self.tracks, count(), strict=False))
+        return self._numbers[track]
 
     def sighting(self, number: int) -> Sighting:
         """One of the objects by its number, from 0; the same one for all that ask."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.analytics.rules.geometry import Border
 from actors.analytics.rules.rule import Rule
 from actors.analytics.rules.scene import Occurrence, Scene
 from actors.rule_specs import AnyRule
@@ -23,10 +22,6 @@ class Scheduled:
     def spec(self) -> AnyRule:
         """What the user asked for."""
         return self._rule.spec
-
-    def border(self, size: tuple[int, int]) -> Border:
-        """The rule's."""
-        return self._rule.border(size)
 
     def update(self, scene: Scene) -> list[Occurrence]:
         """What this scene makes happen; schedules change with the minutes."""

@@ -19,7 +19,7 @@ class Side:
         settled: The last side that was certain: True where distances are positive; None at first.
         rest: The same while the object is there; None while it is somewhere else.
         since: When the object came to the side where it is now, interpolated between sightings.
-        distance_px: The last distance.
+        distance_px: The last distance; its sign holds for as long as the object rests.
         at: When that was; None before the first.
     """
 
@@ -28,6 +28,11 @@ class Side:
     since: Moment | None = None
     distance_px: float = 0.0
     at: Moment | None = None
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the object is where distances are positive, certainly or not."""
+        return self.distance_px >= 0
 
     def stays(self, distance_px: float, at: Moment) -> bool:
         """Whether the object is still where it certainly was; if so, the distance is taken.

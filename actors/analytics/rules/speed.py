@@ -70,14 +70,14 @@ class Speed(Presence):
     def update(self, scene: Scene) -> list[Occurrence]:
         """What this scene makes happen."""
         occurrences, window_s = super().update(scene), self._limits.window_s
-        for track, visit in self.seen(scene):
-            if visit.side.distance_px < 0:
+        for visit in self.seen(scene):
+            if not visit.side.is_inside:
                 if visit.entered is None:
-                    self.forget(track)
+                    self.forget(visit.track)
                 continue
-            if not self._place(scene, visit.number):
+            if not self._place(scene, scene.number(visit.track)):
                 continue
-            drive = self._drives[track]
+            drive = self._drives[visit.track]
             if visit.entered is not None and drive.span_s >= 0.999 * window_s:
                 before, drive.kmh = drive.kmh, drive.measured_kmh()
                 since = visit.entered if before is None else None

@@ -54,12 +54,12 @@ class WrongWay(Presence):
     def update(self, scene: Scene) -> list[Occurrence]:
         """What this scene makes happen."""
         occurrences = super().update(scene)
-        for track, visit in self.seen(scene):
-            if visit.entered is not None or visit.side.distance_px >= 0:
-                place = self._place(scene, visit.number)
+        for visit in self.seen(scene):
+            if visit.entered is not None or visit.side.is_inside:
+                place = self._place(scene, scene.number(visit.track))
                 occurrences += self._follow(visit, place, scene.at)
             else:
-                self._runs.pop(track, None)
+                self._runs.pop(visit.track, None)
         return occurrences
 
     def left(self, visit: Visit, entered: Moment, at: Moment, reason: str) -> list[Occurrence]:
