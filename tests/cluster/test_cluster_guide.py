@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ray.autoscaler import _private as autoscaler
+from ray.autoscaler._private.util import validate_config
 from ray.scripts.scripts import cli as ray_command
 from ray.serve.scripts import cli as serve_command
 
@@ -20,7 +22,14 @@ from cluster.autoscaling.policy import Bounds, Hysteresis, wanted_slots
 from cluster.cli.slots import scaling_line
 from cluster.config import SightlineConfig
 from cluster.placement import Axes
-from tests.cluster.cluster_files import CONFIGS, RAY_UP, SERVE, cluster, environment
+from tests.cluster.cluster_files import (
+    CONFIGS,
+    RAY_UP,
+    SERVE,
+    as_ray_up_sees_it,
+    cluster,
+    environment,
+)
 from tests.cluster.test_cli_readme import descend
 
 ROOT = CONFIGS.parent
@@ -106,9 +115,75 @@ def test_your_machine_gets_the_same_client_of_the_cloud_as_the_head(name: str) -
     assert f"pip install {command.split()[-1]}" in LINES
 
 
+def yaml_block(key: str) -> Any:
+    """What the guide shows under a key, in the one block that begins with it."""
+    blocks = map(yaml.safe_load, re.findall(r"(?s)```yaml\n(.*?)```", GUIDE))
+    (found,) = [block[key] for block in blocks if key in block]
+    return found
+
+
+@pytest.mark.parametrize("name", RAY_UP)
+def test_ray_up_accepts_the_line_that_starts_mps_and_starts_ray_after_it(name: str) -> None:
+    (line,) = yaml_block("worker_start_ray_commands")
+    subprocess.run(["bash", "-nc", line], check=True)
+    config = as_ray_up_sees_it(name)
+    for role in ("head", "worker"):
+        config[f"{role}_start_ray_commands"].insert(0, line)
+        assert "ray start" in config[f"{role}_start_ray_commands"][-1]
+    validate_config(config)
+
+
+@pytest.mark.parametrize("program", [None, "exit 0", "exit 1"])
+def test_a_machine_whose_mps_runs_or_is_missing_starts_all_the_same(
+    program: str | None, tmp_path: Path
+) -> None:
+    if program is not None:
+        control = tmp_path / "nvidia-cuda-mps-control"
+        control.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n{program}\n')
+        control.chmod(0o755)
+    (line,) = yaml_block("worker_start_ray_commands")
+    hook = yaml_block("lifecycle")["postStart"]["exec"]["command"]
+    assert hook == ["bash", "-c", line]
+    bash = shutil.which("bash") or "bash"
+    assert subprocess.run([bash, "-c", line], env={"PATH": str(tmp_path)}).returncode == 0
+    if program is not None:
+        assert (tmp_path / "asked").read_text() == "-d\n"
+
+
+def test_it_calls_what_ray_makes_in_a_cloud_as_ray_does() -> None:
+    aws, gcp = (Path(autoscaler.__file__).parent / c / "config.py" for c in ("aws", "gcp"))
+    for source in (aws, gcp):  # without the libraries of the clouds these are not to be imported
+        assert '\nRAY = "ray-autoscaler"\n' in source.read_text()
+    assert '\nSECURITY_GROUP_TEMPLATE = RAY + "-{}"\n' in aws.read_text()
+    assert f"Name=group-name,Values=ray-autoscaler-{cluster('aws')['cluster_name']} " in GUIDE
+    assert '\nVERSION = "v1"\n' in gcp.read_text()
+    assert '\nDEFAULT_SERVICE_ACCOUNT_ID = RAY + "-sa-" + VERSION\n' in gcp.read_text()
+    assert "gcloud iam service-accounts create ray-autoscaler-sa-v1" in LINES
+
+
+@pytest.mark.parametrize("name", [*RAY_UP, "kuberay"])
+def test_it_says_how_to_end_what_it_has_brought_up(name: str) -> None:
+    file = f"configs/clusters/{name}.yaml"
+    verb = f"kubectl delete -f {file}" if name == "kuberay" else f"ray down --yes {file}"
+    assert verb in GUIDE
+    made = {"aws": ("elasticache", "ecr"), "gcp": ("redis instances", "artifacts repositories")}
+    for what in made.get(name, ()):
+        assert re.search(rf"{what} (create|create-repl\w+-group|create-repository)\b", GUIDE)
+        assert re.search(rf"{what} delete", GUIDE)
+
+
+def test_only_the_head_may_start_machines() -> None:
+    types = cluster("aws")["available_node_types"]
+    profiles = {name: t["node_config"]["IamInstanceProfile"]["Name"] for name, t in types.items()}
+    assert profiles.pop("head") == "sightline-head"
+    assert set(profiles.values()) == {"sightline-node"}
+    granted = re.findall(r"attach-role-policy --role-name (\S+) .*AmazonEC2FullAccess", GUIDE)
+    assert granted == ["sightline-head"]
+    assert "for role in sightline-head sightline-node; do" in LINES
+
+
 def test_what_it_shows_of_autoscaling_is_what_is_shipped() -> None:
-    (block,) = re.findall(r"(?s)```yaml\n(.*?)```", GUIDE)
-    shown = yaml.safe_load(block)["autoscaling"]
+    shown = yaml_block("autoscaling")
     assert shown == SERVE["applications"][0]["args"]["autoscaling"]
     demand = Demand(
         num_streams=61,
@@ -125,7 +200,7 @@ def test_what_it_shows_of_autoscaling_is_what_is_shipped() -> None:
 def test_figures_are_those_of_the_files() -> None:
     head = environment("aws", "head")
     assert f"{head['RAY_gcs_rpc_server_reconnect_timeout_s']} s (`RAY_gcs_rpc" in GUIDE
-    assert f"run out after {SightlineConfig().lease.ttl_s:g} s (`lease.ttl_s`)" in GUIDE
+    assert f"within {SightlineConfig().lease.ttl_s:g} s (`lease.ttl_s`)" in GUIDE
     assert head["RAY_health_check_failure_threshold"] == "4"
     assert f"--port-forward {SERVE['http_options']['port']}" in GUIDE
     redis = environment("on-premise", "head")["RAY_REDIS_ADDRESS"].partition(":")[2]
