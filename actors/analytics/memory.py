@@ -17,6 +17,7 @@ from actors.analytics.motion_clock import MotionClock
 from actors.analytics.rules import Rule, make_rule
 from actors.analytics.session import Session
 from actors.analytics.state_bytes import StateBytes, reading, to_bytes
+from actors.analytics.tracking import Tracker
 from actors.messages import FrameResult
 from actors.rule_specs import AnyRule, RuleSpec
 from engines.detections import Detections
@@ -87,7 +88,8 @@ class Memory:
             t_s, life_cycle, tracker, known, read = tree
             clock = MotionClock.of(float(t_s), last.pts_s, last.arrival)
             life = EventLifeCycle.of(life_cycle)
-            session = Session(life, last, clock=clock, inspector=inspector)
+            tracked = Tracker(size=self._size)
+            session = Session(life, last, tracked, clock=clock, inspector=inspector)
             session.tracker.restore(tracker)
             if inspector is not None:
                 inspector.restore(read)

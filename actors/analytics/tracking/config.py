@@ -80,7 +80,7 @@ class TrackerConfig:
         high_confidence: Detections from here on are sure.
         low_confidence: Detections below are ignored.
         begin_confidence: A detection that belongs to no track begins one from here on.
-        class_penalty: Factor on the overlap where the detection's class is not the track's.
+        class_penalty: Factor on the likeness where the detection's class is not the track's.
         min_hits: Observations that confirm a track.
         max_lost_s: A confirmed track that is not seen for longer ends.
         max_tentative_s: The same for a track that is not confirmed.
@@ -106,5 +106,5 @@ class TrackerConfig:
         object.__setattr__(self, "wants_looks", wants_looks)
 
 
-BYTETRACK = TrackerConfig()
+BYTETRACK = TrackerConfig(class_penalty=0.35)
 """The default; trackers that share a configuration are updated together."""

@@ -40,13 +40,13 @@ CONFIGS = {
 }
 
 
-def make_tracker(kind: str = "bytetrack") -> Tracker:
-    """A tracker of a kind, without tracks.
+def make_tracker(kind: str = "bytetrack", size: tuple[int, int] | None = None) -> Tracker:
+    """A tracker of a kind, without tracks; see there for ``size``.
 
     Raises:
         ValueError: if there is no such kind.
     """
-    return Tracker(config_of(kind))
+    return Tracker(config_of(kind), size)
 
 
 def config_of(kind: str) -> TrackerConfig:

@@ -18,6 +18,7 @@ from actors.analytics.tracking.association import (
 )
 from actors.analytics.tracking.config import MAX_GATE, Likeness, Round, Stage, TrackerConfig
 from actors.analytics.tracking.found import Found
+from actors.analytics.tracking.leaving import is_another, reach_of
 from actors.analytics.tracking.steadying import KEPT_OVERLAP, common_shift, is_cut, may_be_cuts
 from actors.analytics.tracking.tracks import (
     CLASS_ID,
@@ -47,6 +48,7 @@ class Rounds:
         t_s: Time of each picture, seconds.
         passed_s: Since the picture before of the same stream.
         config: Which rounds, and what is sure.
+        borders: Of each picture its edges, [4, pictures].
 
     Attributes:
         matching: Who belongs to whom so far.
@@ -60,10 +62,12 @@ class Rounds:
         t_s: kalman.Floats,
         passed_s: kalman.Floats,
         config: TrackerConfig,
+        borders: kalman.Floats,
     ) -> None:
         self.matching = Matching(tracks.picture, len(found))
         self._tracks, self._found, self._config = tracks, found, config
         self._t_s, self._passed_s = t_s, passed_s
+        self._borders = borders
         self._sure = found.confidence >= config.high_confidence
         num_sure = np.count_nonzero(self._sure)
         self._num_left = [len(found) - num_sure, num_sure]
@@ -76,6 +80,7 @@ class Rounds:
         """Hold all rounds; where the scene is another one, nobody goes on."""
         if not len(self._tracks):
             return
+        self._look()
         for each in self._config.rounds:
             if not self._num_left[each.sure]:
                 continue
@@ -91,6 +96,14 @@ class Rounds:
             self._move(self._shifts)
         if self._num_left[True]:
             self._cut()
+
+    def _look(self) -> None:
+        """Note where the tracks should be, and how deep who leaves may still reach."""
+        tracks, borders = self._tracks, self._borders
+        if tracks.num_pictures > 1:
+            borders = borders.take(tracks.picture, axis=1)
+        self._edges = kalman.to_edges(tracks.state[kalman.POSITION])
+        self._reach = reach_of(tracks.state, self._edges, borders)
 
     def _hold(self, round_: Round) -> int:
         """Match in one round; how many were matched."""
@@ -108,6 +121,9 @@ class Rounds:
             least = 0.0 if round_.likeness is Likeness.MOTION else round_.least
             good = likeness >= least
         left = good.nonzero()[0]
+        if self._reach is not None and len(left):
+            another = is_another(self._reach, self._found.edges, i.take(left), j.take(left))
+            left = left[~another]
         return self.matching.add(i.take(left), j.take(left), likeness.take(left) - (least - 1e-6))
 
     def _matchable_rows(self, round_: Round) -> list[Mask]:
@@ -150,20 +166,20 @@ class Rounds:
             likeness = likeness + cosine
         if is_shape:
             likeness *= found.confidence.take(j)
-        return i, j, likeness
+        return i, j, self._of_class(i, j, likeness)
 
     def _all_overlaps(self) -> _Overlaps:
         """Pairs whose predicted and found boxes overlap; see ``overlaps``."""
         if self._overlaps is None:
             tracks, found = self._tracks, self._found
-            edges = kalman.to_edges(tracks.state[kalman.POSITION])
+            edges = self._edges
             if tracks.num_pictures == 1:
                 met = meeting(edges, found.edges)
             else:
                 i, j = pairs(tracks.picture, found.picture, tracks.num_pictures)
                 met = meeting_of(edges, found.edges, i, j)
             overlap, height = overlaps(tracks.state[kalman.POSITION, 2:], found.boxes[2:], met)
-            self._overlaps = met[0], met[1], self._of_class(met[0], met[1], overlap), height
+            self._overlaps = met[0], met[1], overlap, height
         return self._overlaps
 
     def _left(self, rows: list[Mask], cols: list[Mask]) -> tuple[Indices, Indices]:
@@ -192,13 +208,13 @@ class Rounds:
         same = (tracks.table[CLASS_ID, i] == found.class_id[j]).nonzero()[0]
         return i[same], j[same], round_.least - distance[same]
 
-    def _of_class(self, i: Indices, j: Indices, overlap: kalman.Floats) -> kalman.Floats:
+    def _of_class(self, i: Indices, j: Indices, likeness: kalman.Floats) -> kalman.Floats:
         if not self._tracks.has_classes:
-            return overlap
+            return likeness
         other = self._tracks.table[CLASS_ID].take(i) != self._found.class_id.take(j)
         if np.count_nonzero(other):
-            overlap[other] *= self._config.class_penalty
-        return overlap
+            likeness = np.where(other, self._config.class_penalty * likeness, likeness)
+        return likeness
 
     def _steady(self) -> bool:
         """Take what all matched objects do at once for the camera's motion; whether it was much.
@@ -225,6 +241,7 @@ class Rounds:
             self._move(self._shifts * is_much)
             self._shifts[:, is_much] = 0
             self._overlaps, self._alike = None, {}
+            self._look()
         return bool(is_much.any())
 
     def _move(self, shifts: kalman.Floats) -> None:

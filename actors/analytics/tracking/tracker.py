@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from actors.analytics.tracking.association import best_assignment
 from actors.analytics.tracking.config import BYTETRACK, TrackerConfig
 from actors.analytics.tracking.found import Found, Looks, no_looks, unit
+from actors.analytics.tracking.leaving import border_of
 from actors.analytics.tracking.rounds import Rounds
 from actors.analytics.tracking.tracks import (
     BORN_S,
@@ -60,6 +61,7 @@ class Tracker:
 
     Args:
         config: What kind of tracker it is; ByteTrack without it.
+        size: (width, height) of the pictures in pixels. Without it nobody is known to leave them.
 
     Attributes:
         config: Another one may be set between two frames; the tracks stay.
@@ -67,11 +69,14 @@ class Tracker:
         ended: Identities that ended with the last update.
     """
 
-    def __init__(self, config: TrackerConfig | None = None) -> None:
+    def __init__(
+        self, config: TrackerConfig | None = None, size: tuple[int, int] | None = None
+    ) -> None:
         best_assignment()  # loaded now, not with the first frame
         self.births: dict[int, Birth] = {}
         self.ended: tuple[int, ...] = ()
         self.config = config or BYTETRACK
+        self._border = border_of(size)
         self._table = no_tracks()
         self._looks = no_looks()
         self._is_told = False
@@ -198,8 +203,14 @@ class _Step:
         self._tracks = Tracks(tables, known, self._found.num_classes)
         if len(self._tracks):
             self._tracks.predict(passed_s)
+        borders = [tracker._border for tracker in trackers]
         self._rounds = Rounds(
-            self._tracks, self._found, self._t_s, np.array(passed_s), self._config
+            self._tracks,
+            self._found,
+            self._t_s,
+            np.array(passed_s),
+            self._config,
+            borders[0] if len(borders) == 1 else np.concatenate(borders, axis=1),
         )
         self._row_of = self._rounds.matching.row_of
         self._num_new = 0
