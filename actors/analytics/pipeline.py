@@ -9,7 +9,7 @@ from actors.analytics.events import Event
 from actors.analytics.inspector import Inspector
 from actors.analytics.life_cycle import EventContext, EventLifeCycle
 from actors.analytics.memory import Memory, remembered
-from actors.analytics.rules import Border, Moment, Occurrence, Rule, Scene, make_rule
+from actors.analytics.rules import Moment, Occurrence, Rule, Scene, make_rule
 from actors.analytics.session import Session
 from actors.analytics.tracking import Tracker, config_of, make_tracker
 from actors.crop_counts import CropCounts
@@ -89,13 +89,8 @@ class StreamPipeline:
                 [(s.tracker, s.last.detections, s.clock.t_s) for s in sessions],
                 [s.looks() for s in sessions],
             )
-            scenes = [
-                pipeline._scene(session, tracked)
-                for (pipeline, session, _), tracked in zip(admitted, found, strict=True)
-            ]
-            Scene.measure(scenes, [p._borders(s.last.source_size) for p, s, _ in admitted])
-            for (pipeline, session, ended), scene in zip(admitted, scenes, strict=True):
-                ended += pipeline._apply_rules(session, scene)
+            for (pipeline, session, ended), tracked in zip(admitted, found, strict=True):
+                ended += pipeline._apply_rules(session, pipeline._scene(session, tracked))
         return events
 
     def replace_spec(self, spec: StreamSpec) -> list[Event]:
@@ -236,12 +231,10 @@ class StreamPipeline:
         self.tracked, last, tracker = tracked, session.last, session.tracker
         at = Moment(session.clock.t_s, last.ts, last.pts_s)
         size, births, ended = last.source_size, tracker.births, tracker.ended
+        common = tracked, self._labels, size, at, births, ended, session.clearance
         if session.inspector is None:
-            return Scene(tracked, self._labels, size, at, births, ended)
-        return Scene(tracked, self._labels, size, at, births, ended, session.inspector.known)
-
-    def _borders(self, size: tuple[int, int]) -> list[Border]:
-        return [rule.border(size) for rule in self._rules]
+            return Scene(*common)
+        return Scene(*common, session.inspector.known)
 
     def _apply_rules(self, session: Session, scene: Scene) -> list[Event]:
         inspector, occurrences = session.inspector, []
@@ -255,6 +248,7 @@ class StreamPipeline:
             )
         events = self._record(session, occurrences)
         session.life_cycle.forget(scene.ended)
+        session.clearance.forget(scene.ended)
         return events
 
     def _record(self, session: Session, occurrences: Sequence[Occurrence]) -> list[Event]:
