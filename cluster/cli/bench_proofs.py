@@ -73,10 +73,7 @@ def recovery(
 def simulator(
     cameras: Annotated[int, typer.Option(min=100, max=100_000, help="Streams.")] = 10_000,
     slots: Annotated[int, typer.Option(min=2, max=1000, help="Of 256 streams at most.")] = 100,
-    lease_s: Annotated[
-        float,
-        typer.Option(min=2, help="Life of a lease; longer where many slots share few cores here."),
-    ] = 5.0,
+    lease_s: Annotated[float, typer.Option(min=2, help="lease.ttl_s of all slots.")] = 5.0,
     json_file: JsonFile = None,
 ) -> None:
     """Registry, leases and placement of a large cluster, without pictures: slots come and go."""

@@ -12,7 +12,7 @@ from actors.messages import StreamState
 from cluster.embedded import EmbeddedRedis
 from cluster.placement import Axes, slot_load
 from cluster.registry import Registry
-from cluster.slot.surroundings import wait_for_others_s
+from cluster.slot.surroundings import look_after_end_s, wait_for_others_s
 from tests.cluster.builders import fresh_prefix
 from tests.cluster.keeping import Slot, add
 
@@ -269,3 +269,21 @@ def test_what_a_stream_does_while_it_is_ended_is_no_news(slot: Slot) -> None:
     slot.see("a", StreamState.FAILED)
     slot.keeper.publish(5.0)
     assert slot.told == [(None, "running")]
+
+
+def test_leases_end_before_the_time_in_which_others_shall_have_their_streams(slot: Slot) -> None:
+    add(slot, "a")
+    slot.turn()
+    for _ in range(2):  # as claimed, and as renewed
+        left_ms = slot.registry._store.command("PTTL", slot.registry._store.key("lease", "a"))
+        assert 50_000 < left_ms <= 0.9 * 60_000
+        slot.keeper.renew()
+
+
+def test_a_slot_without_streams_knows_when_the_first_lease_of_another_ends(slot: Slot) -> None:
+    idle = Slot(slot.registry, "slot-b")
+    assert idle.keeper.renew() == float("inf")
+    add(slot, "a")
+    slot.turn()
+    assert 50.0 < idle.keeper.renew() <= 54.0 + look_after_end_s("slot-b", 0)
+    idle.end()
