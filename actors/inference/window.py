@@ -8,7 +8,7 @@ _SMOOTHING = 0.25
 _LONGEST_STEP = 2.0
 _BUCKETS = 5
 _SPAN_S = 0.5
-_LIGHT = 0.5
+_LIGHT = 0.7
 """Part of what the engine can do: with less to do it may wait for a crowd."""
 _MANY = 8
 """Frames within the longest delay: of fewer, each costs too little to be worth the wait."""
