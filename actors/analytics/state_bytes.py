@@ -23,7 +23,7 @@ from actors.analytics.rules.scene import Moment, Sighting
 from actors.analytics.rules.state import Column
 from actors.errors import StateError
 
-VERSION = 4
+VERSION = 5
 """Counts up with each change of what trackers, rules, cascades and life cycles put into a state."""
 
 _HEADER = b"SLM" + bytes([VERSION])
@@ -157,10 +157,11 @@ def _columns_of(tables: Sequence[Any], pts_shift_s: float) -> dict[str, Iterator
 
 def _numbered(values: Sequence[Any]) -> tuple[list[Any], NDArray[np.int32]]:
     """Each thing once, and the number of each value among them, from 1; None is 0."""
+    ids = [id(each) for each in values]
     unique: dict[int, Any] = {id(None): None}
-    unique.update(zip(map(id, values), values, strict=True))
+    unique.update(zip(ids, values, strict=True))
     number = dict(zip(unique, count(), strict=False))
-    numbers = np.array([number[each] for each in map(id, values)], dtype=np.int32)
+    numbers = np.fromiter(map(number.__getitem__, ids), np.int32, len(ids))
     return list(unique.values())[1:], numbers
 
 

@@ -106,7 +106,7 @@ def test_tracks_keep_their_looks_through_frames_without_embeddings() -> None:
         tracker.update(pair, n / 10, EYE[:2])
     for n, embeddings in enumerate((None, np.empty((2, 0), np.float32), np.zeros((2, 4))), 4):
         tracker.update(pair, n / 10, embeddings)
-        np.testing.assert_allclose(tracker.state()["looks"], EYE[:2].T, atol=1e-3)
+        np.testing.assert_array_equal(tracker.state()["looks"], 127 * EYE[:2].T)
 
 
 def identities(pipeline: StreamPipeline) -> set[int]:
@@ -193,7 +193,7 @@ def test_the_state_of_fifty_tracks_with_large_embeddings_fits_into_a_hundred_tho
         crops = (CropAnswer("looks", tracks, rows, looks),) if rows else ()
         pipeline.process(frame_result(n, found, fps=10.0, crops=crops))
     assert len(pipeline.tracked) == 50
-    assert 50_000 < len(pipeline.state()) < 100_000
+    assert 25_000 < len(pipeline.state()) < 100_000
 
 
 def _row_at(box: tuple[float, ...], found: Detections) -> int:

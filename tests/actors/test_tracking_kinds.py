@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from actors.analytics.pipeline import StreamPipeline
 from actors.analytics.tracking import CONFIGS, Tracker, config_of, make_tracker
+from actors.analytics.tracking.found import packed, unit
 from actors.specs import StreamSpec
 from engines.detections import Detections
 from tests.actors.builders import detections, frame_result, stream_spec
@@ -178,7 +179,7 @@ def test_looks_go_on_in_another_process():
     for n in range(5):
         one.update(detections([(100, 200), (300, 200)], size=(30, 80)), n / 10, looks)
     other.restore(one.state())
-    np.testing.assert_allclose(other.state()["looks"], looks.T, atol=1e-3)
+    np.testing.assert_array_equal(other.state()["looks"], 127 * looks.T)
 
 
 def test_embeddings_must_be_one_for_each_detection():
@@ -203,3 +204,14 @@ def test_a_stream_that_changes_its_tracker_keeps_its_tracks(kind):
     for n in range(10, 14):
         pipeline.process(frame_result(n, detections([(100 + 4 * n, 200)])))
         assert pipeline.tracked.track_id.tolist() == [1]
+
+
+def test_embeddings_take_a_byte_a_value_on_their_way_and_stay_what_they_are():
+    random = np.random.default_rng(3)
+    looks = unit(random.normal(size=(512, 50)).astype(np.float32))
+    looks[:, 7] = 0  # of a track that no embedding has come of
+    gone = packed(looks)
+    assert gone.nbytes == 512 * 50
+    cosines = (unit(gone.astype(np.float32)) * looks).sum(axis=0)
+    assert cosines[7] == 0
+    assert np.delete(cosines, 7).min() > 0.999

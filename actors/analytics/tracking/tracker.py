@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from actors.analytics.tracking.association import best_assignment
 from actors.analytics.tracking.config import BYTETRACK, TrackerConfig
-from actors.analytics.tracking.found import Found, Looks, no_looks, unit
+from actors.analytics.tracking.found import Found, Looks, no_looks, packed, unit
 from actors.analytics.tracking.leaving import border_of
 from actors.analytics.tracking.rounds import Rounds
 from actors.analytics.tracking.tracks import (
@@ -135,7 +135,7 @@ class Tracker:
         """All that the next update needs, as plain values and arrays."""
         return {
             "table": self._table,
-            "looks": self._looks.astype(np.float16),
+            "looks": packed(self._looks),
             "num_identities": self._num_identities,
             "t_s": self._t_s,
         }

@@ -57,12 +57,12 @@ def checked_looks(looks: NDArray[Any], table: Table) -> Looks:
     Raises:
         ValueError: if they are not those of the table's tracks.
     """
-    if looks.dtype.kind != "f" or looks.ndim != 2 or looks.shape[1] != table.shape[1]:
+    if looks.dtype != np.int8 or looks.ndim != 2 or looks.shape[1] != table.shape[1]:
         raise ValueError(
-            f"embeddings of tracks are {looks.dtype} {list(looks.shape)}: expected float "
+            f"embeddings of tracks are {looks.dtype} {list(looks.shape)}: expected int8 "
             f"[d, {table.shape[1]}]"
         )
-    return looks.astype(np.float32)
+    return unit(looks.astype(np.float32))
 
 
 class Tracks:
