@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from actors.analytics.events import Event
@@ -119,17 +119,10 @@ class AnalyticsShard:
         """
         requests: list[CropRequest] = []
         with self._lock:
-            together: dict[str, tuple[_Stream, FrameResult]] = {}
-            for result in results:
-                stream = self._streams.get(result.stream)
-                if stream is None:
-                    self._num_unknown += 1
-                    continue
-                if result.stream in together:
-                    requests += self._process(together.values())
-                    together = {}
-                together[result.stream] = stream, result
-            requests += self._process(together.values())
+            for turn in in_turns(results):
+                known = [(s, each) for each in turn if (s := self._streams.get(each.stream))]
+                self._num_unknown += len(turn) - len(known)
+                requests += self._process(known)
         return tuple(requests)
 
     def report_states(self, changes: Sequence[StateChange]) -> None:
@@ -176,7 +169,7 @@ class AnalyticsShard:
         if assignment.spec != stream.pipeline.spec:
             self._emit(stream, stream.pipeline.replace_spec(assignment.spec))
 
-    def _process(self, frames: Collection[tuple[_Stream, FrameResult]]) -> list[CropRequest]:
+    def _process(self, frames: Sequence[tuple[_Stream, FrameResult]]) -> list[CropRequest]:
         """Analyse one frame of each of some streams; what is to be looked at in the next ones."""
         requests: list[CropRequest] = []
         analysed = StreamPipeline.process_all([(s.pipeline, result) for s, result in frames])
@@ -205,6 +198,22 @@ class AnalyticsShard:
             stream.last_event = _without_picture(events[-1])
             for sink in self._sinks:
                 sink.write(events)
+
+
+def in_turns(results: Sequence[FrameResult]) -> list[list[FrameResult]]:
+    """The first frame of each stream, then the second of each, and so on.
+
+    Each turn is analysed together. Decoders that are nearly full give frames out late, two of a
+    stream one after the other, so that they come in any order with those of other streams.
+    """
+    turns: list[list[FrameResult]] = []
+    nums: dict[str, int] = {}
+    for result in results:
+        nums[result.stream] = num = nums.get(result.stream, 0) + 1
+        if num > len(turns):
+            turns.append([])
+        turns[num - 1].append(result)
+    return turns
 
 
 def _without_picture(event: Event) -> Event:

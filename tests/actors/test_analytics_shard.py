@@ -13,7 +13,7 @@ import pytest
 
 from actors.analytics.actor import AnalyticsActor
 from actors.analytics.events import Event, EventType, Phase
-from actors.analytics.shard import AnalyticsShard
+from actors.analytics.shard import AnalyticsShard, in_turns
 from actors.analytics.stream_state import StateChange
 from actors.channel import Channel
 from actors.ledger import Ledger
@@ -106,6 +106,28 @@ def test_frames_of_unknown_streams_are_counted_and_ignored(actor, ledger):
     process(actor, drive("elsewhere", last=3) + drive(last=2))
     assert actor.status().num_unknown == 3
     assert ledger.row(0).read().analysed == 2
+
+
+def test_frames_of_a_call_take_as_few_turns_as_the_stream_that_has_most_of_them():
+    frames = {stream: drive(stream, last=3) for stream in ("gate", "yard", "road")}
+    a, b, c = frames.values()
+    mixed = (a[0], b[0], a[1], c[0], b[1], a[2])
+    assert in_turns(mixed) == [[a[0], b[0], c[0]], [a[1], b[1]], [a[2]]]
+    assert in_turns(()) == []
+
+
+@pytest.mark.parametrize("num_calls", [1, 7, 80])
+def test_events_are_the_same_however_frames_come_in_calls(actor, ledger, tmp_path, num_calls):
+    for row, stream in enumerate(("gate", "yard")):
+        actor.open_stream(assignment(LINE, stream=stream, row=row))
+    gate, yard = list(drive("gate")), list(drive("yard"))
+    mixed = sorted(gate + yard, key=lambda each: each.index + (each.stream == "yard") * 2.5)
+    for call in range(num_calls):
+        process(actor, tuple(mixed[call * 80 // num_calls : (call + 1) * 80 // num_calls]))
+    assert [ledger.row(row).read().analysed for row in (0, 1)] == [40, 40]
+    actor.stop()
+    told = sorted((e.stream, e.type.value, e.pts) for e in written(tmp_path))
+    assert told == [(s, "line_cross", pytest.approx(20 / 10)) for s in ("gate", "yard")]
 
 
 def test_late_frames_are_not_counted_as_analysed(actor, ledger):
