@@ -12,7 +12,7 @@ from actors.crop_messages import MissReason
 from actors.messages import DropReason
 from cluster.errors import UnavailableError
 from cluster.registry import CropStatus, LedgerStatus, Registry, ShownState, Snapshot
-from cluster.slot_metrics import slot_metrics
+from cluster.slot_metrics import scaling_metrics, slot_metrics
 
 OTHER = "_other"
 """Label of the streams beyond the bound, taken together; no stream id begins like this."""
@@ -49,7 +49,7 @@ class _RegistryCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            snapshot = self._registry.snapshot()
+            snapshot, scaling = self._registry.snapshot(), self._registry.scaling.get()
         except UnavailableError:
             yield _redis_up(False)
             return
@@ -63,6 +63,7 @@ class _RegistryCollector(Collector):
         yield from _states(snapshot, self._max_labels)
         yield _steps(snapshot, self._max_labels)
         yield from slot_metrics(snapshot.slots.values())
+        yield from scaling_metrics(scaling)
 
 
 def _redis_up(up: bool) -> Metric:

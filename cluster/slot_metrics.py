@@ -13,6 +13,7 @@ from prometheus_client.core import (
 
 from cluster.gpu_metrics import gpu_metrics
 from cluster.registry import SlotInfo, SlotState
+from cluster.registry.scaling import ScalingInfo
 
 _GAUGES: dict[str, tuple[str, Callable[[SlotInfo], float]]] = {
     "sightline_slot_streams": ("Streams that a slot holds.", lambda slot: slot.num_streams),
@@ -73,6 +74,18 @@ def slot_metrics(slots: Collection[SlotInfo]) -> Iterator[Metric]:
     yield _stages(slots)
     yield from _sinks(slots)
     yield from gpu_metrics(slots)
+
+
+def scaling_metrics(scaling: ScalingInfo | None) -> Iterator[Metric]:
+    """What the autoscaler wants, beside ``sightline_slots``; nothing where none runs."""
+    if scaling is None:
+        return
+    for name, about, value in (
+        ("wanted", "Slots that the autoscaler asks Serve for.", scaling.wanted),
+        ("min", "Slots that it never goes below.", scaling.min_slots),
+        ("max", "Slots that it never goes above.", scaling.max_slots),
+    ):
+        yield GaugeMetricFamily(f"sightline_slots_{name}", about, value=value)
 
 
 def _classes(slots: Collection[SlotInfo]) -> Iterator[Metric]:

@@ -25,6 +25,7 @@ from cluster.registry import (
     SlotState,
     StageLatency,
 )
+from cluster.registry.scaling import ScalingInfo
 from tests.cluster.builders import slot_info, stream_spec, stream_status
 
 TTL_MS = 60_000
@@ -91,6 +92,16 @@ def test_streams_and_slots_are_counted_by_state(registry: Registry) -> None:
     assert samples["sightline_slots", "starting"] == 1
     assert samples["sightline_slot_streams", "slot-a"] == 1
     assert samples["sightline_slot_max_streams", "slot-a"] == 8
+
+
+def test_how_many_slots_are_wanted_stands_beside_how_many_there_are(registry: Registry) -> None:
+    registry.slots.publish(slot_info("slot-a"), TTL_MS)
+    assert ("sightline_slots_wanted",) not in scrape(registry), "where no autoscaler runs"
+    registry.scaling.publish(ScalingInfo(wanted=3, current=1, min_slots=1, max_slots=8))
+    samples = scrape(registry)
+    assert samples["sightline_slots", "ready"] == 1
+    assert samples["sightline_slots_wanted",] == 3
+    assert (samples["sightline_slots_min",], samples["sightline_slots_max",]) == (1, 8)
 
 
 def test_what_became_of_deadlines_is_counted_and_the_step_shown(registry: Registry) -> None:
