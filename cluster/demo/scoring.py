@@ -20,6 +20,7 @@ TOLERANCE_S = 0.6
 _SETTLE_S = 1.5
 _SEAM_S = 1.0
 DOUBT = "doubt"
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Happening:
 
     ``direction`` is that of a line crossing, else empty. ``counts`` is False for one that may or
     may not be reported: hidden, at the edge of the time that was watched, or where the film begins
-    anew and every object jumps. It may as well be reported so much earlier or later.
+    anew and every object jumps. It may as well be reported so much earlier or later. ``box`` is
+    where the object of a report was, in pixels; None where it is of no single object.
     """
 
     camera: str
@@ -40,6 +42,7 @@ class Happening:
     phase: str = "instant"
     earlier_s: float = 0.0
     later_s: float = 0.0
+    box: Box | None = None
 
     def late_s(self, report: Happening) -> float:
         """How much too late a report of it is, seconds; below 0 where it is too early."""
@@ -101,13 +104,22 @@ class Match:
         return Score(num + len(self.missed), num + len(self.wrong), num, num)
 
     def repeated(self, tolerance_s: float = TOLERANCE_S) -> tuple[Happening, ...]:
-        """Those of the wrong ones that say again what was reported right."""
-        said = [truth for truth, _ in self.right]
+        """Those of the wrong ones that say again, of the same place, what was reported right."""
         return tuple(
             r
             for r in self.wrong
-            if any(t.what == r.what and abs(t.late_s(r)) <= tolerance_s for t in said)
+            if any(
+                t.what == r.what and abs(t.late_s(r)) <= tolerance_s and _meet(said.box, r.box)
+                for t, said in self.right
+            )
         )
+
+
+def _meet(a: Box | None, b: Box | None) -> bool:
+    """Whether two boxes overlap, as those of one object do; True where there is no box."""
+    if a is None or b is None:
+        return True
+    return all(max(a[i], b[i]) < min(a[i + 2], b[i + 2]) for i in (0, 1))
 
 
 def true_events(
@@ -228,4 +240,7 @@ def reported_event(
     direction = str(data.get("direction", "")) if isinstance(data, dict) else ""
     type_, phase = str(event.get("type", "line_cross")), str(event.get("phase", "instant"))
     counts = _counts(False, (at - epoch) % length, at, length, watched)
-    return Happening(camera, str(event["rule"]), direction, at, counts, type_, phase)
+    box = event.get("box")
+    place = (box[0], box[1], box[2], box[3]) if isinstance(box, (list, tuple)) else None
+    what = str(event["rule"]), direction, at, counts, type_, phase
+    return Happening(camera, *what, box=place)

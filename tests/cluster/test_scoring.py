@@ -207,6 +207,27 @@ def test_only_line_crossings_are_taken_from_the_truth() -> None:
     assert len(true_events("cam0", truth, EPOCH, (EPOCH, EPOCH + LENGTH_S))) == 1
 
 
+def test_a_report_says_again_only_what_was_reported_of_the_same_place() -> None:
+    here, beside, elsewhere = (
+        (0.0, 0.0, 40.0, 40.0),
+        (20.0, 0.0, 60.0, 40.0),
+        (90.0, 0.0, 99.0, 9.0),
+    )
+    told = [replace(crossing(5.1), box=here), replace(crossing(5.2), box=beside)]
+    told.append(replace(crossing(5.3), box=elsewhere))
+    found = match([crossing(5)], told)
+    assert [each.box for each in found.wrong] == [beside, elsewhere]
+    assert [each.box for each in found.repeated()] == [beside]
+    nowhere = match([crossing(5)], [crossing(5.1), crossing(5.2)])
+    assert len(nowhere.repeated()) == 1
+
+
+def test_a_report_has_the_place_of_its_event() -> None:
+    placed = event(EPOCH + 20) | {"box": [1.0, 2.0, 3.0, 4.0]}
+    read = reported_event("cam0", placed, film(), EPOCH, (EPOCH, EPOCH + LENGTH_S))
+    assert read.box == (1.0, 2.0, 3.0, 4.0)
+
+
 def test_an_event_is_read_as_a_crossing() -> None:
     watched = (EPOCH, EPOCH + LENGTH_S)
     read = reported_event("cam0", event(EPOCH + 20, "backward"), film(), EPOCH, watched)

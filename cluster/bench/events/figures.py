@@ -1,4 +1,16 @@
-"""What the events of a film are worth: right, missed, wrong, said twice, and how late, by type."""
+"""What the events of a film are worth: right, missed, wrong, said twice, and how late, by type.
+
+What happened is told by the world, not by what was found, and may be off by 0.3 s. Three things are
+not held against who reports:
+
+- what nobody could see well, and what was a matter of a little more or less
+  (``cluster/demo/world/happenings.py`` and ``lasting.py``);
+- when an object that comes or goes does so: it is right from the first bit of it in the picture
+  until it shows in full and is 25 px high, since it is asked for by its class, and neither the
+  first bit of a lorry nor a speck far away tells that (``cluster/demo/world/showing.py``). A lorry
+  that is never so high is not asked for;
+- a wrong report that is like a right one in all but the place is wrong, and not said twice.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +41,7 @@ class Tally:
 
     Attributes:
         score: How many happened, were reported and were right, at most 0.3 s off.
-        num_repeated: Reports that say again what another one has said.
+        num_repeated: Reports that say again what another one has said, of the same place.
         late_s: How late those were that were meant, below 0 where they came too early.
     """
 
