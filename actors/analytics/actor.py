@@ -63,6 +63,10 @@ class AnalyticsActor:
         """Give a stream up to another slot: without its ends, for ``open_stream`` there."""
         return self._shard.export(stream)
 
+    def end_exported(self, assignment: Assignment, state: bytes) -> None:
+        """End a stream that was exported and that nobody goes on with."""
+        self._shard.end_exported(assignment, state)
+
     def set_labels(
         self, labels: tuple[str, ...], secondaries: tuple[SecondaryModel, ...] = ()
     ) -> None:

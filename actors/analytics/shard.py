@@ -104,6 +104,11 @@ class AnalyticsShard:
             stream = self._streams.pop(stream_id, None)
             return stream.pipeline.state() if stream is not None else b""
 
+    def end_exported(self, assignment: Assignment, state: bytes) -> None:
+        """End what ``export`` left open, since nobody goes on with the stream."""
+        self.open_stream(assignment, state)
+        self.close_stream(assignment.spec.id)
+
     def set_labels(self, labels: Sequence[str], secondaries: Sequence[SecondaryModel] = ()) -> None:
         """Take the class names and the secondary models of another pipeline."""
         with self._lock:

@@ -207,9 +207,12 @@ class Crew:
             self.far.take_last(done)
         return done
 
-    def close_rules(self, stream: str, holding: Holding) -> None:
-        """End a stream's tracks and rules, once its frames have ended."""
-        tell(self._shard(holding), "close_stream", stream)
+    def close_rules(self, stream: str, holding: Holding, state: bytes = b"") -> None:
+        """End a stream's tracks and rules after its frames; ``state`` is what was exported."""
+        if state:
+            tell(self._shard(holding), "end_exported", holding.assignment, state)
+        else:
+            tell(self._shard(holding), "close_stream", stream)
 
     def export_rules(self, stream: str, holding: Holding) -> Any:
         """Begin to give up a stream's tracks and rules, once its frames have ended.

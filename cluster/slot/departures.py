@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.slot.crew import Crew
@@ -16,7 +16,7 @@ class Departed:
     Attributes:
         stream: Its id.
         to: The slot that shall have it; empty for anybody; None where it is not handed over.
-        state: What its tracker and rules remember; empty where nobody goes on from it.
+        state: What its tracker and rules remember, if that was taken from them.
     """
 
     stream: str
@@ -60,10 +60,13 @@ class Departures:
         self._holdings.close(stream)
 
     def end_here(self, stream: str) -> None:
-        """Hand a stream over to nobody after all, unless its state has been taken already."""
+        """Hand a stream over to nobody after all."""
         departure = self._leaving.get(stream)
-        if departure is not None and not departure.is_exporting:
-            departure.to = None
+        if departure is None:
+            return
+        departure.to = None
+        if departure.departed is not None:
+            departure.departed = replace(departure.departed, to=None)
 
     def finished(self) -> list[Departed]:
         """Those whose frames have all ended; they are found again until they are ``forgotten``."""

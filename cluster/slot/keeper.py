@@ -276,7 +276,7 @@ class StreamKeeper:
         row = self._ledger.row(holding.assignment.ledger_row)
         row.settle()
         if departed.to is None:
-            self._crew.close_rules(stream, holding)
+            self._crew.close_rules(stream, holding, departed.state)
         self._publishing.write(self._statuses.of([stream], time.monotonic()))
         self._give_up(departed, holding.token)
         row.clear()

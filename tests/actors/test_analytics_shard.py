@@ -237,6 +237,17 @@ def test_a_stream_that_moves_begins_and_ends_once_over_both_slots(actor, ledger,
     other_ledger.unlink()
 
 
+def test_what_was_exported_and_nobody_goes_on_with_ends_where_it_was(actor, tmp_path):
+    actor.open_stream(assignment(YARD))
+    process(actor, drive(last=30))
+    actor.end_exported(assignment(YARD), actor.export_stream("gate"))
+    actor.stop()
+    begun, ended = written(tmp_path)
+    assert (begun.phase, ended.phase, ended.track) == (Phase.BEGIN, Phase.END, begun.track)
+    assert ended.data["begin_id"] == begun.id
+    assert actor.status().streams == {}
+
+
 def test_a_stream_that_nobody_has_or_that_has_seen_nothing_leaves_no_state(actor):
     assert actor.export_stream("gate") == b""
     actor.open_stream(assignment(YARD))

@@ -31,6 +31,7 @@ class Actors(Crew):
         self.opened: list[str] = []
         self.adopted: dict[str, bytes] = {}
         self.closed: list[str] = []
+        self.ended_of: dict[str, bytes] = {}
         self.updated: list[int] = []
         self.told: list[StateChange] = []
         self.hears = True
@@ -51,8 +52,10 @@ class Actors(Crew):
     def close_camera(self, stream: str, holding: Holding) -> Any:
         return stream
 
-    def close_rules(self, stream: str, holding: Holding) -> None:
+    def close_rules(self, stream: str, holding: Holding, state: bytes = b"") -> None:
         self.closed.append(stream)
+        if state:
+            self.ended_of[stream] = state
 
     def ended(self, references: Sequence[Any]) -> list[Any]:
         return list(references)

@@ -131,6 +131,25 @@ def test_without_another_slot_there_is_nothing_to_drain(slots: MakeSlot) -> None
     assert a.held == {"x"}
 
 
+def test_what_was_exported_of_a_stream_that_is_switched_off_ends_where_it_was(
+    slots: MakeSlot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = slots("a"), slots("b")
+    add(a, "x")
+    a.turn()
+    b.turn()
+    a.keeper.drain()
+    with monkeypatch.context() as patched:
+        patched.setattr(a.crew, "ended", lambda references: {"x"} & set(references))
+        a.keeper.finish_closing()
+    add(a, "x", enabled=False)
+    a.keeper.refresh(["x"])
+    a.keeper.finish_closing()
+    assert a.crew.ended_of == {"x": b"state of x"}
+    assert a.registry.leases.free(9) == []
+    assert command(a, "EXISTS", "state:x") == 0
+
+
 def test_a_slot_that_drains_lets_few_streams_go_at_a_time(slots: MakeSlot) -> None:
     a, b = slots("a", max_streams=30), slots("b", max_streams=30)
     add(a, *(f"cam{number}" for number in range(30)))
