@@ -76,7 +76,7 @@ class PaperCrew(Crew):
         self._write(holding, is_open=False)
         return stream
 
-    def close_rules(self, stream: str, holding: Holding) -> None:
+    def close_rules(self, stream: str, holding: Holding, state: bytes = b"") -> None:
         """There are none."""
 
     def export_rules(self, stream: str, holding: Holding) -> Any:
