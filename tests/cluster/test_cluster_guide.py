@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import yaml
 from ray.autoscaler import _private as autoscaler
-from ray.autoscaler._private.util import validate_config
 from ray.scripts.scripts import cli as ray_command
 from ray.serve.scripts import cli as serve_command
 
@@ -28,7 +27,9 @@ from tests.cluster.cluster_files import (
     SERVE,
     as_ray_up_sees_it,
     cluster,
+    container,
     environment,
+    workers,
 )
 from tests.cluster.test_cli_readme import descend
 
@@ -123,14 +124,17 @@ def yaml_block(key: str) -> Any:
 
 
 @pytest.mark.parametrize("name", RAY_UP)
-def test_ray_up_accepts_the_line_that_starts_mps_and_starts_ray_after_it(name: str) -> None:
+def test_gpu_machines_start_mps_by_the_line_of_the_guide_before_ray(name: str) -> None:
     (line,) = yaml_block("worker_start_ray_commands")
     subprocess.run(["bash", "-nc", line], check=True)
-    config = as_ray_up_sees_it(name)
-    for role in ("head", "worker"):
-        config[f"{role}_start_ray_commands"].insert(0, line)
-        assert "ray start" in config[f"{role}_start_ray_commands"][-1]
-    validate_config(config)
+    commands = as_ray_up_sees_it(name)["worker_start_ray_commands"]
+    assert line in commands
+    assert "ray start" in commands[-1] != line
+
+
+def test_gpu_pods_start_mps_by_the_hook_of_the_guide() -> None:
+    for group in workers():
+        assert container(group)["lifecycle"] == yaml_block("lifecycle")
 
 
 @pytest.mark.parametrize("program", [None, "exit 0", "exit 1"])
