@@ -110,9 +110,7 @@ class Presence(ABC):
 
     def state(self) -> Any:
         """All that it knows, as a tree."""
-        for track, visit in self._visits.items():
-            if (scene := self._whereabouts.scene(track)) is not None:
-                visit.catch_up(scene, self._polygon(scene.source_size))
+        self._catch_up()
         visits = self._visits.values()
         return [
             list(self._visits),
@@ -163,6 +161,22 @@ class Presence(ABC):
 
     def forget(self, track: int) -> None:  # noqa: B027 - few kinds have anything to forget
         """An object does not come again."""
+
+    def _catch_up(self) -> None:
+        """Take where all were seen last, those that were only noted, too."""
+        noted: dict[tuple[int, int], list[tuple[Visit, Scene]]] = {}
+        for track, visit in self._visits.items():
+            scene = self._whereabouts.scene(track)
+            if scene is None:
+                continue
+            visit.foot = scene.feet[scene.number(track)]
+            if visit.side.at is not scene.at:
+                noted.setdefault(scene.source_size, []).append((visit, scene))
+        for size, seen in noted.items():
+            feet = [visit.foot for visit, _ in seen]
+            distances = self._polygon(size).distances(feet).tolist()
+            for (visit, scene), distance_px in zip(seen, distances, strict=True):
+                visit.side.distance_px, visit.side.at = distance_px, scene.at
 
     def _polygon(self, size: tuple[int, int]) -> Polygon:
         """The zone in pixels, worked out once for each size of the picture."""

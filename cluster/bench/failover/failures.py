@@ -17,6 +17,7 @@ from cluster.slot.leftovers import slot_pid
 
 HEAD_AWAY_S = 10.0
 REDIS_AWAY_S = 60.0
+_BACK_WITHIN_S = 30.0
 
 Mend = Callable[[], object]
 
@@ -76,9 +77,11 @@ def _machine(system: Deployment) -> Strike:
 
 def _of_serve(title: str) -> Callable[[Deployment], Strike]:
     def aim(system: Deployment) -> Strike:
-        found = pids_of(title) & descendants(os.getpid())
-        if len(found) != 1:
-            raise UnavailableError(f"{len(found)} processes are {title} where one is killed")
+        deadline = time.monotonic() + _BACK_WITHIN_S
+        while len(found := pids_of(title) & descendants(os.getpid())) != 1:
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"{len(found)} processes are {title} where one is killed")
+            time.sleep(0.1)  # the one that was killed last is just being started again
         (pid,) = found
         return Strike(frozenset(), lambda: os.kill(pid, signal.SIGKILL))
 
