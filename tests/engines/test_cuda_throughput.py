@@ -74,62 +74,48 @@ def test_a_batch_is_prepared_the_same_at_every_size(
     assert (out == out[:1]).all()
 
 
-@pytest.mark.parametrize("num_threads", [1, 4, 16, 64])
-def test_surfaces_that_many_threads_copy_all_arrive(gpu: OnDevice, num_threads: int) -> None:
+def copied(gpu: OnDevice, num_threads: int, *, is_waited_for: bool) -> str:
+    """Copy a surface into a slot a thread, over and over; gives the figures in words."""
     pool = DevicePool.create(num_threads, FULL_HD.size_bytes)
     rng = np.random.default_rng(num_threads)
     surface = rng.integers(0, 256, (FULL_HD.height * 3 // 2, PITCH), dtype=np.uint8)
     address, allocation = gpu.upload(surface)
     planes = [DevicePlane(address, PITCH), DevicePlane(address + FULL_HD.height * PITCH, PITCH)]
+    write = pool.write if is_waited_for else pool.begin_write
 
     def copy(slot: int) -> None:
         for _ in range(NUM_REPEATS):
-            pool.write(slot, FULL_HD, planes)
-
-    begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
-    with ThreadPoolExecutor(num_threads) as threads:
-        list(threads.map(copy, range(num_threads)))
-    num_copies = num_threads * NUM_REPEATS
-    rate = num_copies / (time.perf_counter() - begin_s)
-    cpu_us = (time.process_time() - begin_cpu_s) / num_copies * 1e6
-    print(f"copy 1080p NV12, {num_threads} threads: {rate:.0f} a second, {cpu_us:.0f} us of CPU")
-    wanted = np.ascontiguousarray(surface[:, :1920]).tobytes()
-    for slot in range(num_threads):
-        given = gpu.download(pool.read(slot, FULL_HD).address, FULL_HD.size_bytes)
-        assert given == wanted
-    pool.close()
-    del allocation
-
-
-@pytest.mark.parametrize("num_threads", [1, 4, 16, 64])
-def test_surfaces_for_which_one_thread_waits_all_arrive(gpu: OnDevice, num_threads: int) -> None:
-    pool = DevicePool.create(num_threads, FULL_HD.size_bytes)
-    rng = np.random.default_rng(num_threads)
-    surface = rng.integers(0, 256, (FULL_HD.height * 3 // 2, PITCH), dtype=np.uint8)
-    address, allocation = gpu.upload(surface)
-    planes = [DevicePlane(address, PITCH), DevicePlane(address + FULL_HD.height * PITCH, PITCH)]
-
-    def copy(slot: int) -> None:
-        for _ in range(NUM_REPEATS):
-            pool.begin_write(slot, FULL_HD, planes)
+            write(slot, FULL_HD, planes)
 
     begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(num_threads) as threads:
         copying = [threads.submit(copy, slot) for slot in range(num_threads)]
-        while not all(each.done() for each in copying):
+        while not is_waited_for and not all(each.done() for each in copying):
             time.sleep(0.008)
             pool.finish_writes()
     pool.finish_writes()
+    for each in copying:
+        each.result()
     num_copies = num_threads * NUM_REPEATS
     rate = num_copies / (time.perf_counter() - begin_s)
     cpu_us = (time.process_time() - begin_cpu_s) / num_copies * 1e6
-    print(f"begin to copy, {num_threads} threads: {rate:.0f} a second, {cpu_us:.0f} us of CPU")
     wanted = np.ascontiguousarray(surface[:, :1920]).tobytes()
     for slot in range(num_threads):
         given = gpu.download(pool.read(slot, FULL_HD).address, FULL_HD.size_bytes)
         assert given == wanted
     pool.close()
     del allocation
+    return f"1080p NV12, {num_threads} threads: {rate:.0f} a second, {cpu_us:.0f} us of CPU"
+
+
+@pytest.mark.parametrize("num_threads", [1, 4, 16, 64])
+def test_surfaces_that_many_threads_copy_all_arrive(gpu: OnDevice, num_threads: int) -> None:
+    print("copy", copied(gpu, num_threads, is_waited_for=True))
+
+
+@pytest.mark.parametrize("num_threads", [1, 4, 16, 64])
+def test_surfaces_for_which_one_thread_waits_all_arrive(gpu: OnDevice, num_threads: int) -> None:
+    print("begin to copy", copied(gpu, num_threads, is_waited_for=False))
 
 
 @pytest.mark.parametrize("crowd", [100, 10_000])
