@@ -96,7 +96,7 @@ class Ticket:
         ts: UTC, seconds since 1970, when the picture was taken as far as is known.
         arrival: ``time.monotonic()`` when its packet arrived, seconds.
         deadline: Latest ``time.monotonic()`` at which its detections are of use.
-        ready: ``time.monotonic()`` when the picture was in its slot, seconds.
+        ready: ``time.monotonic()`` when its copy into the slot was begun, seconds.
     """
 
     stream: str

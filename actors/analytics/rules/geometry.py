@@ -74,7 +74,8 @@ class Polygon:
         least = np.sqrt((away_x * away_x + away_y * away_y).min(axis=0))
         meets = ((below >= 0) != (at_y >= end_y)) & (right < below * slope)
         inside: NDArray[np.bool_] = meets.sum(axis=0) % 2 == 1
-        return np.where(inside, least, -least)
+        distances: NDArray[np.float64] = np.where(inside, least, -least)
+        return distances
 
     def met(self, p: Point, q: Point) -> float | None:
         """Where the way from p to q meets the border for the last time, as a fraction of that way.
