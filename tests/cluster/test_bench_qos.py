@@ -117,6 +117,9 @@ def test_a_policy_that_ends_a_frame_twice_or_never_is_found_out() -> None:
         def next_batch(self, now: float) -> Decision:
             return Decision(None)
 
+        def next_wakeup(self) -> None:
+            return None
+
     played = workload({"a": QosClass.LOW}, [("a", 0.0)], 1.0)
     with pytest.raises(AssertionError, match="frame 0 ended twice"):
         simulate(played, Twice(CONFIG, 8), ENGINE)
