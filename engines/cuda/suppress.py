@@ -65,7 +65,7 @@ class Suppressor:
             boxes: float32 [num_images, num_candidates, 4], left, top, right, bottom; best first.
             scores: float32 [num_images, num_candidates], descending.
             classes: int32 [num_images, num_candidates].
-            out: float32 [num_images, *record_shape]; see ``read_record``.
+            out: float32 [num_images, *record_shape]; see ``read_records``.
             num_images: Batch size.
             stream: A ``pycuda.driver.Stream``.
         """
@@ -93,10 +93,17 @@ def limits_of(overlaps: Overlaps) -> tuple[float, float, float, float, int]:
     return iou, 1 + iou, across, 1 + across, sum(1 << part for part in parts)
 
 
-def read_record(record: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What was kept of one image: float32 [n, 6] (box, score, class), best first.
+def read_records(
+    records: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """What was kept of a batch: float32 [n, 6] (box, score, class) and how many of each image.
+
+    Those of an image are together, best first, images in their order.
 
     Args:
-        record: One image of the output, float32 ``record_shape``; its first row begins with n.
+        records: The output, float32 [num_images, *record_shape]; the first row of an image begins
+            with its number.
     """
-    return record[1 : 1 + int(record[0, 0])]
+    nums = records[:, 0, 0].astype(np.intp)
+    most = nums.max(initial=0)
+    return records[:, 1 : 1 + most][np.arange(most) < nums[:, None]], nums

@@ -8,7 +8,8 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from engines.crops import View
-from engines.detections import NO_TRACK, Detections
+from engines.cuda.suppress import read_records
+from engines.detections import Detections
 from engines.families.adapter import FamilyAdapter
 from engines.families.placement import SourceMaps
 from engines.signature import Signature
@@ -35,17 +36,10 @@ class RecordReader:
     def read(self, outputs: Outputs, views: Sequence[View]) -> list[Detections]:
         """See ``OutputReader.read``; the boxes of a batch are worked out together."""
         (records,) = outputs
-        nums = records[: len(views), 0, 0].astype(np.intp)
-        most = nums.max(initial=0)
-        kept = records[: len(views), 1 : 1 + most][np.arange(most) < nums[:, None]]
+        kept, nums = read_records(records[: len(views)])
         xyxy = self._sources.of_all(views, nums).apply(kept[:, :4])
-        confidence, class_id = kept[:, 4].copy(), kept[:, 5].astype(np.int32)
-        track_id = np.full(len(kept), NO_TRACK)
-        ends = nums.cumsum().tolist()
-        return [
-            Detections(xyxy[a:b], confidence[a:b], class_id[a:b], track_id[a:b])
-            for a, b in zip((0, *ends), ends, strict=False)
-        ]
+        found, ends = Detections.of(xyxy, kept[:, 4], kept[:, 5]), nums.cumsum().tolist()
+        return [found[a:b] for a, b in zip((0, *ends), ends, strict=False)]
 
 
 class FamilyReader(Generic[Result]):

@@ -23,7 +23,7 @@ from engines.cuda.nvrtc import KERNELS
 from engines.cuda.pool import DevicePool, Memory
 from engines.cuda.preprocess import Preprocessor
 from engines.cuda.stand_in import HostMemory
-from engines.cuda.suppress import NUM_COLUMNS, Suppressor, limits_of, read_record
+from engines.cuda.suppress import NUM_COLUMNS, Suppressor, limits_of, read_records
 from engines.errors import DeviceError
 from engines.families.detector import MAX_CANDIDATES
 from engines.families.suppression import Overlaps
@@ -106,13 +106,19 @@ class OnHost:
             self.num_threads,
         )
         host_kernels().run_suppress(*map(pointer, (boxes, scores, classes, out)), *sizes)
-        return [read_record(record) for record in out]
+        return split(out)
 
     def download(self, address: int, size_bytes: int) -> bytes:
         return ctypes.string_at(address, size_bytes)
 
     def upload(self, data: Plane) -> tuple[int, object]:
         return data.ctypes.data, data
+
+
+def split(records: Array) -> list[Array]:
+    """What was kept of each image."""
+    kept, nums = read_records(records)
+    return np.split(kept, nums.cumsum()[:-1])
 
 
 class OnDevice:
@@ -160,7 +166,7 @@ class OnDevice:
             for buffer in buffers:
                 buffer.free()
             suppressor.close()
-        return [read_record(record) for record in out]
+        return split(out)
 
     def download(self, address: int, size_bytes: int) -> bytes:
         with self.context:
