@@ -9,20 +9,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from actors.orphans import orphans
 from cluster.config import SlotsConfig
+from cluster.environment import environment_with
 from cluster.errors import UnavailableError
 from cluster.gpu_host import MPS_PIPES, has_driver, is_mps_running
 
 MPS_LOGS = "CUDA_MPS_LOG_DIRECTORY"
 _CONTROL = "nvidia-cuda-mps-control"
-_FOLDER = re.compile(r"sightline-mps-(\d+)-")
+_PREFIX = "sightline-mps-"
 _TIMEOUT_S = 30.0
 _QUIT_S = 10
 """After so long processes that still use it are ended."""
@@ -56,12 +57,12 @@ def mps_running() -> Iterator[None]:
         UnavailableError: if it does not start.
     """
     with tempfile.TemporaryDirectory(
-        prefix=f"sightline-mps-{os.getpid()}-", ignore_cleanup_errors=True
+        prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True
     ) as folder:
         environment = _environment(folder)
         _control(environment, "-d")
         try:
-            with _set(environment):
+            with environment_with(environment):
                 yield
         finally:
             _quit(environment)
@@ -73,15 +74,11 @@ def end_leftovers(parent: Path | None = None) -> list[Path]:
     Args:
         parent: Where the folders lie; None for the folder of temporary files.
     """
-    ended = []
-    for folder in (parent or Path(tempfile.gettempdir())).glob("sightline-mps-*"):
-        match = _FOLDER.match(folder.name)
-        if match is None or Path(f"/proc/{match[1]}").exists():
-            continue
+    ended = orphans(parent or Path(tempfile.gettempdir()), _PREFIX)
+    for folder in ended:
         with contextlib.suppress(UnavailableError):  # it has ended, too
             _quit(_environment(str(folder)))
         shutil.rmtree(folder, ignore_errors=True)
-        ended.append(folder)
     return ended
 
 
@@ -119,17 +116,3 @@ def _control(environment: Mapping[str, str], *options: str, text: str = "") -> N
                 f"{_CONTROL} {' '.join(options) or text.strip()}: {said.read().strip() or error}; "
                 "it comes with the driver, and may be kept from starting in a container"
             ) from error
-
-
-@contextlib.contextmanager
-def _set(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

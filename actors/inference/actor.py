@@ -27,6 +27,7 @@ from actors.inference.service import InferenceService
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.inference.warm_up import batch_costs_ms
 from actors.messages import AttachRequest, FrameResult, PoolLease, SubmitReply, SubmitRequest
+from actors.orphans import orphans
 from actors.pools import PoolConfig
 from actors.stages import StageCounts
 from engines.cuda.address import bus_address
@@ -287,9 +288,6 @@ def _loaded(spec: ModelSpec, options: EngineOptions, report: Callable[[str], Non
 
 
 def _remove_pools(family: str) -> None:
-    """Of processes that are gone: the pid is part of the name."""
-    begin = f"sightline-{family}-"
-    for path in Path(shared_memory_dir()).glob(f"{begin}*"):
-        pid = path.name.removeprefix(begin).partition("-")[0]
-        if not Path(f"/proc/{pid}").exists():
-            path.unlink(missing_ok=True)
+    """Of processes that are gone."""
+    for path in orphans(Path(shared_memory_dir()), f"sightline-{family}-"):
+        path.unlink(missing_ok=True)

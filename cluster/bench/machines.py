@@ -19,6 +19,7 @@ from typing import Any
 
 from cluster.bench.processes import descendants, is_alive
 from cluster.embedded import EmbeddedRedis, free_port
+from cluster.environment import environment_with
 from cluster.errors import UnavailableError
 from cluster.runtime import OBJECT_STORE_BYTES, RECOVERY_ENVIRONMENT, prepare_environment, quiet
 
@@ -179,18 +180,8 @@ def _environment() -> Iterator[None]:
             "RAY_REDIS_ADDRESS": f"127.0.0.1:{redis.port}",
             "RAY_external_storage_namespace": "sightline",
         }
-        before = {key: os.environ.get(key) for key in found}
-        os.environ.update(found)
-        stack.callback(_restore, before)
+        stack.enter_context(environment_with(found))
         yield
-
-
-def _restore(variables: dict[str, str | None]) -> None:
-    for key, value in variables.items():
-        if value is None:
-            os.environ.pop(key, None)
-        else:
-            os.environ[key] = value
 
 
 def _raylet(machine: Any) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from pathlib import Path
 
+from actors.orphans import orphans, pid_in
 from engines.frames import shared_memory_dir
 
-_FILE = re.compile(r"sightline-slot-(\d+)-")
+_PREFIX = "sightline-slot-"
 
 
 def new_slot_name() -> str:
@@ -19,16 +19,12 @@ def new_slot_name() -> str:
 
 def remove_leftovers() -> list[Path]:
     """Remove the files of slots of this machine whose process is gone; returns them."""
-    removed = []
-    for path in Path(shared_memory_dir()).glob("sightline-slot-*"):
-        pid = slot_pid(path.name)
-        if pid and not Path(f"/proc/{pid}").exists():
-            path.unlink(missing_ok=True)
-            removed.append(path)
+    removed = orphans(Path(shared_memory_dir()), _PREFIX)
+    for path in removed:
+        path.unlink(missing_ok=True)
     return removed
 
 
 def slot_pid(name: str) -> int:
     """Process of the slot that a file belongs to, by the file's name; 0 where it is no slot's."""
-    match = _FILE.match(name)
-    return int(match[1]) if match else 0
+    return pid_in(name, _PREFIX)

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors.ledger import Ledger
-from cluster.slot import leftovers
-from cluster.slot.leftovers import new_slot_name, remove_leftovers
+from cluster.slot.leftovers import new_slot_name, remove_leftovers, slot_pid
 
 
 @pytest.fixture(autouse=True)
@@ -64,4 +63,4 @@ def test_a_slots_name_tells_its_process_and_is_its_own() -> None:
     names = {new_slot_name() for _ in range(20)}
     assert len(names) == 20
     assert all(name.startswith(f"slot-{os.getpid()}-") for name in names)
-    assert all(leftovers._FILE.match(f"sightline-{name}-pool") for name in names)
+    assert {slot_pid(f"sightline-{name}-pool") for name in names} == {os.getpid()}

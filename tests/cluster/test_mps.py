@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from cluster.config import SlotsConfig
 from cluster.errors import UnavailableError
 from cluster.gpu_host import MPS_PIPES, is_mps_running
 from cluster.mps import MPS_LOGS, end_leftovers, mps_running, mps_where_it_can
+from tests.cluster.test_leftovers import dead_pid
 
 
 def refuse(mps_control: Path) -> None:
@@ -99,13 +98,7 @@ def test_where_it_is_asked_for_and_does_not_start_the_field_is_named(gpu: Path) 
 
 
 def test_a_service_whose_owner_was_killed_is_ended(mps_control: Path, tmp_path: Path) -> None:
-    gone = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-    old, own = (tmp_path / f"sightline-mps-{pid}-abc" for pid in (gone, os.getpid()))
+    old, own = (tmp_path / f"sightline-mps-{pid}-abc" for pid in (dead_pid(), os.getpid()))
     old.mkdir()
     own.mkdir()
     assert end_leftovers(tmp_path) == [old]
