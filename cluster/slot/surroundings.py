@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable
 
 from cluster.placement import Free, SlotLoad, assumed_mpx_s
 from cluster.registry import FOR_SLOT, FreeStream, Registry
+from cluster.slot.timetable import LOOK_AT_MOST_EVERY_S
 
 _PAGE = 128
 _MAX_PAGE = 1024
 _MAX_LOOKS_S = 200.0
-_LOOK_AT_MOST_EVERY_S = 0.05
 _WAIT_FOR_OTHERS_S = 0.25
 _MAX_LOOKS_AT_AN_END_S = 1000.0
 _ENDED_FOR_S = 0.01  # the server ends leases by the millisecond
@@ -106,10 +106,10 @@ def look_after_s(name: str, changed: Iterable[str], num_others: int) -> float | 
     """
     calls = set(changed)
     if FOR_SLOT + name in calls:
-        return _LOOK_AT_MOST_EVERY_S
+        return LOOK_AT_MOST_EVERY_S
     if all(call.startswith(FOR_SLOT) for call in calls):
         return None
-    return max(_LOOK_AT_MOST_EVERY_S, (num_others + 1) / _MAX_LOOKS_S)
+    return max(LOOK_AT_MOST_EVERY_S, (num_others + 1) / _MAX_LOOKS_S)
 
 
 def look_after_end_s(name: str, num_others: int) -> float:

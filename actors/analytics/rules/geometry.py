@@ -93,9 +93,6 @@ class Polygon:
         return last
 
 
-Border = Line | Polygon
-
-
 def between(p: Point, q: Point, fraction: float) -> Point:
     """The point at a fraction of the way from p to q."""
     return p[0] + fraction * (q[0] - p[0]), p[1] + fraction * (q[1] - p[1])

@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.analytics.pairing import pairs
 from actors.analytics.tracking import kalman
 from actors.analytics.tracking.association import (
     Matching,
@@ -19,6 +18,7 @@ from actors.analytics.tracking.association import (
 from actors.analytics.tracking.config import MAX_GATE, Likeness, Round, Stage, TrackerConfig
 from actors.analytics.tracking.found import Found
 from actors.analytics.tracking.leaving import is_another, reach_of
+from actors.analytics.tracking.pairing import pairs
 from actors.analytics.tracking.steadying import KEPT_OVERLAP, common_shift, is_cut, may_be_cuts
 from actors.analytics.tracking.tracks import (
     CLASS_ID,
