@@ -89,8 +89,13 @@ class StreamPipeline:
                 [(s.tracker, s.last.detections, s.clock.t_s) for s in sessions],
                 [s.looks() for s in sessions],
             )
-            for (pipeline, session, ended), tracked in zip(admitted, found, strict=True):
-                ended += pipeline._apply_rules(session, pipeline._scene(session, tracked))
+            scenes = [
+                pipeline._scene(session, tracked)
+                for (pipeline, session, _), tracked in zip(admitted, found, strict=True)
+            ]
+            Scene.narrow(scenes)
+            for (pipeline, session, ended), scene in zip(admitted, scenes, strict=True):
+                ended += pipeline._apply_rules(session, scene)
         return events
 
     def replace_spec(self, spec: StreamSpec) -> list[Event]:
@@ -99,7 +104,10 @@ class StreamPipeline:
         Returns:
             Ends of what rules that went away had open.
         """
-        kept = {rule.spec.name: rule for rule in self._rules if rule.spec in spec.rules}
+        wanted = {rule.name: rule for rule in spec.rules}
+        kept = {
+            rule.spec.name: rule for rule in self._rules if rule.spec == wanted.get(rule.spec.name)
+        }
         gone = [rule for rule in self._rules if rule.spec.name not in kept]
         events = self._close(gone, "rule_removed")
         self._rules = [kept.get(rule.name) or make_rule(rule) for rule in spec.rules]
@@ -165,8 +173,9 @@ class StreamPipeline:
         fits = first is None or memory.fits(first, self._labels)
         source = first if fits else None
         try:
-            recalled = memory.recall(self.spec.id, source, self.spec.rules, self._inspector())
+            recalled = memory.recall(self.spec.id, source, self._rules, self._inspector())
         except StateError as error:
+            self._rules = [make_rule(rule) for rule in self.spec.rules]  # some were told something
             self._start_afresh(error)
             return []
         self._session, self._rules = recalled
@@ -229,26 +238,34 @@ class StreamPipeline:
 
     def _scene(self, session: Session, tracked: Detections) -> Scene:
         self.tracked, last, tracker = tracked, session.last, session.tracker
-        at = Moment(session.clock.t_s, last.ts, last.pts_s)
-        size, births, ended = last.source_size, tracker.births, tracker.ended
-        common = tracked, self._labels, size, at, births, ended, session.clearance
-        if session.inspector is None:
-            return Scene(*common)
-        return Scene(*common, session.inspector.known)
+        scene = Scene(
+            tracked,
+            self._labels,
+            last.source_size,
+            Moment(session.clock.t_s, last.ts, last.pts_s),
+            tracker.births,
+            tracker.ended,
+            session.clearance,
+        )
+        if session.inspector is not None:
+            scene.known = session.inspector.known
+        return scene
 
     def _apply_rules(self, session: Session, scene: Scene) -> list[Event]:
-        inspector, occurrences = session.inspector, []
-        if inspector is not None:  # first, since rules may ask what is settled
-            occurrences += inspector.hear(session.last, scene)
+        inspector = session.inspector
+        # Inspectors hear first, since rules may ask what is settled.
+        heard = [] if inspector is None else inspector.hear(session.last, scene)
         said = [o for rule in self._rules for o in rule.update(scene)]
-        occurrences += self._illustrated(session, said)
         if inspector is not None:
+            said = [*heard, *self._illustrated(session, said)]
+            wants_best = self.spec.best_crop
             self.requests = inspector.ask(
-                session.last, scene, session.tracker, wants_best=self.spec.best_crop
+                session.last, scene, session.tracker, wants_best=wants_best
             )
-        events = self._record(session, occurrences)
-        session.life_cycle.forget(scene.ended)
-        session.clearance.forget(scene.ended)
+        events = self._record(session, said) if said else []
+        if scene.ended:
+            session.life_cycle.forget(scene.ended)
+            session.clearance.forget(scene.ended)
         return events
 
     def _record(self, session: Session, occurrences: Sequence[Occurrence]) -> list[Event]:

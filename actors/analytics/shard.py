@@ -184,7 +184,8 @@ class AnalyticsShard:
                 requests += stream.pipeline.requests
                 stream.last = result, stream.pipeline.tracked
                 stream.counts.count_analysed()
-                self._emit(stream, events)
+                if events:
+                    self._emit(stream, events)
                 stream.latencies.count(result.inferred_at, now)
                 for sink in self._frame_sinks:
                     sink.write(*stream.last, self._labels, self._slot)

@@ -44,10 +44,26 @@ def test_rules_that_share_a_clearance_say_what_each_says_alone(spec, seed):
     alone, together, other = make_rule(spec), make_rule(spec), make_rule(EVERY_KIND[0])
     for each in scenes:
         shared = replace(each, clearance=clearance)
+        Scene.narrow([shared])
         other.update(shared)
         assert together.update(shared) == alone.update(each)
         clearance.forget(each.ended)
     assert together.close("stream_closed") == alone.close("stream_closed")
+
+
+def test_streams_that_are_asked_together_have_each_its_own_objects_near():
+    alone, together = [Clearance(), Clearance()], [Clearance(), Clearance()]
+    for scenes in zip(walks(1), walks(2), strict=True):
+        apart = [replace(each, clearance=own) for each, own in zip(scenes, alone, strict=True)]
+        joint = [replace(each, clearance=own) for each, own in zip(scenes, together, strict=True)]
+        for each in apart:
+            Scene.narrow([each])
+        Scene.narrow(joint)
+        assert [each.near for each in joint] == [each.near for each in apart]
+        for each in (*apart, *joint):
+            for number in each.near:
+                each.clearance.limit(each.tracks[number], each.feet[number], 20.0)
+            each.clearance.forget(each.ended)
 
 
 def test_few_objects_that_are_far_from_a_border_are_looked_at_again():
@@ -55,6 +71,7 @@ def test_few_objects_that_are_far_from_a_border_are_looked_at_again():
     for n in range(100):
         each = scene(sighting(100 + 2 * n, 250, n / FPS), sighting(300, 250, n / FPS, 2), t_s=n)
         shared = replace(each, clearance=clearance)
+        Scene.narrow([shared])
         rule.update(shared)
         num_near += len(shared.near)
     assert num_near < 10

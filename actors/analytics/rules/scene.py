@@ -77,9 +77,9 @@ class Sighting:
         return float(((self.box[2] - self.box[0]) * (self.box[3] - self.box[1])) ** 0.5)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Scene:
-    """The tracked objects of one frame, as lists; a ``Sighting`` is made of those of note only.
+    """The tracked objects of one frame; what is made of one is made of those of note only.
 
     Attributes:
         tracked: The objects.
@@ -88,11 +88,12 @@ class Scene:
         at: When it was taken.
         births: First observations of the tracks that were confirmed in this frame.
         ended: Identities whose tracks have ended; they do not come again.
-        clearance: How far objects may go; without one that knows them all are near.
+        clearance: How far objects may go.
         known: What secondary models have settled on of an object.
         tracks: Identity of each object.
-        feet: Where each object stands: x and y of the bottom centre of its box.
-        near: Numbers of the objects that may be on another side of a border than before.
+        present: The same, as a set.
+        near: Numbers of the objects that may be on another side of a border than before; all,
+            unless ``narrow`` has looked.
     """
 
     tracked: Detections
@@ -104,17 +105,33 @@ class Scene:
     clearance: Clearance = field(default_factory=Clearance)
     known: Known = lambda _track, _name: ()
     tracks: list[int] = field(init=False)
-    feet: list[Point] = field(init=False)
-    near: list[int] = field(init=False)
+    present: frozenset[int] = field(init=False)
+    near: Sequence[int] = field(init=False)
+    _feet: list[Point] | None = field(init=False, default=None)
     _numbers: dict[int, int] = field(init=False, default_factory=dict)
     _sightings: dict[int, Sighting] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        boxes, tracks = self.tracked.xyxy.tolist(), self.tracked.track_id.tolist()
-        feet = [((left + right) / 2, bottom) for left, _, right, bottom in boxes]
-        object.__setattr__(self, "tracks", tracks)
-        object.__setattr__(self, "feet", feet)
-        object.__setattr__(self, "near", self.clearance.near(tracks, feet))
+        self.tracks = self.tracked.track_id.tolist()
+        self.present = frozenset(self.tracks)
+        self.near = range(len(self.tracks))
+
+    @staticmethod
+    def narrow(scenes: Sequence[Scene]) -> None:
+        """Look who is near in scenes of different streams, in one go."""
+        boxes = np.concatenate([scene.tracked.xyxy for scene in scenes], dtype=np.float64)
+        feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]])
+        clearances, tracks = [s.clearance for s in scenes], [s.tracks for s in scenes]
+        for scene, near in zip(scenes, Clearance.near(clearances, tracks, feet), strict=True):
+            scene.near = near
+
+    @property
+    def feet(self) -> list[Point]:
+        """Where each object stands: x and y of the bottom centre of its box."""
+        if self._feet is None:
+            boxes = self.tracked.xyxy.tolist()
+            self._feet = [((left + right) / 2, bottom) for left, _, right, bottom in boxes]
+        return self._feet
 
     def number(self, track: int) -> int:
         """Which of the objects an identity is."""

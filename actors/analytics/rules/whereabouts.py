@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Set
 from itertools import compress
 
 from actors.analytics.rules.conditions import Conditions
-from actors.analytics.rules.scene import Scene
+from actors.analytics.rules.scene import Scene, Sighting
 
 
 class Whereabouts:
@@ -17,7 +18,7 @@ class Whereabouts:
     def __init__(self) -> None:
         self._resting: set[int] = set()
         self._now: Scene | None = None
-        self._tracks: list[int] = []  # who is in it and counts
+        self._present: Set[int] = frozenset()  # who is in it and counts
         self._scenes: dict[int, Scene] = {}  # of those who are not
 
     def take(
@@ -29,19 +30,20 @@ class Whereabouts:
             Of those that are worth a look: number in the scene, identity, and the scene in which
             it was seen before; None where there is none.
         """
-        tracks, numbers = scene.tracks, scene.near
+        present: Set[int] = scene.present
+        numbers = scene.near
         if conditions is not None:
+            tracks = scene.tracks
             met = conditions.met_by(scene.tracked, scene.labels, scene.source_size, scene.known)
             self._resting.difference_update(tracks[n] for n in numbers if not met[n])
             numbers = [number for number in numbers if met[number]]
-            tracks = list(compress(tracks, met))
-        if not self._resting.issuperset(tracks):
-            moving = map(scene.number, set(tracks) - self._resting)
-            numbers = sorted({*numbers, *moving})
+            present = set(compress(tracks, met))
+        if not present <= self._resting:
+            numbers = sorted({*numbers, *map(scene.number, present - self._resting)})
         looks = [(n, scene.tracks[n], self.scene(scene.tracks[n])) for n in numbers]
-        if tracks != self._tracks and self._now is not None:
-            self._scenes.update(dict.fromkeys(self._tracks, self._now))
-        self._now, self._tracks = scene, tracks
+        if self._now is not None and not self._present <= present:
+            self._scenes.update(dict.fromkeys(self._present - present, self._now))
+        self._now, self._present = scene, present
         return looks
 
     def rest(self, scene: Scene, number: int, free_px: float) -> None:
@@ -56,7 +58,16 @@ class Whereabouts:
 
     def scene(self, track: int) -> Scene | None:
         """In which an object was last seen; None where that was in another process."""
-        return self._now if track in self._tracks else self._scenes.get(track)
+        return self._now if track in self._present else self._scenes.get(track)
+
+    def seen(self, tracks: Collection[int]) -> list[Sighting | None]:
+        """Objects as they were last seen; None for those of another process."""
+        now, present, before = self._now, self._present, self._scenes.get
+        scenes = [now if track in present else before(track) for track in tracks]
+        return [
+            None if scene is None else scene.sighting(scene.number(track))
+            for scene, track in zip(scenes, tracks, strict=True)
+        ]
 
     def forget(self, track: int) -> None:
         """An object does not come again."""
@@ -67,4 +78,4 @@ class Whereabouts:
         """Forget all objects."""
         self._resting.clear()
         self._scenes.clear()
-        self._now, self._tracks = None, []
+        self._now, self._present = None, frozenset()
