@@ -7,18 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from actors.analytics.events import Box, Event, Phase, event_id
 from actors.analytics.rules.scene import Occurrence
+from actors.analytics.rules.state import StateReader, StateWriter
 
 _Subject = tuple[str, int | None]  # rule and track, if it is of one
-
-
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    id: str
-    ts: int
+_Begun = tuple[int, int]  # how many had begun then, and the time of the event
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +57,8 @@ class EventLifeCycle:
         _check(occurrence, begun)
         event = self._event(occurrence, context, begun)
         if event.phase is Phase.BEGIN:
-            self._open[subject] = _Begun(event.id, event.ts)
+            count = self._counts[occurrence.rule, Phase.BEGIN][subject[1]]
+            self._open[subject] = count, event.ts
         elif event.phase is Phase.END:
             del self._open[subject]
         return event
@@ -73,25 +69,31 @@ class EventLifeCycle:
             for track in tracks:
                 counts.pop(track, None)
 
-    def state(self) -> Any:
-        """Counts and what is open, as JSON values, so that another process goes on with the ids."""
-        counts = [
-            [rule, phase, list(nums), list(nums.values())]
-            for (rule, phase), nums in self._counts.items()
-        ]
-        begun = [[rule, track, one.id, one.ts] for (rule, track), one in self._open.items()]
-        return [self._session, counts, begun]
+    def save(self, to: StateWriter) -> None:
+        """Write down counts and what is open, so that another process goes on with the ids."""
+        rules = list(dict.fromkeys(rule for rule, _ in (*self._counts, *self._open)))
+        number = {rule: n for n, rule in enumerate(rules)}
+        to.value([self._session, rules, [phase for _, phase in self._counts]])
+        to.ints([number[rule] for rule, _ in self._counts])
+        for counts in self._counts.values():
+            to.tracks(counts)
+            to.ints(counts.values())
+        to.ints([number[rule] for rule, _ in self._open])
+        to.tracks([track for _, track in self._open])
+        to.ints([num for num, _ in self._open.values()])
+        to.floats([ts for _, ts in self._open.values()])
 
     @classmethod
-    def of(cls, state: Any) -> EventLifeCycle:
-        """Go on from what ``state`` gave."""
-        session, counts, begun = state
+    def restored(cls, saved: StateReader) -> EventLifeCycle:
+        """Go on from what ``save`` wrote."""
+        session, rules, phases = saved.value()
         life = cls(session)
-        life._counts = {
-            (rule, Phase(phase)): dict(zip(tracks, nums, strict=True))
-            for rule, phase, tracks, nums in counts
-        }
-        life._open = {(rule, track): _Begun(id_, ts) for rule, track, id_, ts in begun}
+        for number, phase in zip(saved.ints(), phases, strict=True):
+            counts = dict(zip(saved.tracks(), saved.ints(), strict=True))
+            life._counts[rules[number], Phase(phase)] = counts
+        subjects = zip(map(rules.__getitem__, saved.ints()), saved.tracks(), strict=True)
+        begun = zip(saved.ints(), map(int, saved.floats()), strict=True)
+        life._open = dict(zip(subjects, begun, strict=True))
         return life
 
     def _event(self, occurrence: Occurrence, context: EventContext, begun: _Begun | None) -> Event:
@@ -99,7 +101,9 @@ class EventLifeCycle:
         ts = round(at.ts * 1000)
         data = dict(occurrence.data)
         if begun is not None and occurrence.phase is not Phase.INSTANT:
-            data |= {"begin_id": begun.id, "duration_s": round((ts - begun.ts) / 1000, 3)}
+            count, since = begun
+            begin_id = self._id(occurrence, context.stream, Phase.BEGIN, count)
+            data |= {"begin_id": begin_id, "duration_s": round((ts - since) / 1000, 3)}
         return Event(
             id=self._next_id(occurrence, context.stream),
             type=occurrence.type,
@@ -123,7 +127,11 @@ class EventLifeCycle:
         rule, track, phase = occurrence.rule, _track(occurrence), occurrence.phase
         counts = self._counts.setdefault((rule, phase), {})
         counts[track] = count = counts.get(track, 0) + 1
-        return event_id(stream, self._session, rule, track, phase, count)
+        return self._id(occurrence, stream, phase, count)
+
+    def _id(self, occurrence: Occurrence, stream: str, phase: Phase, count: int) -> str:
+        track = _track(occurrence)
+        return event_id(stream, self._session, occurrence.rule, track, phase, count)
 
 
 def _track(occurrence: Occurrence) -> int | None:

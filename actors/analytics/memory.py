@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -15,6 +16,7 @@ from actors.analytics.inspector import Inspector
 from actors.analytics.life_cycle import EventLifeCycle
 from actors.analytics.motion_clock import MotionClock
 from actors.analytics.rules import Rule, make_rule
+from actors.analytics.rules.state import StateReader, StateWriter
 from actors.analytics.session import Session
 from actors.analytics.state_bytes import StateBytes, reading, to_bytes
 from actors.analytics.tracking import Tracker
@@ -30,12 +32,15 @@ _SPEC: TypeAdapter[AnyRule] = TypeAdapter(RuleSpec)
 
 def remembered(session: Session, rules: Sequence[Rule], labels: Sequence[str]) -> bytes:
     """All that another process needs to go on; no credentials are in it."""
-    last, clock = session.last, session.clock
-    head = [last.ts, last.pts_s, last.source_size, last.model, labels]
-    known = [[rule.spec.model_dump_json(), rule.state()] for rule in rules]
+    last, to = session.last, StateWriter()
     read = session.inspector.state() if session.inspector is not None else None
-    tree = [clock.t_s, session.life_cycle.state(), session.tracker.state(), known, read]
-    return to_bytes(head, tree)
+    to.value([session.clock.t_s, [rule.spec.model_dump_json() for rule in rules], read])
+    session.life_cycle.save(to)
+    _save_tracker(session.tracker, to)
+    for rule in rules:
+        rule.save(to)
+    head = [last.ts, last.pts_s, last.source_size, last.model, labels]
+    return to_bytes(head, to.columns)
 
 
 class Memory:
@@ -67,7 +72,7 @@ class Memory:
         self,
         stream: str,
         first: FrameResult | None,
-        specs: Sequence[AnyRule],
+        rules: Sequence[Rule],
         inspector: Inspector | None = None,
     ) -> tuple[Session, list[Rule]]:
         """The session and the rules as they were.
@@ -76,24 +81,23 @@ class Memory:
             stream: Id.
             first: Its first frame here: all that was is told in the clocks of this frame's source.
                 None if it does not go on.
-            specs: Rules that it has here; it may have had others.
+            rules: Fresh ones that it has here; it may have had others.
             inspector: Of the secondary models that there are here, new.
 
         Raises:
             StateError: if they cannot be read.
         """
         last = self._last(stream, first)
-        tree = self._bytes.tree(last.pts_s - self._pts_s)
+        saved = self._bytes.reader(last.pts_s - self._pts_s)
         with reading():
-            t_s, life_cycle, tracker, known, read = tree
+            t_s, texts, read = saved.value()
+            life, tracker = EventLifeCycle.restored(saved), Tracker(size=self._size)
+            tracker.restore(_tracker_state(saved))
             clock = MotionClock.of(float(t_s), last.pts_s, last.arrival)
-            life = EventLifeCycle.of(life_cycle)
-            tracked = Tracker(size=self._size)
-            session = Session(life, last, tracked, clock=clock, inspector=inspector)
-            session.tracker.restore(tracker)
             if inspector is not None:
                 inspector.restore(read)
-            return session, _rules(known, specs)
+            session = Session(life, last, tracker, clock=clock, inspector=inspector)
+            return session, _rules(texts, rules, saved)
 
     def _last(self, stream: str, first: FrameResult | None) -> FrameResult:
         """The last frame, as the source of the first one here would have told of it."""
@@ -113,11 +117,24 @@ class Memory:
         )
 
 
-def _rules(known: Sequence[Sequence[object]], specs: Sequence[AnyRule]) -> list[Rule]:
-    by_text = {spec.model_dump_json(): spec for spec in specs}
+def _save_tracker(tracker: Tracker, to: StateWriter) -> None:
+    state = tracker.state()
+    to.value([state["num_identities"], state["t_s"]])
+    to.array(state["table"])
+    to.noise(state["looks"])
+
+
+def _tracker_state(saved: StateReader) -> dict[str, Any]:
+    num_identities, t_s = saved.value()
+    values = {"num_identities": num_identities, "t_s": t_s}
+    return {**values, "table": saved.array(), "looks": saved.noise()}
+
+
+def _rules(texts: Sequence[str], fresh: Sequence[Rule], saved: StateReader) -> list[Rule]:
+    by_text = {rule.spec.model_dump_json(): rule for rule in fresh}
     rules = []
-    for text, state in known:
-        rule = make_rule(by_text.get(str(text)) or _SPEC.validate_json(str(text)))
-        rule.restore(state)
+    for text in texts:
+        rule = by_text.pop(str(text), None) or make_rule(_SPEC.validate_json(str(text)))
+        rule.restore(saved)
         rules.append(rule)
     return rules

@@ -1,9 +1,10 @@
 """The bytes in which what a stream's analytics remember goes from one slot to another.
 
-A tree (see ``rules/state.py``) becomes JSON that says how long its columns and arrays are. Columns
-of a kind lie one after the other; moments and sightings are numbers of tables, so that each is
-written once. Arrays lie byte by byte, the first byte of all numbers first: high bytes are alike, so
-they take little once packed. Not pickle: the bytes come from a server that others can write to.
+Columns (see ``rules/state.py``) become a few arrays; moments and sightings are numbers of tables,
+so that each is written once. Arrays lie byte by byte, the first byte of all numbers first: high
+bytes are alike, so they take little once packed. What is like noise is not packed, since that would
+take longer than all else and save nothing. Not pickle: the bytes come from a server that others
+can write to.
 """
 
 from __future__ import annotations
@@ -13,37 +14,45 @@ import math
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count, islice
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.analytics.rules.scene import Moment, Sighting
-from actors.analytics.rules.state import Column
+from actors.analytics.rules.state import Columns, StateReader, table
 from actors.errors import StateError
 
-VERSION = 5
+VERSION = 6
 """Counts up with each change of what trackers, rules, cascades and life cycles put into a state."""
 
 _HEADER = b"SLM" + bytes([VERSION])
 _MAX_BYTES = 8_000_000
 _KINDS_OF_ARRAYS = "biuf"
+_FLAGS = (False, True, None)
+_FLAG_NUMBERS = {flag: number for number, flag in enumerate(_FLAGS)}
 
 _Arrays = list[NDArray[Any]]
-_Columns = dict[str, list[Any]]
 
 
-def to_bytes(head: Any, tree: Any) -> bytes:
-    """Write a tree down, and a head of JSON values; a tuple comes back as a list."""
-    columns: _Columns = {"floats": [], "flags": [], "moments": [], "sightings": []}
-    body = _section(tree, columns)
-    tables = _section(_tables(columns), columns)
-    return _HEADER + zlib.compress(_section(head, columns) + tables + body, 1)
+def to_bytes(head: Any, columns: Columns) -> bytes:
+    """Write columns down, and a head of JSON values; a tuple comes back as a list.
+
+    Raises:
+        TypeError: for an array that is not of numbers, or a value that is none of JSON.
+    """
+    names, tables = _tables(columns)
+    parts = [
+        _part(head, [], 1),
+        _part([columns.values, names], tables + columns.arrays, 1),
+        _part(None, columns.noise, 0),
+    ]
+    return b"".join([_HEADER, *parts])
 
 
 class StateBytes:
-    """Reads what ``to_bytes`` gave: the head at once, the tree when asked.
+    """Reads what ``to_bytes`` gave: the head at once, the columns when asked.
 
     Raises:
         StateError: if the bytes are damaged, or of another version.
@@ -57,19 +66,21 @@ class StateBytes:
         if data[: len(_HEADER)] != _HEADER:
             raise StateError(f"state begins with {data[:4]!r}: this version reads {_HEADER!r}")
         self.data = data
-        self._unpacked = _unpacked(data[len(_HEADER) :])
+        head, self._columns, self._noise = _unpacked(data[len(_HEADER) :])
         with reading():
-            self.head, self._begin = _read(self._unpacked, 0, {})
+            self.head, _ = _read(head)
 
-    def tree(self, pts_shift_s: float = 0.0) -> Any:
-        """The tree, with so many seconds added to the source's clock of each moment.
+    def reader(self, pts_shift_s: float = 0.0) -> StateReader:
+        """The columns, with so many seconds added to the source's clock of each moment.
 
         Raises:
-            StateError: if it cannot be read.
+            StateError: if they cannot be read.
         """
         with reading():
-            tables, end = _read(self._unpacked, self._begin, {})
-            return _read(self._unpacked, end, _columns_of(tables, pts_shift_s))[0]
+            (values, names), arrays = _read(self._columns)
+            columns = _columns_of(names, arrays, pts_shift_s)
+            columns.values, columns.noise = values, _read(self._noise)[1]
+            return StateReader(columns)
 
 
 @contextmanager
@@ -83,83 +94,76 @@ def reading() -> Iterator[None]:
         raise StateError("state cannot be read: it is nested too deeply") from error
 
 
-def _section(tree: Any, columns: _Columns) -> bytes:
-    """The length of the JSON, the JSON, and the arrays that it names; columns grow by theirs."""
-    arrays: list[bytes] = []
-
-    def written(value: object) -> dict[str, Any]:
-        if isinstance(value, Column):
-            columns[value.kind] += value.values
-            return {f"${value.kind}": len(value.values)}
-        if isinstance(value, np.ndarray) and value.dtype.kind in _KINDS_OF_ARRAYS:
-            arrays.append(_by_bytes(value))
-            return {"$array": [value.dtype.str, *value.shape]}
-        raise TypeError(f"a state cannot hold {type(value).__name__}")
-
-    text = json.dumps(tree, default=written, separators=(",", ":")).encode()
-    return b"".join([len(text).to_bytes(4, "big"), text, *arrays])
+def _part(value: Any, arrays: _Arrays, level: int) -> bytes:
+    """JSON and arrays, packed; the JSON comes after its length, and names the arrays."""
+    for array in arrays:
+        if array.dtype.kind not in _KINDS_OF_ARRAYS:
+            raise TypeError(f"a state cannot hold an array of {array.dtype}")
+    named = [value, [[array.dtype.str, *array.shape] for array in arrays]]
+    text = json.dumps(named, separators=(",", ":")).encode()
+    plain = b"".join([len(text).to_bytes(4, "big"), text, *map(_by_bytes, arrays)])
+    return zlib.compress(plain, level)
 
 
-def _read(data: bytes, start: int, columns: dict[str, Iterator[Any]]) -> tuple[Any, int]:
-    """A section, and where it ends."""
-    end = start + 4 + int.from_bytes(data[start : start + 4], "big")
-
-    def leaf(values: dict[str, Any]) -> Any:
-        nonlocal end
-        for name, size in values.items():
-            if name == "$array":
-                array, end = _array(data, end, *size)
-                return array
-            if name in columns:
-                return list(islice(columns[name], size))
-        return values
-
-    text = data[start + 4 : end]
-    return json.loads(text, object_hook=leaf), end
+def _read(part: bytes) -> tuple[Any, _Arrays]:
+    """What ``_part`` was given."""
+    start = 4 + int.from_bytes(part[:4], "big")
+    value, kinds = json.loads(part[4:start])
+    arrays = []
+    for kind, *shape in kinds:
+        array, start = _array(part, start, kind, *shape)
+        arrays.append(array)
+    return value, arrays
 
 
-def _tables(columns: _Columns) -> list[Any]:
-    """All columns of a tree as arrays."""
-    seen, sighting_numbers = _numbered(columns["sightings"])
-    known, moment_numbers = _numbered(columns["moments"] + [each.at for each in seen])
-    shown = [(each.confidence, *each.box) for each in seen]
-    flags = [-1 if flag is None else flag for flag in columns["flags"]]
-    return [
-        np.array(columns["floats"], dtype=np.float64),
-        np.array(flags, dtype=np.int8),
-        np.array([(each.t_s, each.ts, each.pts_s) for each in known]).reshape(-1, 3),
+def _tables(columns: Columns) -> tuple[list[str], _Arrays]:
+    """All columns as arrays, but those that are arrays or values; and names that they number."""
+    seen, sighting_numbers = _numbered(columns.sightings)
+    known, moment_numbers = _numbered([*columns.moments, *[each.at for each in seen]])
+    names = list(dict.fromkeys([each.class_name for each in seen]))
+    number = dict(zip(names, count(), strict=False))
+    told = [(each.track, number[each.class_name], each.confidence, *each.box) for each in seen]
+    times = [(each.t_s, each.ts, each.pts_s) for each in known]
+    flags = map(_FLAG_NUMBERS.__getitem__, columns.flags)
+    return names, [
+        np.array(columns.lengths, np.int32),
+        np.array(columns.ints, np.int64),
+        np.array(columns.floats, np.float64),
+        np.fromiter(flags, np.uint8, len(columns.flags)),
+        table(times, 3),
         moment_numbers,
-        [each.track for each in seen],
-        [each.class_name for each in seen],
-        np.array(shown, dtype=np.float64).reshape(-1, 5),
+        table(told, 7),
         sighting_numbers,
     ]
 
 
-def _columns_of(tables: Sequence[Any], pts_shift_s: float) -> dict[str, Iterator[Any]]:
-    """What ``_tables`` was given; behind the moments are those of the sightings."""
-    floats, flags, times, moment_numbers, tracks, names, shown, sighting_numbers = tables
+def _columns_of(names: Sequence[str], arrays: _Arrays, pts_shift_s: float) -> Columns:
+    """What ``_tables`` was given, and the arrays behind it."""
+    lengths, ints, floats, flags, times, moment_numbers, told, sighting_numbers, *others = arrays
     times[:, 2] += pts_shift_s
     moments = _by_number([Moment(*each) for each in times.tolist()], moment_numbers)
-    at = moments[len(moments) - len(tracks) :]
-    rows = zip(tracks, names, shown.tolist(), at, strict=True)
+    at = moments[len(moments) - len(told) :]
     seen = [
-        Sighting(track, name, confidence, (left, top, right, bottom), when)
-        for track, name, (confidence, left, top, right, bottom), when in rows
+        Sighting(int(track), str(names[int(name)]), confidence, (left, top, right, bottom), when)
+        for (track, name, confidence, left, top, right, bottom), when in zip(
+            told.tolist(), at, strict=True
+        )
     ]
-    return {
-        "$floats": iter(floats.tolist()),
-        "$flags": iter([(False, True, None)[flag] for flag in flags.tolist()]),
-        "$moments": iter(moments),
-        "$sightings": iter(_by_number(seen, sighting_numbers)),
-    }
+    return Columns(
+        lengths=lengths.tolist(),
+        ints=ints.tolist(),
+        floats=floats.tolist(),
+        flags=[_FLAGS[number] for number in flags.tolist()],
+        moments=moments,
+        sightings=_by_number(seen, sighting_numbers),
+        arrays=others,
+    )
 
 
 def _numbered(values: Sequence[Any]) -> tuple[list[Any], NDArray[np.int32]]:
     """Each thing once, and the number of each value among them, from 1; None is 0."""
-    ids = [id(each) for each in values]
-    unique: dict[int, Any] = {id(None): None}
-    unique.update(zip(ids, values, strict=True))
+    ids = list(map(id, values))
+    unique: dict[int, Any] = {id(None): None, **dict(zip(ids, values, strict=True))}
     number = dict(zip(unique, count(), strict=False))
     numbers = np.fromiter(map(number.__getitem__, ids), np.int32, len(ids))
     return list(unique.values())[1:], numbers
@@ -185,12 +189,21 @@ def _array(data: bytes, start: int, kind: str, *shape: int) -> tuple[NDArray[Any
     return columns.T.copy().reshape(-1).view(dtype).reshape(shape), end
 
 
-def _unpacked(data: bytes) -> bytes:
-    packed = zlib.decompressobj()
-    try:
-        unpacked = packed.decompress(data, _MAX_BYTES)
-    except zlib.error as error:
-        raise StateError(f"state is damaged: {error}") from error
-    if not packed.eof or packed.unused_data:
-        raise StateError(f"state of {len(data)} bytes is damaged or larger than {_MAX_BYTES} bytes")
-    return unpacked
+def _unpacked(data: bytes) -> list[bytes]:
+    """The parts."""
+    parts, left, size = [], data, 0
+    while left:
+        packed = zlib.decompressobj()
+        try:
+            parts.append(packed.decompress(left, _MAX_BYTES - size + 1))
+        except zlib.error as error:
+            raise StateError(f"state is damaged: {error}") from error
+        size += len(parts[-1])
+        if not packed.eof or size > _MAX_BYTES:
+            raise StateError(
+                f"state of {len(data)} bytes is damaged or larger than {_MAX_BYTES} bytes"
+            )
+        left = packed.unused_data
+    if len(parts) != 3:
+        raise StateError(f"state is damaged: {len(parts)} parts instead of 3")
+    return parts

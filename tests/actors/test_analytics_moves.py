@@ -277,7 +277,8 @@ def test_a_state_of_a_tracker_of_another_make_is_dropped_with_a_line_in_the_log(
     caplog, monkeypatch
 ):
     here, _ = driven()
-    monkeypatch.setattr(Tracker, "state", lambda _: {"table": np.zeros((3, 1))})
+    state = {**Tracker().state(), "table": np.zeros((3, 1))}
+    monkeypatch.setattr(Tracker, "state", lambda _: state)
     there = moved(here)
     assert len(analyse(there, drive(30, 33, session=2))) == 1
     assert "stream gate starts afresh after its move" in caplog.text

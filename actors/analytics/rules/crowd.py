@@ -8,7 +8,7 @@ from actors.analytics.events import EventType
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene
 from actors.analytics.rules.spells import Spells
-from actors.analytics.rules.state import moments
+from actors.analytics.rules.state import StateReader, StateWriter
 from actors.rule_specs import CrowdRule
 
 
@@ -62,16 +62,19 @@ class Overcrowding(Presence):
         self._last_left = at
         return []
 
-    def state(self) -> Any:
-        """All that it knows, as a tree."""
-        both = moments([self._since, self._last_left])
-        return [super().state(), self._spells.state(), both, self._most]
+    def save(self, to: StateWriter) -> None:
+        """Write down all that it knows."""
+        super().save(to)
+        self._spells.save(to)
+        to.moments([self._since, self._last_left])
+        to.ints([self._most])
 
-    def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave."""
-        visits, spells, (self._since, self._last_left), self._most = state
-        super().restore(visits)
-        self._spells.restore(spells)
+    def restore(self, saved: StateReader) -> None:
+        """Go on from what ``save`` wrote."""
+        super().restore(saved)
+        self._spells.restore(saved)
+        self._since, self._last_left = saved.moments()
+        (self._most,) = saved.ints()
 
     def _end_of(self, reason: str, at: Moment, num: int) -> list[Occurrence]:
         self._since = self._last_left = None

@@ -11,6 +11,7 @@ import numpy as np
 
 from actors.analytics.rules.presence import Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
+from actors.analytics.rules.state import StateReader, StateWriter, table
 from actors.analytics.rules.stay import Stay
 from actors.rule_specs import ObjectRule
 
@@ -94,19 +95,23 @@ class Appearance(Stay):
         way = journey.told(entered, at) if journey is not None else {}
         return super().told(visit, entered, at) | way
 
-    def state(self) -> Any:
-        """All that it knows, as a tree."""
-        ways = self._journeys.items()
-        rows = [[track, way.step, len(way.path), list(way.classes.items())] for track, way in ways]
-        places = [place for _, way in ways for place in (*way.path, way.last)]
-        return [super().state(), rows, np.array(places, dtype=np.int64).reshape(-1, 3)]
+    def save(self, to: StateWriter) -> None:
+        """Write down all that it knows."""
+        super().save(to)
+        ways = self._journeys.values()
+        places = [place for way in ways for place in (*way.path, way.last)]
+        to.ints(self._journeys)
+        to.ints([way.step for way in ways])
+        to.ints([len(way.path) for way in ways])
+        to.array(table(places, 3, np.int64))
+        to.value([list(way.classes.items()) for way in ways])
 
-    def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave."""
-        stays, ways, places = state
-        super().restore(stays)
-        left = iter([(x, y, t_ms) for x, y, t_ms in places.tolist()])
+    def restore(self, saved: StateReader) -> None:
+        """Go on from what ``save`` wrote."""
+        super().restore(saved)
+        tracks, steps, lengths = saved.ints(), saved.ints(), saved.ints()
+        left = iter([(x, y, t_ms) for x, y, t_ms in saved.array().tolist()])
         self._journeys = {
             track: Journey(list(islice(left, num)), step, next(left), Counter(dict(classes)))
-            for track, step, num, classes in ways
+            for track, step, num, classes in zip(tracks, steps, lengths, saved.value(), strict=True)
         }

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from actors.analytics.events import EventType, Phase
 from actors.analytics.rules.conditions import Conditions
 from actors.analytics.rules.geometry import Line, Point, between
 from actors.analytics.rules.scene import Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
-from actors.analytics.rules.state import flags, sides_of, sides_state
+from actors.analytics.rules.state import StateReader, StateWriter
 from actors.analytics.rules.whereabouts import Whereabouts
 from actors.rule_specs import LineRule
 
@@ -22,11 +19,17 @@ class _Path:
     foot: Point
     side: Side = field(default_factory=Side)
     met_segment: bool = False
+    restored: Sighting | None = None  # how it was last seen, where that was in another process
 
-    def catch_up(self, scene: Scene, track: int, line: Line) -> None:
-        """Take where the object was in a scene, if that was only noted."""
-        self.foot = scene.feet[scene.number(track)]
-        self.side.distance_px, self.side.at = line.distance(self.foot), scene.at
+    def catch_up(self, before: Scene | None, track: int, line: Line) -> None:
+        """Take where the object was when it was last seen, if that was only noted."""
+        if before is not None:
+            self.foot, at = before.feet[before.number(track)], before.at
+        elif self.restored is not None:
+            self.foot, at = self.restored.foot, self.restored.at
+        else:
+            return
+        self.side.distance_px, self.side.at = line.distance(self.foot), at
 
 
 class LineCrossing:
@@ -55,7 +58,7 @@ class LineCrossing:
                 sighting = scene.sighting(number)
                 if path is None:
                     path = self._begin(sighting, line)
-                elif before is not None:
+                else:
                     path.catch_up(before, track, line)
                 if self._advance(path, sighting, line):
                     crossings.append(self._crossing(path, sighting))
@@ -74,23 +77,23 @@ class LineCrossing:
         self._whereabouts.clear()
         return []
 
-    def state(self) -> Any:
-        """All that it knows, as a tree."""
-        for track, path in self._paths.items():
-            if (scene := self._whereabouts.scene(track)) is not None:
-                path.catch_up(scene, track, self._line(scene.source_size))
-        paths = self._paths.values()
-        feet = np.array([path.foot for path in paths]).reshape(-1, 2)
-        met_segment = flags([path.met_segment for path in paths])
-        sides = sides_state([path.side for path in paths])
-        return [list(self._paths), feet, sides, met_segment, list(self._counts.values())]
+    def save(self, to: StateWriter) -> None:
+        """Write down all that it knows."""
+        paths, seen = self._paths.values(), self._whereabouts.seen(self._paths)
+        to.ints(self._paths)
+        to.sides([path.side for path in paths])
+        to.flags([path.met_segment for path in paths])
+        to.sightings([last or path.restored for last, path in zip(seen, paths, strict=True)])
+        to.ints(self._counts.values())
 
-    def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave."""
-        tracks, feet, sides, met_segment, counts = state
-        self._counts = dict(zip(self._counts, counts, strict=True))
-        rows = zip(tracks, feet.tolist(), sides_of(sides), met_segment, strict=True)
-        self._paths = {track: _Path((x, y), side, met) for track, (x, y), side, met in rows}
+    def restore(self, saved: StateReader) -> None:
+        """Go on from what ``save`` wrote."""
+        tracks = saved.ints()
+        rows = zip(tracks, saved.sides(), saved.flags(), saved.sightings(), strict=True)
+        self._paths = {
+            track: _Path(seen.foot, side, bool(met), seen) for track, side, met, seen in rows
+        }
+        self._counts = dict(zip(self._counts, saved.ints(), strict=True))
 
     def _line(self, size: tuple[int, int]) -> Line:
         """The line in pixels, worked out once for each size of the picture."""

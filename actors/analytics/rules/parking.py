@@ -8,7 +8,8 @@ from actors.analytics.events import EventType
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene
 from actors.analytics.rules.spells import Spells
-from actors.analytics.rules.stillness import Stillness, restore_stillnesses, stillness_state
+from actors.analytics.rules.state import StateReader, StateWriter
+from actors.analytics.rules.stillness import Stillness, restore_stillnesses, save_stillnesses
 from actors.rule_specs import ParkingRule
 
 _NEAR = 0.1  # of the picture's height: who comes is followed from there on, to tell when it stops
@@ -57,18 +58,19 @@ class IllegalParking(Presence):
         """An object does not come again."""
         self._still.pop(track, None)
 
-    def state(self) -> Any:
-        """All that it knows, as a tree."""
-        still = stillness_state(list(self._still.values()))
-        return [super().state(), self._spells.state(), list(self._still), still]
+    def save(self, to: StateWriter) -> None:
+        """Write down all that it knows."""
+        super().save(to)
+        self._spells.save(to)
+        to.ints(self._still)
+        save_stillnesses(list(self._still.values()), to)
 
-    def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave."""
-        visits, spells, tracks, still = state
-        super().restore(visits)
-        self._spells.restore(spells)
-        self._still = {track: self._stillness() for track in tracks}
-        restore_stillnesses(list(self._still.values()), still)
+    def restore(self, saved: StateReader) -> None:
+        """Go on from what ``save`` wrote."""
+        super().restore(saved)
+        self._spells.restore(saved)
+        self._still = {track: self._stillness() for track in saved.ints()}
+        restore_stillnesses(list(self._still.values()), saved)
 
     def _stillness(self) -> Stillness:
         return Stillness.within(self._tolerance_sizes, self._min_s)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from actors.analytics.rules.conditions import Conditions
 from actors.analytics.rules.geometry import Point, Polygon
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
-from actors.analytics.rules.state import moments, sides_of, sides_state, sightings
+from actors.analytics.rules.state import StateReader, StateWriter
 from actors.analytics.rules.whereabouts import Whereabouts
 from actors.rule_specs import ZoneSpec
 
@@ -33,7 +30,7 @@ class Visit:
         side: Where it is; True inside.
         entered: When it came in, while it is certainly inside.
         foot: Where it stood when it was last looked at, in pixels.
-        restored: How it was last seen, where that was in another process and it was inside.
+        restored: How it was last seen, where that was in another process.
     """
 
     track: int
@@ -52,10 +49,15 @@ class Visit:
         assert self.restored is not None  # noqa: S101
         return self.restored
 
-    def catch_up(self, scene: Scene, zone: Polygon) -> None:
-        """Take where the object was in a scene, if that was only noted."""
-        self.foot = scene.feet[scene.number(self.track)]
-        self.side.distance_px, self.side.at = zone.distance(self.foot), scene.at
+    def catch_up(self, before: Scene | None, zone: Polygon) -> None:
+        """Take where the object was when it was last seen, if that was only noted."""
+        if before is not None:
+            self.foot, at = before.feet[before.number(self.track)], before.at
+        elif self.restored is not None:
+            self.foot, at = self.restored.foot, self.restored.at
+        else:
+            return
+        self.side.distance_px, self.side.at = zone.distance(self.foot), at
 
 
 class Presence(ABC):
@@ -91,8 +93,7 @@ class Presence(ABC):
                 visit = self._begin(scene.sighting(number), polygon)
             distance_px = polygon.distance(scene.feet[number])
             if not visit.side.stays(distance_px, scene.at):
-                if before is not None:
-                    visit.catch_up(before, polygon)
+                visit.catch_up(before, polygon)
                 occurrences += self._advance(visit, scene.sighting(number), distance_px, polygon)
             if visit.side.rest is None:
                 self._whereabouts.move(track)
@@ -108,28 +109,24 @@ class Presence(ABC):
         self._whereabouts.clear()
         return ends
 
-    def state(self) -> Any:
-        """All that it knows, as a tree."""
-        self._catch_up()
-        visits = self._visits.values()
-        return [
-            list(self._visits),
-            sides_state([visit.side for visit in visits]),
-            moments([visit.entered for visit in visits]),
-            sightings([visit.sighting if visit.side.settled else None for visit in visits]),
-            np.array([visit.foot for visit in visits]).reshape(-1, 2),
-            sightings(list(self._firsts.values())),
-        ]
+    def save(self, to: StateWriter) -> None:
+        """Write down all that it knows."""
+        visits, seen = self._visits.values(), self._whereabouts.seen(self._visits)
+        to.ints(self._visits)
+        to.sides([visit.side for visit in visits])
+        to.moments([visit.entered for visit in visits])
+        to.sightings([last or visit.restored for last, visit in zip(seen, visits, strict=True)])
+        to.sightings(self._firsts.values())
 
-    def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave."""
-        tracks, sides, entered, seen, feet, firsts = state
-        self._firsts = {first.track: first for first in firsts}
-        rows = zip(tracks, sides_of(sides), entered, seen, feet.tolist(), strict=True)
+    def restore(self, saved: StateReader) -> None:
+        """Go on from what ``save`` wrote."""
+        tracks = saved.ints()
+        rows = zip(tracks, saved.sides(), saved.moments(), saved.sightings(), strict=True)
         self._visits = {
-            track: Visit(track, self._whereabouts, side, since, (x, y), sighting)
-            for track, side, since, sighting, (x, y) in rows
+            track: Visit(track, self._whereabouts, side, entered, seen.foot, seen)
+            for track, side, entered, seen in rows
         }
+        self._firsts = {first.track: first for first in saved.sightings()}
 
     def inside(self) -> Iterator[tuple[int, Visit, Moment]]:
         """Who is certainly inside, and since when."""
@@ -161,22 +158,6 @@ class Presence(ABC):
 
     def forget(self, track: int) -> None:  # noqa: B027 - few kinds have anything to forget
         """An object does not come again."""
-
-    def _catch_up(self) -> None:
-        """Take where all were seen last, those that were only noted, too."""
-        noted: dict[tuple[int, int], list[tuple[Visit, Scene]]] = {}
-        for track, visit in self._visits.items():
-            scene = self._whereabouts.scene(track)
-            if scene is None:
-                continue
-            visit.foot = scene.feet[scene.number(track)]
-            if visit.side.at is not scene.at:
-                noted.setdefault(scene.source_size, []).append((visit, scene))
-        for size, seen in noted.items():
-            feet = [visit.foot for visit, _ in seen]
-            distances = self._polygon(size).distances(feet).tolist()
-            for (visit, scene), distance_px in zip(seen, distances, strict=True):
-                visit.side.distance_px, visit.side.at = distance_px, scene.at
 
     def _polygon(self, size: tuple[int, int]) -> Polygon:
         """The zone in pixels, worked out once for each size of the picture."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from actors.analytics.rules.scene import Occurrence, Scene
+from actors.analytics.rules.state import StateReader, StateWriter
 from actors.rule_specs import AnyRule
 
 
@@ -21,8 +22,8 @@ class Rule(Protocol):
     def close(self, reason: str) -> list[Occurrence]:
         """End what is open, with ``reason`` in its data, and forget all objects."""
 
-    def state(self) -> Any:
-        """All that it knows of the objects, as a tree (see ``state.py``) of this version."""
+    def save(self, to: StateWriter) -> None:
+        """Write down all that it knows of the objects."""
 
-    def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave of a rule with the same spec."""
+    def restore(self, saved: StateReader) -> None:
+        """Go on from what ``save`` wrote of a rule with the same spec."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from actors.analytics.rules.rule import Rule
 from actors.analytics.rules.scene import Occurrence, Scene
+from actors.analytics.rules.state import StateReader, StateWriter
 from actors.rule_specs import AnyRule
 from actors.schedule import Schedule
 
@@ -36,11 +35,12 @@ class Scheduled:
         """End what is open."""
         return self._rule.close(reason)
 
-    def state(self) -> Any:
-        """All that it and the rule know, as a tree."""
-        return [self._minute, self._is_on, self._rule.state()]
+    def save(self, to: StateWriter) -> None:
+        """Write down all that it and the rule know."""
+        to.value([self._minute, self._is_on])
+        self._rule.save(to)
 
-    def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave."""
-        self._minute, self._is_on, rule = state
-        self._rule.restore(rule)
+    def restore(self, saved: StateReader) -> None:
+        """Go on from what ``save`` wrote."""
+        self._minute, self._is_on = saved.value()
+        self._rule.restore(saved)

@@ -14,7 +14,7 @@ from actors.analytics.events import EventType
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.spells import Spells
-from actors.analytics.rules.state import floats
+from actors.analytics.rules.state import StateReader, StateWriter, table
 from actors.ground_plane import facing, homography, to_ground
 from actors.rule_specs import SpeedRule
 
@@ -100,31 +100,29 @@ class Speed(Presence):
         """An object does not come again."""
         self._drives.pop(track, None)
 
-    def state(self) -> Any:
-        """All that it knows, as a tree."""
-        drives = list(self._drives.values())
-        places = np.array([place for drive in drives for place in drive.places])
-        return [
-            super().state(),
-            self._spells.state(),
-            list(self._drives),
-            [len(drive.places) for drive in drives],
-            places.reshape(-1, 3),
-            floats([math.nan if drive.kmh is None else drive.kmh for drive in drives]),
-            floats([drive.extreme_kmh for drive in drives]),
-            floats([drive.limit_kmh for drive in drives]),
-        ]
+    def save(self, to: StateWriter) -> None:
+        """Write down all that it knows."""
+        super().save(to)
+        self._spells.save(to)
+        drives = self._drives.values()
+        to.ints(self._drives)
+        to.ints([len(drive.places) for drive in drives])
+        to.array(table([place for drive in drives for place in drive.places], 3))
+        to.floats([math.nan if drive.kmh is None else drive.kmh for drive in drives])
+        to.floats([drive.extreme_kmh for drive in drives])
+        to.floats([drive.limit_kmh for drive in drives])
 
-    def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave."""
-        visits, spells, tracks, lengths, places, kmh, *speeds = state
-        super().restore(visits)
-        self._spells.restore(spells)
-        left = iter([(t_s, x_m, y_m) for t_s, x_m, y_m in places.tolist()])
-        known = [None if math.isnan(speed) else speed for speed in kmh]
-        rows = zip(tracks, lengths, known, *speeds, strict=True)
+    def restore(self, saved: StateReader) -> None:
+        """Go on from what ``save`` wrote."""
+        super().restore(saved)
+        self._spells.restore(saved)
+        tracks, lengths = saved.ints(), saved.ints()
+        left = iter([(t_s, x_m, y_m) for t_s, x_m, y_m in saved.array().tolist()])
+        known = [None if math.isnan(kmh) else kmh for kmh in saved.floats()]
+        rows = zip(tracks, lengths, known, saved.floats(), saved.floats(), strict=True)
         self._drives = {
-            track: _Drive(list(islice(left, length)), *values) for track, length, *values in rows
+            track: _Drive(list(islice(left, length)), kmh, extreme_kmh, limit_kmh)
+            for track, length, kmh, extreme_kmh, limit_kmh in rows
         }
 
     def _place(self, scene: Scene, number: int) -> bool:

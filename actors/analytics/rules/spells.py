@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.analytics.events import EventType, Phase
 from actors.analytics.rules.scene import Moment, Occurrence, Sighting
+from actors.analytics.rules.state import StateReader, StateWriter
 
 _Subject = int | None  # an object, or None for the zone as a whole
 
@@ -56,10 +57,11 @@ class Spells:
             return []
         return [Occurrence(self._type, Phase.END, self._rule, sighting, at, data)]
 
-    def state(self) -> Any:
-        """What is open, as JSON values."""
-        return list(self._due_s.items())
+    def save(self, to: StateWriter) -> None:
+        """Write down what is open."""
+        to.tracks(self._due_s)
+        to.floats(self._due_s.values())
 
-    def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave."""
-        self._due_s = {subject: due_s for subject, due_s in state}
+    def restore(self, saved: StateReader) -> None:
+        """Go on from what ``save`` wrote."""
+        self._due_s = dict(zip(saved.tracks(), saved.floats(), strict=True))

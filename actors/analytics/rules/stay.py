@@ -8,6 +8,7 @@ from actors.analytics.events import EventType
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene
 from actors.analytics.rules.spells import Spells
+from actors.analytics.rules.state import StateReader, StateWriter
 from actors.rule_specs import LoiteringRule, ObjectRule
 
 
@@ -45,15 +46,15 @@ class Stay(Presence):
         """What an end says."""
         return _dwell(entered, at)
 
-    def state(self) -> Any:
-        """All that it knows, as a tree."""
-        return [super().state(), self._spells.state()]
+    def save(self, to: StateWriter) -> None:
+        """Write down all that it knows."""
+        super().save(to)
+        self._spells.save(to)
 
-    def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave."""
-        visits, spells = state
-        super().restore(visits)
-        self._spells.restore(spells)
+    def restore(self, saved: StateReader) -> None:
+        """Go on from what ``save`` wrote."""
+        super().restore(saved)
+        self._spells.restore(saved)
 
 
 def _dwell(entered: Moment, at: Moment) -> dict[str, Any]:

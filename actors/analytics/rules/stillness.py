@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from statistics import median
-from typing import Any
 
 import numpy as np
 
 from actors.analytics.events import Box
 from actors.analytics.rules.halts import started_s, stopped_s
 from actors.analytics.rules.scene import Moment
-from actors.analytics.rules.state import floats, moments
+from actors.analytics.rules.state import StateReader, StateWriter, table
 
 _SAMPLE_S = 0.15
 _REACH_SIZES = 1.0  # what an object did farther away says little of when it stopped
@@ -152,37 +151,30 @@ def _middle(boxes: Sequence[Box]) -> Box:
     return left, top, right, bottom
 
 
-def stillness_state(objects: Sequence[Stillness]) -> list[Any]:
-    """What is known of some objects, as a tree."""
-    return [
-        moments([each.since for each in objects]),
-        np.array([each._place for each in objects]).reshape(-1, 4),
-        floats([each._noise_px for each in objects]),
-        moments([each._moved for each in objects]),
-        moments([each._away for each in objects]),
-        _samples_state([each._samples for each in objects]),
-    ]
+def save_stillnesses(objects: Sequence[Stillness], to: StateWriter) -> None:
+    """Write down what is known of some objects.
+
+    Boxes are steps of hundredths of a pixel: who stands has the same over and over.
+    """
+    to.moments([each.since for each in objects])
+    to.array(table([each._place for each in objects], 4))
+    to.floats([each._noise_px for each in objects])
+    to.moments([each._moved for each in objects])
+    to.moments([each._away for each in objects])
+    to.ints([len(each._samples) for each in objects])
+    to.moments([at for each in objects for at, _ in each._samples])
+    boxes = [box for each in objects for _, box in each._samples]
+    hundredths = np.rint(table(boxes, 4) * 100).astype(np.int32)
+    to.array(np.diff(hundredths, axis=0, prepend=np.zeros((1, 4), np.int32)))
 
 
-def restore_stillnesses(objects: Sequence[Stillness], state: list[Any]) -> None:
-    """Let as many objects go on from what ``stillness_state`` gave."""
-    since, places, noise_px, moved, away, samples = state
-    boxes = [(a, b, c, d) for a, b, c, d in places.tolist()]
-    for each, at, box, noise in zip(objects, since, boxes, noise_px, strict=True):
-        each.since, each._place, each._noise_px = at, box, noise
-    for each, first, out, seen in zip(objects, moved, away, _samples_of(samples), strict=True):
-        each._moved, each._away, each._samples = first, out, seen
-
-
-def _samples_state(samples: Sequence[list[tuple[Moment, Box]]]) -> list[Any]:
-    """Boxes as steps of hundredths of a pixel: an object that stands has the same over and over."""
-    hundredths = np.array([box for some in samples for _, box in some]).reshape(-1, 4) * 100
-    steps = np.diff(np.rint(hundredths), axis=0, prepend=np.zeros((1, 4))).astype(np.int32)
-    return [[len(some) for some in samples], moments([at for s in samples for at, _ in s]), steps]
-
-
-def _samples_of(state: list[Any]) -> list[list[tuple[Moment, Box]]]:
-    lengths, at, steps = state
-    boxes = [(a, b, c, d) for a, b, c, d in (steps.cumsum(axis=0) / 100).tolist()]
-    rows = iter(list(zip(at, boxes, strict=True)))
-    return [list(islice(rows, length)) for length in lengths]
+def restore_stillnesses(objects: Sequence[Stillness], saved: StateReader) -> None:
+    """Let as many objects go on from what ``save_stillnesses`` wrote."""
+    since, places, noise_px = saved.moments(), saved.array().tolist(), saved.floats()
+    moved, away, lengths, at = saved.moments(), saved.moments(), saved.ints(), saved.moments()
+    boxes = (saved.array().cumsum(axis=0) / 100).tolist()
+    samples = iter([(when, (a, b, c, d)) for when, (a, b, c, d) in zip(at, boxes, strict=True)])
+    known = zip(since, places, noise_px, moved, away, lengths, strict=True)
+    for each, (rest, (a, b, c, d), noise, first, out, num) in zip(objects, known, strict=True):
+        each.since, each._place, each._noise_px = rest, (a, b, c, d), noise
+        each._moved, each._away, each._samples = first, out, list(islice(samples, num))

@@ -11,7 +11,7 @@ from actors.analytics.rules.geometry import Point
 from actors.analytics.rules.presence import Presence, Visit
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.spells import Spells
-from actors.analytics.rules.state import floats, moments
+from actors.analytics.rules.state import StateReader, StateWriter
 from actors.rule_specs import WrongWayRule
 
 _STANDS_SIZES = 0.05  # who has gone less far against the way has not set out yet
@@ -71,17 +71,25 @@ class WrongWay(Presence):
         """An object does not come again."""
         self._runs.pop(track, None)
 
-    def state(self) -> Any:
-        """All that it knows, as a tree."""
-        runs = _runs_state(list(self._runs.values()))
-        return [super().state(), self._spells.state(), list(self._runs), runs]
+    def save(self, to: StateWriter) -> None:
+        """Write down all that it knows."""
+        super().save(to)
+        self._spells.save(to)
+        runs = self._runs.values()
+        to.ints(self._runs)
+        to.floats([run.along_px for run in runs])
+        to.floats([run.across_px for run in runs])
+        to.moments([run.began for run in runs])
+        to.floats([run.least_px for run in runs])
+        to.moments([run.turned for run in runs])
 
-    def restore(self, state: Any) -> None:
-        """Go on from what ``state`` gave."""
-        visits, spells, tracks, runs = state
-        super().restore(visits)
-        self._spells.restore(spells)
-        self._runs = dict(zip(tracks, _runs_of(runs), strict=True))
+    def restore(self, saved: StateReader) -> None:
+        """Go on from what ``save`` wrote."""
+        super().restore(saved)
+        self._spells.restore(saved)
+        tracks, along_px, across_px = saved.ints(), saved.floats(), saved.floats()
+        rest = saved.moments(), saved.floats(), saved.moments()
+        self._runs = dict(zip(tracks, map(_Run, along_px, across_px, *rest), strict=True))
 
     def _place(self, scene: Scene, number: int) -> Point:
         """Where an object is along the lawful way and across it, in pixels."""
@@ -131,17 +139,3 @@ class WrongWay(Presence):
 def _far(run: _Run, sighting: Sighting) -> dict[str, Any]:
     sizes = (run.along_px - run.least_px) / max(sighting.size_px, 1.0)
     return {"sizes": round(sizes, 2)}
-
-
-def _runs_state(runs: list[_Run]) -> list[Any]:
-    return [
-        floats([run.along_px for run in runs]),
-        floats([run.across_px for run in runs]),
-        moments([run.began for run in runs]),
-        floats([run.least_px for run in runs]),
-        moments([run.turned for run in runs]),
-    ]
-
-
-def _runs_of(state: list[Any]) -> list[_Run]:
-    return [_Run(*values) for values in zip(*state, strict=True)]
