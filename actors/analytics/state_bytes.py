@@ -30,6 +30,7 @@ VERSION = 6
 _HEADER = b"SLM" + bytes([VERSION])
 _MAX_BYTES = 8_000_000
 _KINDS_OF_ARRAYS = "biuf"
+_NEVER = (math.nan, math.nan, math.nan)
 _FLAGS = (False, True, None)
 _FLAG_NUMBERS = {flag: number for number, flag in enumerate(_FLAGS)}
 
@@ -123,7 +124,7 @@ def _tables(columns: Columns) -> tuple[list[str], _Arrays]:
     names = list(dict.fromkeys([each.class_name for each in seen]))
     number = dict(zip(names, count(), strict=False))
     told = [(each.track, number[each.class_name], each.confidence, *each.box) for each in seen]
-    times = [(each.t_s, each.ts, each.pts_s) for each in known]
+    times = [_NEVER if each is None else (each.t_s, each.ts, each.pts_s) for each in known]
     flags = map(_FLAG_NUMBERS.__getitem__, columns.flags)
     return names, [
         np.array(columns.lengths, np.int32),
@@ -141,7 +142,8 @@ def _columns_of(names: Sequence[str], arrays: _Arrays, pts_shift_s: float) -> Co
     """What ``_tables`` was given, and the arrays behind it."""
     lengths, ints, floats, flags, times, moment_numbers, told, sighting_numbers, *others = arrays
     times[:, 2] += pts_shift_s
-    moments = _by_number([Moment(*each) for each in times.tolist()], moment_numbers)
+    known = [None if math.isnan(each[0]) else Moment(*each) for each in times.tolist()]
+    moments = _by_number(known, moment_numbers)
     at = moments[len(moments) - len(told) :]
     seen = [
         Sighting(int(track), str(names[int(name)]), confidence, (left, top, right, bottom), when)
@@ -161,18 +163,16 @@ def _columns_of(names: Sequence[str], arrays: _Arrays, pts_shift_s: float) -> Co
 
 
 def _numbered(values: Sequence[Any]) -> tuple[list[Any], NDArray[np.int32]]:
-    """Each thing once, and the number of each value among them, from 1; None is 0."""
-    ids = list(map(id, values))
-    unique: dict[int, Any] = {id(None): None, **dict(zip(ids, values, strict=True))}
-    number = dict(zip(unique, count(), strict=False))
-    numbers = np.fromiter(map(number.__getitem__, ids), np.int32, len(ids))
-    return list(unique.values())[1:], numbers
+    """Each thing once, in the order of appearance, and the number of each value among them."""
+    ids = np.fromiter(map(id, values), np.int64, len(values))
+    _, first, numbers = np.unique(ids, return_index=True, return_inverse=True)
+    order = first.argsort()
+    return [values[n] for n in first[order].tolist()], order.argsort().astype(np.int32)[numbers]
 
 
 def _by_number(things: Sequence[Any], numbers: NDArray[np.int32]) -> list[Any]:
     """What ``_numbered`` was given."""
-    table = [None, *things]
-    return [table[number] for number in numbers.tolist()]
+    return [things[number] for number in numbers.tolist()]
 
 
 def _by_bytes(array: NDArray[Any]) -> bytes:

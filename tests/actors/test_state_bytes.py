@@ -50,7 +50,7 @@ def test_columns_come_back_in_their_order_each_kind_by_itself():
     to.flags([])
     to.tracks([None, 7])
     to.moments([NOON, None, late])
-    to.sightings(each for each in (None, CAR, bus))
+    to.sightings(each for each in (CAR, bus, CAR))
     to.sides([Side(True, None, late, 3.0, NOON), Side()])
     to.moments([NOON])
     found = reader(to)
@@ -60,7 +60,7 @@ def test_columns_come_back_in_their_order_each_kind_by_itself():
     assert (found.flags(), found.flags()) == ([True, None, False], [])
     assert found.tracks() == [None, 7]
     assert found.moments() == [NOON, None, late]
-    assert found.sightings() == [None, CAR, bus]
+    assert found.sightings() == [CAR, bus, CAR]
     assert found.sides() == [Side(True, None, late), Side()]
     assert found.moments() == [NOON]
 

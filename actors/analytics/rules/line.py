@@ -10,7 +10,7 @@ from actors.analytics.rules.geometry import Line, Point, between
 from actors.analytics.rules.scene import Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
 from actors.analytics.rules.state import StateReader, StateWriter
-from actors.analytics.rules.whereabouts import Whereabouts
+from actors.analytics.rules.whereabouts import Whereabouts, foot_in
 from actors.rule_specs import LineRule
 
 
@@ -19,17 +19,11 @@ class _Path:
     foot: Point
     side: Side = field(default_factory=Side)
     met_segment: bool = False
-    restored: Sighting | None = None  # how it was last seen, where that was in another process
 
-    def catch_up(self, before: Scene | None, track: int, line: Line) -> None:
-        """Take where the object was when it was last seen, if that was only noted."""
-        if before is not None:
-            self.foot, at = before.feet[before.number(track)], before.at
-        elif self.restored is not None:
-            self.foot, at = self.restored.foot, self.restored.at
-        else:
-            return
-        self.side.distance_px, self.side.at = line.distance(self.foot), at
+    def catch_up(self, last: Scene | Sighting, track: int, line: Line) -> None:
+        """Take where the object was last seen, if that was only noted."""
+        self.foot = foot_in(last, track)
+        self.side.distance_px, self.side.at = line.distance(self.foot), last.at
 
 
 class LineCrossing:
@@ -58,7 +52,7 @@ class LineCrossing:
                 sighting = scene.sighting(number)
                 if path is None:
                     path = self._begin(sighting, line)
-                else:
+                elif before is not None:
                     path.catch_up(before, track, line)
                 if self._advance(path, sighting, line):
                     crossings.append(self._crossing(path, sighting))
@@ -79,20 +73,19 @@ class LineCrossing:
 
     def save(self, to: StateWriter) -> None:
         """Write down all that it knows."""
-        paths, seen = self._paths.values(), self._whereabouts.seen(self._paths)
+        paths = self._paths.values()
         to.ints(self._paths)
         to.sides([path.side for path in paths])
         to.flags([path.met_segment for path in paths])
-        to.sightings([last or path.restored for last, path in zip(seen, paths, strict=True)])
+        to.sightings(self._whereabouts.sightings(self._paths))
         to.ints(self._counts.values())
 
     def restore(self, saved: StateReader) -> None:
         """Go on from what ``save`` wrote."""
         tracks = saved.ints()
-        rows = zip(tracks, saved.sides(), saved.flags(), saved.sightings(), strict=True)
-        self._paths = {
-            track: _Path(seen.foot, side, bool(met), seen) for track, side, met, seen in rows
-        }
+        rows = zip(tracks, saved.sides(), saved.flags(), strict=True)
+        self._paths = {track: _Path((0.0, 0.0), side, bool(met)) for track, side, met in rows}
+        self._whereabouts.restore(tracks, saved.sightings())
         self._counts = dict(zip(self._counts, saved.ints(), strict=True))
 
     def _line(self, size: tuple[int, int]) -> Line:

@@ -11,7 +11,7 @@ from actors.analytics.rules.geometry import Point, Polygon
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
 from actors.analytics.rules.state import StateReader, StateWriter
-from actors.analytics.rules.whereabouts import Whereabouts
+from actors.analytics.rules.whereabouts import Whereabouts, foot_in
 from actors.rule_specs import ZoneSpec
 
 # So far around the picture that every foot is far inside.
@@ -26,11 +26,10 @@ class Visit:
 
     Attributes:
         track: Identity of the object.
-        whereabouts: In which scene it was last seen.
+        whereabouts: Knows where it was last seen.
         side: Where it is; True inside.
         entered: When it came in, while it is certainly inside.
         foot: Where it stood when it was last looked at, in pixels.
-        restored: How it was last seen, where that was in another process.
     """
 
     track: int
@@ -38,26 +37,16 @@ class Visit:
     side: Side = field(default_factory=Side)
     entered: Moment | None = None
     foot: Point = (0.0, 0.0)
-    restored: Sighting | None = None
 
     @property
     def sighting(self) -> Sighting:
         """The object, as it was last seen."""
-        scene = self.whereabouts.scene(self.track)
-        if scene is not None:
-            return scene.sighting(scene.number(self.track))
-        assert self.restored is not None  # noqa: S101
-        return self.restored
+        return self.whereabouts.sighting(self.track)
 
-    def catch_up(self, before: Scene | None, zone: Polygon) -> None:
-        """Take where the object was when it was last seen, if that was only noted."""
-        if before is not None:
-            self.foot, at = before.feet[before.number(self.track)], before.at
-        elif self.restored is not None:
-            self.foot, at = self.restored.foot, self.restored.at
-        else:
-            return
-        self.side.distance_px, self.side.at = zone.distance(self.foot), at
+    def catch_up(self, last: Scene | Sighting, zone: Polygon) -> None:
+        """Take where the object was last seen, if that was only noted."""
+        self.foot = foot_in(last, self.track)
+        self.side.distance_px, self.side.at = zone.distance(self.foot), last.at
 
 
 class Presence(ABC):
@@ -93,7 +82,8 @@ class Presence(ABC):
                 visit = self._begin(scene.sighting(number), polygon)
             distance_px = polygon.distance(scene.feet[number])
             if not visit.side.stays(distance_px, scene.at):
-                visit.catch_up(before, polygon)
+                if before is not None:
+                    visit.catch_up(before, polygon)
                 occurrences += self._advance(visit, scene.sighting(number), distance_px, polygon)
             if visit.side.rest is None:
                 self._whereabouts.move(track)
@@ -111,21 +101,20 @@ class Presence(ABC):
 
     def save(self, to: StateWriter) -> None:
         """Write down all that it knows."""
-        visits, seen = self._visits.values(), self._whereabouts.seen(self._visits)
+        visits = self._visits.values()
         to.ints(self._visits)
         to.sides([visit.side for visit in visits])
         to.moments([visit.entered for visit in visits])
-        to.sightings([last or visit.restored for last, visit in zip(seen, visits, strict=True)])
+        to.sightings(self._whereabouts.sightings(self._visits))
         to.sightings(self._firsts.values())
 
     def restore(self, saved: StateReader) -> None:
         """Go on from what ``save`` wrote."""
-        tracks = saved.ints()
-        rows = zip(tracks, saved.sides(), saved.moments(), saved.sightings(), strict=True)
+        rows = zip(saved.ints(), saved.sides(), saved.moments(), strict=True)
         self._visits = {
-            track: Visit(track, self._whereabouts, side, entered, seen.foot, seen)
-            for track, side, entered, seen in rows
+            track: Visit(track, self._whereabouts, side, entered) for track, side, entered in rows
         }
+        self._whereabouts.restore(self._visits, saved.sightings())
         self._firsts = {first.track: first for first in saved.sightings()}
 
     def inside(self) -> Iterator[tuple[int, Visit, Moment]]:
@@ -136,12 +125,12 @@ class Presence(ABC):
 
     def seen_inside(self, scene: Scene) -> Iterator[tuple[int, Visit, Moment]]:
         """Of these, who is in the scene."""
-        return (each for each in self.inside() if self._whereabouts.scene(each[0]) is scene)
+        return (each for each in self.inside() if self._whereabouts.last(each[0]) is scene)
 
     def seen(self, scene: Scene) -> Iterator[Visit]:
         """Who is in the scene, on whichever side."""
         for track, visit in self._visits.items():
-            if self._whereabouts.scene(track) is scene:
+            if self._whereabouts.last(track) is scene:
                 yield visit
 
     def free_px(self, scene: Scene, distance_px: float) -> float:

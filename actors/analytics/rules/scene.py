@@ -110,6 +110,7 @@ class Scene:
     _feet: list[Point] | None = field(init=False, default=None)
     _numbers: dict[int, int] = field(init=False, default_factory=dict)
     _sightings: dict[int, Sighting] = field(init=False, default_factory=dict)
+    _by_track: dict[int, Sighting] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tracks = self.tracked.track_id.tolist()
@@ -144,6 +145,12 @@ class Scene:
         if number not in self._sightings:
             self._sightings[number] = self._see(number)
         return self._sightings[number]
+
+    def by_track(self) -> Mapping[int, Sighting]:
+        """All objects by identity."""
+        if len(self._by_track) < len(self.tracks):
+            self._by_track = {track: self.sighting(n) for n, track in enumerate(self.tracks)}
+        return self._by_track
 
     def _see(self, number: int) -> Sighting:
         tracked, track = self.tracked, self.tracks[number]

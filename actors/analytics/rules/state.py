@@ -37,7 +37,7 @@ class Columns:
         floats: Numbers.
         flags: Answers; None where there is none.
         moments: Moments; None where there is none.
-        sightings: Sightings, without their first ones; None where there is none.
+        sightings: Sightings, without their first ones.
         arrays: Arrays of numbers, each by itself.
         noise: Arrays of which no smaller bytes can be made.
         values: JSON values; a tuple comes back as a list.
@@ -48,7 +48,7 @@ class Columns:
     floats: list[float] = field(default_factory=list)
     flags: list[bool | None] = field(default_factory=list)
     moments: list[Moment | None] = field(default_factory=list)
-    sightings: list[Sighting | None] = field(default_factory=list)
+    sightings: list[Sighting] = field(default_factory=list)
     arrays: list[NDArray[Any]] = field(default_factory=list)
     noise: list[NDArray[Any]] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
@@ -84,7 +84,7 @@ class StateWriter:
         """A column of moments."""
         self._add(self.columns.moments, column)
 
-    def sightings(self, column: Iterable[Sighting | None]) -> None:
+    def sightings(self, column: Iterable[Sighting]) -> None:
         """A column of sightings."""
         self._add(self.columns.sightings, column)
 
@@ -143,7 +143,7 @@ class StateReader:
         """A column of moments."""
         return self._column("moments")
 
-    def sightings(self) -> list[Any]:
+    def sightings(self) -> list[Sighting]:
         """A column of sightings."""
         return self._column("sightings")
 
