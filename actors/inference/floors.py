@@ -50,6 +50,12 @@ class FloorQueue:
         """The stream does not wait any more."""
         self._heaps[stream.qos_class].remove(stream)
 
+    def clear(self) -> None:
+        """Nobody waits any more: nothing is overdue, and so nothing is owed."""
+        for heap in self._heaps.values():
+            heap.clear()
+        self._owed = 0.0
+
     def pick(self, now: float, *, is_within_share: bool) -> WaitingStream | None:
         """The stream that goes before the shares; None where the shares decide.
 

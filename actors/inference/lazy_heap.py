@@ -42,6 +42,15 @@ class LazyHeap(Generic[T]):
     def remove(self, item: T) -> None:
         """Withdraw an item; nothing happens where it is not there."""
         self._live.pop(item, None)
+        if not self._live:
+            self._heap.clear()
+
+    def clear(self) -> list[T]:
+        """Withdraw all items, and return them."""
+        items = list(self._live)
+        self._live.clear()
+        self._heap.clear()
+        return items
 
     def first(self) -> T | None:
         """The item with the lowest key; None where there is none."""

@@ -284,10 +284,7 @@ class Scheduler:
 
     def _fill(self, size: int, now: float) -> Batch:
         tickets: list[Ticket] = []
-        for _ in range(size):
-            stream = self._queue.pop(now)
-            if stream is None:
-                raise ValueError(f"a batch of {size} was begun, {len(tickets)} frames wait")
+        for stream in self._queue.take(size, now):
             self._deadlines.remove(stream)
             self._window.taken(stream.cadence, now)
             stream.is_in_flight = True

@@ -19,6 +19,7 @@ To that four things are added.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from actors.inference.floors import FloorQueue
 from actors.inference.lazy_heap import LazyHeap
@@ -30,6 +31,7 @@ _FRAMES_AHEAD = 4.0
 _OVERLOADED_AFTER_S = 0.2
 _SHORT_S = 0.04
 _CATCH_UP_S = 1.0
+_FIRST = itemgetter(0)
 
 
 @dataclass(slots=True)
@@ -55,11 +57,11 @@ class _ClassQueue:
         self.refilled_at = num_picked
         return self.tokens
 
-    def charge(self, most: float) -> None:
-        """It has had a frame more; its virtual time comes to ``most`` at most."""
-        self.tokens = max(self.tokens - 1.0, -self.depth)
+    def charge(self, most: float, num: int = 1) -> None:
+        """It has had so many frames more; its virtual time comes to ``most`` at most."""
+        self.tokens = max(self.tokens - num, -self.depth)
         most = max(most, self.virtual_time)
-        self.virtual_time = min(self.virtual_time + 1.0 / self.weight, most)
+        self.virtual_time = min(self.virtual_time + num / self.weight, most)
 
 
 class FairQueue:
@@ -131,11 +133,20 @@ class FairQueue:
         self._classes[stream.qos_class].heap.remove(stream)
         self._floors.leave(stream)
 
-    def pop(self, now: float) -> WaitingStream | None:
-        """Take the next stream and charge it for one frame; None where nothing waits."""
+    def take(self, num: int, now: float) -> list[WaitingStream]:
+        """Take the next ``num`` streams and charge each for one frame.
+
+        Raises:
+            ValueError: if fewer wait.
+        """
+        if num > self._num_waiting:
+            raise ValueError(f"{num} frames were asked for, {self._num_waiting} wait")
+        if num == self._num_waiting:
+            return self._take_all(now)
+        return [self._take_next(now) for _ in range(num)]
+
+    def _take_next(self, now: float) -> WaitingStream:
         queue = self._next_class(now)
-        if queue is None:
-            return None
         stream = self._floors.pick(now, is_within_share=self._has_tokens(queue))
         if stream is not None:
             self._charge_floor(stream)
@@ -143,10 +154,30 @@ class FairQueue:
             stream = self._charge_share(queue)
         self.leave(stream)
         self._num_picked += 1
-        # What came late does not put off what comes next; a second of it is caught up.
-        due = max(stream.due + stream.floor_s, now - _CATCH_UP_S)
-        stream.due = min(due, now + stream.floor_s)
+        _put_off(stream, now)
         return stream
+
+    def _take_all(self, now: float) -> list[WaitingStream]:
+        """In the order of arrival, for a third of the cost.
+
+        Where nobody is left behind, neither shares nor floors prefer anybody.
+        """
+        taken: list[tuple[float, WaitingStream]] = []
+        for queue in self._classes.values():
+            queue.refill(self._num_picked)
+            streams = queue.heap.clear()
+            queue.charge(float("inf"), len(streams))
+            for stream in streams:
+                if stream.ticket is not None:
+                    taken.append((stream.ticket.arrival, stream))
+                queue.clock = max(queue.clock, stream.virtual_time)
+                stream.virtual_time += 1.0 / stream.weight
+                _put_off(stream, now)
+        self._floors.clear()
+        self._num_picked += len(taken)
+        self._num_waiting = 0
+        taken.sort(key=_FIRST)
+        return [stream for _, stream in taken]
 
     def is_entitled(self, stream: WaitingStream, now: float) -> bool:
         """Whether the stream's class has had much less than its share, or its floor is due."""
@@ -164,9 +195,12 @@ class FairQueue:
         for queue in self._classes.values():
             queue.virtual_time = self._clock
 
-    def _next_class(self, now: float) -> _ClassQueue | None:
+    def _next_class(self, now: float) -> _ClassQueue:
         is_overloaded = now - self._empty_at >= _OVERLOADED_AFTER_S
-        return self._by_share() if is_overloaded else self._by_arrival()
+        queue = self._by_share() if is_overloaded else self._by_arrival()
+        if queue is None:
+            raise ValueError(f"{self._num_waiting} frames wait, and none in any class")
+        return queue
 
     def _by_share(self) -> _ClassQueue | None:
         chosen = None
@@ -208,3 +242,9 @@ class FairQueue:
         queue.charge(self._clock + queue.depth / queue.weight)
         most = max(stream.virtual_time, queue.clock + _FRAMES_AHEAD / stream.weight)
         stream.virtual_time = min(stream.virtual_time + 1.0 / stream.weight, most)
+
+
+def _put_off(stream: WaitingStream, now: float) -> None:
+    """A frame of the stream is taken; what came late is caught up, a second of it."""
+    due = max(stream.due + stream.floor_s, now - _CATCH_UP_S)
+    stream.due = min(due, now + stream.floor_s)

@@ -13,7 +13,9 @@ from actors.inference.cost import CostEstimate
 from actors.inference.lazy_heap import LazyHeap
 from actors.inference.load import EngineLoad
 from actors.inference.scheduler import Scheduler, SchedulerConfig
+from actors.inference.sharing import FairQueue
 from actors.inference.snapshot import ClassSnapshot
+from actors.inference.waiting import WaitingStream
 from actors.inference.window import BatchWindow, Cadence
 from actors.specs import QosClass
 from engines.fake import CostModel
@@ -44,6 +46,38 @@ def test_a_heap_does_not_grow_with_what_is_put_again_and_again() -> None:
     for number in range(10_000):
         heap.put(1 + number % 10, (float(number),))
     assert heap.num_entries <= 100
+
+
+def waiting(queue: FairQueue) -> list[WaitingStream]:
+    """Two streams of each class, each with a frame."""
+    streams = []
+    for number in range(8):
+        qos_class = list(QosClass)[number % 4]
+        stream = WaitingStream(str(number), qos_class)
+        queue.join(stream, qos(qos_class, weight=1.0 + number), 0.0)
+        stream.ticket = make_ticket(str(number), 0, 1.0 + 0.001 * (number * 5 % 8))
+        queue.entitle(stream)
+        queue.enter(stream, 1.01)
+        streams.append(stream)
+    return streams
+
+
+def test_all_that_waits_is_charged_as_if_it_were_taken_one_by_one() -> None:
+    together, one_by_one = FairQueue(), FairQueue()
+    streams, others = waiting(together), waiting(one_by_one)
+    taken = together.take(8, 1.02)
+    for _ in others:
+        one_by_one.take(1, 1.02)
+    assert sorted(map(id, taken)) == sorted(map(id, streams))
+    assert [(s.virtual_time, s.due) for s in streams] == [(s.virtual_time, s.due) for s in others]
+    assert len(together) == len(one_by_one) == 0
+
+
+def test_more_frames_than_wait_cannot_be_taken() -> None:
+    queue = FairQueue()
+    waiting(queue)
+    with pytest.raises(ValueError, match="9 frames were asked for, 8 wait"):
+        queue.take(9, 1.02)
 
 
 def test_batches_that_overlap_are_charged_the_time_in_which_the_engine_worked() -> None:
