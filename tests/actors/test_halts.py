@@ -29,6 +29,15 @@ def test_a_car_that_brakes_has_come_to_rest_when_its_way_was_at_an_end(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
+def test_a_car_that_came_slowly_before_it_braked_has_come_to_rest_when_its_way_was_at_an_end(seed):
+    times = np.arange(-3.0, 8.0, 1 / FPS)
+    left_s = np.maximum(STOPS_S - times, 0.0)
+    braking_s = np.minimum(left_s, 2.5)
+    left_px = 0.2 * ACCELERATION_PX * braking_s * (2 * left_s - braking_s)
+    assert stopped_s(times.tolist(), boxes(times, left_px, seed)) == pytest.approx(STOPS_S, abs=0.3)
+
+
+@pytest.mark.parametrize("seed", range(20))
 def test_a_car_that_drives_off_set_out_when_its_way_began(seed):
     times = np.arange(0.0, 6.0, 1 / FPS)
     gone_px = 0.5 * ACCELERATION_PX * np.maximum(times - SETS_OUT_S, 0.0) ** 2

@@ -19,7 +19,7 @@ _SAMPLE_S = 0.15
 _REACH_SIZES = 1.0  # what an object did farther away says little of when it stopped
 _SETTLE_S = 4.0  # so long it must stand until it rests
 _STOPS_S = 4.0  # nobody takes longer for the last length of itself
-_LEAVES_S = 0.5  # so long it must be away until it has left, unless it is far away
+_LEAVES_S = 0.8  # so long it must be away until it has left, unless it is far away
 _STARTS_S = 4.0  # nobody takes longer from rest to certainly away
 _LEAST_PX = 0.25
 
