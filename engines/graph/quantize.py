@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,8 @@ def quantize(
     *,
     method: Calibration = Calibration.ENTROPY,
     symmetric: bool = False,
-    reduce_range: bool = False,
+    reduce_range: bool = True,
+    keep_float: Collection[str] = (),
 ) -> onnx.ModelProto:
     """An INT8 copy of the model: Q/DQ nodes, weights with a scale for each channel.
 
@@ -49,10 +51,12 @@ def quantize(
             those to come.
         method: How ranges are chosen.
         symmetric: Signed activations with zero point 0, which TensorRT asks for; else unsigned.
-        reduce_range: 7-bit weights, for x86 CPUs without VNNI, whose sums saturate.
+        reduce_range: 7-bit weights. x86 CPUs without VNNI add two products in 16 bits, which 8-bit
+            weights saturate; say no where only VNNI, Arm or TensorRT run the model.
+        keep_float: Nodes that stay in floating point besides, by name; ``*`` stands for anything.
 
     Raises:
-        ModelError: without pictures, or if the result does not run.
+        ModelError: without pictures, for a name that no node has, or if the result does not run.
     """
     stream = iter(images)
     first = next(stream, None)
@@ -63,6 +67,7 @@ def quantize(
     with tempfile.TemporaryDirectory() as folder:
         prepared = _prepare(model, Path(folder))
         graph = onnx.load(prepared).graph
+        kept = sorted({*head_nodes(graph), *_named(graph, keep_float)})
         ranges = activation_ranges(
             prepared,
             graph.input[0].name,
@@ -71,7 +76,9 @@ def quantize(
             symmetric=symmetric,
             op_types=OP_TYPES,
         )
-        quantized = _insert_qdq(prepared, ranges, symmetric=symmetric, reduce_range=reduce_range)
+        quantized = _insert_qdq(
+            prepared, ranges, kept, symmetric=symmetric, reduce_range=reduce_range
+        )
     with_metadata(quantized, _int8_metadata(model))
     _check_runs(quantized, first)
     return quantized
@@ -92,6 +99,19 @@ def head_nodes(graph: onnx.GraphProto) -> list[str]:
     return sorted(found)
 
 
+def _named(graph: onnx.GraphProto, patterns: Collection[str]) -> Iterator[str]:
+    names = [node.name for node in graph.node]
+    for pattern in patterns:
+        found = [name for name in names if fnmatchcase(name, pattern)]
+        if not found:
+            raise ModelError(
+                f"none of the {len(names)} nodes is called {pattern}",
+                field="keep_float",
+                remedy=f"Name nodes as the graph does, like {names[0]}.",
+            )
+        yield from found
+
+
 def _prepare(model: onnx.ModelProto, folder: Path) -> Path:
     """Fold constants and batch norms, infer shapes, name every node; the path of the result."""
     if next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")) < MIN_OPSET:
@@ -108,7 +128,7 @@ def _prepare(model: onnx.ModelProto, folder: Path) -> Path:
 
 
 def _insert_qdq(
-    path: Path, ranges: TensorsData, *, symmetric: bool, reduce_range: bool
+    path: Path, ranges: TensorsData, kept: list[str], *, symmetric: bool, reduce_range: bool
 ) -> onnx.ModelProto:
     model = onnx.load(path)
     quantizer = QDQQuantizer(
@@ -119,7 +139,7 @@ def _insert_qdq(
         activation_qType=QuantType.QInt8 if symmetric else QuantType.QUInt8,
         tensors_range=ranges,
         nodes_to_quantize=[],
-        nodes_to_exclude=head_nodes(model.graph),
+        nodes_to_exclude=kept,
         op_types_to_quantize=OP_TYPES,
         extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
     )

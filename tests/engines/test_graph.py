@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from engines.errors import ModelError
 from engines.graph import Calibration, describe, free_batch_axis, quantize
@@ -84,6 +84,33 @@ def test_the_last_convolutions_stay_in_floating_point() -> None:
     convolutions = [n for n in quantized.graph.node if n.op_type == "Conv" and n.name in heads]
     assert len(convolutions) == 9
     assert all(node.input[1] in constants for node in convolutions)
+
+
+def test_layers_that_are_named_stay_in_floating_point() -> None:
+    model = tiny_yolox()
+    quantized = quantize(model, pictures(), method=Calibration.MINMAX, keep_float=["Conv_0*"])
+    constants = {tensor.name for tensor in quantized.graph.initializer}
+    convolutions = [node for node in quantized.graph.node if node.op_type == "Conv"]
+    assert [node.input[1] in constants for node in convolutions][:2] == [True, False]
+    images = pictures(7)[-1]
+    np.testing.assert_allclose(run(quantized, images), run(model, images), atol=0.1)
+
+
+def test_a_layer_that_is_not_there_cannot_stay_in_floating_point() -> None:
+    with pytest.raises(ModelError, match=r"none of the \d+ nodes is called stem/\*"):
+        quantize(tiny_yolox(), pictures(), method=Calibration.MINMAX, keep_float=["stem/*"])
+
+
+@pytest.mark.parametrize(("reduce_range", "largest"), [(True, 64), (False, 127)])
+def test_sums_of_two_products_of_7_bit_weights_fit_into_16_bits(
+    reduce_range: bool, largest: int
+) -> None:
+    minmax = Calibration.MINMAX
+    quantized = quantize(tiny_yolox(), pictures(), method=minmax, reduce_range=reduce_range)
+    constants = map(numpy_helper.to_array, quantized.graph.initializer)
+    weights = [values for values in constants if values.dtype == np.int8 and values.ndim == 4]
+    assert max(np.abs(values.astype(int)).max() for values in weights) == largest
+    assert (2 * 255 * largest < 2**15) == reduce_range
 
 
 def test_an_int8_model_knows_that_it_is_one_and_finds_the_same(tmp_path: Path) -> None:
