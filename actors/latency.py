@@ -7,16 +7,25 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from itertools import accumulate
 
+import numpy as np
+from numpy.typing import NDArray
+
 NUM_BUCKETS = 496
 _FIRST_BUCKET_S = 1e-4
 _LOG_RATIO = math.log(1.03)
 _UPPER_BOUNDS_S = [_FIRST_BUCKET_S * math.exp(n * _LOG_RATIO) for n in range(1, NUM_BUCKETS)]
+_BOUNDS = np.array(_UPPER_BOUNDS_S)
 _PERCENTS = (50, 95, 99)
 
 
 def bucket_of(latency_s: float) -> int:
     """The bucket that a latency belongs to; those at the ends take all beyond."""
     return bisect_right(_UPPER_BOUNDS_S, latency_s)
+
+
+def buckets_of(latencies_s: NDArray[np.float64]) -> NDArray[np.intp]:
+    """``bucket_of`` many."""
+    return _BOUNDS.searchsorted(latencies_s, side="right")
 
 
 def middle_ms(bucket: int) -> float:

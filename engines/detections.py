@@ -11,9 +11,11 @@ NO_TRACK = -1
 _BYTES_EACH = 4 * 4 + 4 + 4 + 8
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Detections:
     """Objects found in one picture; all arrays have the same length n.
+
+    Not frozen, though nobody changes them: several are made for a frame, and it takes twice as long.
 
     Attributes:
         xyxy: float32 [n, 4], left, top, right, bottom in pixels of the source picture.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,12 +47,21 @@ def test_a_frame_is_counted_once_in_each_stage_of_its_class() -> None:
     assert list(found[Stage.QUEUE][QosClass.LOW]) == [middle_ms(0)]
 
 
+def test_thousands_of_frames_lie_in_the_bucket_of_each() -> None:
+    clock = StageClocks(Stage.ANALYTICS).of(QosClass.HIGH)
+    latencies_s = [0.00005 * 1.01**n for n in range(1500)]
+    for latency_s in latencies_s:
+        clock.count(0.0, latency_s)
+    expected = Counter(middle_ms(bucket_of(latency_s)) for latency_s in latencies_s)
+    assert clock.read() == clock.read() == [expected]
+
+
 def test_classes_without_frames_are_left_out() -> None:
     assert StageClocks(Stage.ANALYTICS).read() == {Stage.ANALYTICS: {}}
 
 
 def test_a_moment_too_few_is_refused() -> None:
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="2 times, of 2 stages"):
         StageClocks(Stage.DECODE, Stage.QUEUE).of(QosClass.LOW).count(1.0, 2.0)
 
 
