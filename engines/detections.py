@@ -15,7 +15,7 @@ _BYTES_EACH = 4 * 4 + 4 + 4 + 8
 class Detections:
     """Objects found in one picture; all arrays have the same length n.
 
-    Not frozen, though nobody changes them: several are made for a frame, and it takes twice as long.
+    Not frozen, though nobody changes them: several are made for a frame, at half of the cost.
 
     Attributes:
         xyxy: float32 [n, 4], left, top, right, bottom in pixels of the source picture.
