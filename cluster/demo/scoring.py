@@ -12,6 +12,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.analytics.tracking.association import best_assignment
 from cluster.demo.world import Truth
 from cluster.demo.world.showing import slack_s
 from cluster.demo.world.truth import TruthEvent
@@ -20,6 +24,7 @@ TOLERANCE_S = 0.6
 _SETTLE_S = 1.5
 _SEAM_S = 1.0
 DOUBT = "doubt"
+_NEAR = 1e-6  # what it is worth that a report is near in time: less than an error, however many
 Box = tuple[float, float, float, float]
 
 
@@ -181,27 +186,28 @@ def match_by_type(
 def match(
     true: Sequence[Happening], reported: Iterable[Happening], tolerance_s: float = TOLERANCE_S
 ) -> Match:
-    """Match reports to what happened, nearest in time first, each at most once.
+    """Match reports to what happened, each at most once, so that as many as possible are matched.
 
     A report that fits nothing but a doubt is neither right nor wrong; nor is one of something that
-    does not count.
+    does not count. Of matches of as many the one is taken that leaves the fewest reports without a
+    doubt, and then the one that is nearest in time.
     """
     truths, reports = [t for t in true if t.phase != DOUBT], list(reported)
     doubts = [t for t in true if t.phase == DOUBT]
-    pairs = sorted(
-        (abs(t.late_s(r)), abs(t.at_s - r.at_s), i, j)
-        for i, t in enumerate(truths)
-        for j, r in enumerate(reports)
-        if t.what == r.what and abs(t.late_s(r)) <= tolerance_s
-    )
-    matched = _matched(pairs)
+    may_be_wrong = [r.counts and not _is_doubtful(r, doubts, tolerance_s) for r in reports]
+    worth = np.zeros((len(truths), len(reports)))
+    for i, t in enumerate(truths):
+        for j, r in enumerate(reports):
+            if t.what == r.what and abs(t.late_s(r)) <= tolerance_s:
+                off_s = abs(t.late_s(r)) + 1e-3 * abs(t.at_s - r.at_s)
+                worth[i, j] = 1 + may_be_wrong[j] + _NEAR / (1 + off_s)
+    matched = _matched(worth)
     right = [(truths[i], reports[j]) for i, j in matched.items() if truths[i].counts]
-    used = set(matched.values())
-    left = [r for j, r in enumerate(reports) if j not in used and r.counts]
+    left = set(range(len(reports))) - set(matched.values())
     return Match(
         tuple(right),
         tuple(t for i, t in enumerate(truths) if t.counts and i not in matched),
-        tuple(r for r in left if not _is_doubtful(r, doubts, tolerance_s)),
+        tuple(reports[j] for j in sorted(left) if may_be_wrong[j]),
     )
 
 
@@ -213,14 +219,11 @@ def _is_doubtful(report: Happening, doubts: Sequence[Happening], tolerance_s: fl
     )
 
 
-def _matched(pairs: Sequence[tuple[float, float, int, int]]) -> dict[int, int]:
-    by_truth: dict[int, int] = {}
-    used: set[int] = set()
-    for *_, i, j in pairs:
-        if i not in by_truth and j not in used:
-            by_truth[i] = j
-            used.add(j)
-    return by_truth
+def _matched(worth: NDArray[np.float64]) -> dict[int, int]:
+    """Row to column, so that the sum of what is worth more than nothing is greatest."""
+    rows, cols = best_assignment()(worth, maximize=True)
+    pairs = zip(rows.tolist(), cols.tolist(), strict=True)
+    return {i: j for i, j in pairs if worth[i, j] > 0}
 
 
 def _counts(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.analytics.tracking.association import best_assignment
 from cluster.demo.scoring import (
     TOLERANCE_S,
     Happening,
@@ -21,6 +22,7 @@ from cluster.demo.scoring import (
 )
 from cluster.demo.world import Scenario, Truth, TruthEvent
 
+best_assignment()  # it takes a while to load, which is not the time of a test
 LENGTH_S = 40.0
 EPOCH = 1_750_000_000.25
 
@@ -142,6 +144,18 @@ def test_the_nearest_in_time_belong_together() -> None:
     true = [crossing(10.0), crossing(10.5, counts=False)]
     assert score(true, [crossing(10.4)]) == Score(1, 0, 0, 0)
     assert score(true, [crossing(10.1)]) == Score(1, 1, 1, 1)
+
+
+def test_reports_are_matched_so_that_as_many_as_possible_are_of_something() -> None:
+    slow, quick = replace(crossing(11.5), earlier_s=1.5), replace(crossing(12.5), earlier_s=1.5)
+    assert score([slow, quick], [crossing(10.0), crossing(11.4)]) == Score(2, 2, 2, 2)
+
+
+def test_a_report_that_may_be_a_doubt_leaves_what_happened_to_one_that_cannot() -> None:
+    true = replace(crossing(10.0), earlier_s=1.0, later_s=5.0)
+    doubt = replace(crossing(12.0), phase="doubt")
+    reports = [crossing(8.95), crossing(12.0)]
+    assert match([true, doubt], reports).score == Score(1, 1, 1, 1)
 
 
 def test_begin_and_end_are_different_and_each_type_has_its_score() -> None:

@@ -24,7 +24,7 @@ from engines.frames import Frame, Picture
 from engines.spec_file import read_spec
 
 LIGHTS: tuple[TimeOfDay, ...] = ("day", "night")
-TRUTH_VERSION = 2
+TRUTH_VERSION = 3
 """Raise it when what is told of a film changes, and what is drawn does not."""
 _WORLD_FPS = 24
 

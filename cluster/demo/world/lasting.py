@@ -30,11 +30,15 @@ _KMH = 3.6
 
 
 def stays(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterator[TruthEvent]:
-    """Tell who stays in a zone for ``min_s``."""
+    """Tell who stays in a zone for ``min_s``.
+
+    Who stops with its foot on the edge is neither inside nor outside until it moves on.
+    """
     deep = seen.is_deep(scenario, zone.polygon, _TOUCHES_SIZES)
+    soon = round(_SHORT_S * scenario.fps)
     for first, last in runs(within):
         long_s = (last - first) / scenario.fps
-        if not deep[first:last].any():
+        if not deep[first : min(first + soon, last)].any():
             yield from doubts(scenario, seen, "loitering", zone.name, first, last)
         elif long_s >= zone.min_s - _MARGIN_S:
             sure = long_s >= zone.min_s + _MARGIN_S and _is_followed(scenario, seen, first, last)
