@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, numpy_helper
 
@@ -76,6 +77,18 @@ def test_boxes_and_scores_of_an_fp16_plan_are_decoded_in_fp32() -> None:
     casts = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
     rows = next(node.input[0] for node in added)
     assert casts[rows].attribute[0].i == TensorProto.FLOAT
+
+
+def test_the_int8_model_that_ships_gives_on_any_cpu_what_its_nodes_say() -> None:
+    spec, options = load_spec(INT8), onnxruntime.SessionOptions()
+    # Unoptimized, Q and DQ nodes are computed as they stand. Fused, sums of 8-bit weights would
+    # saturate on CPUs without VNNI.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(spec.path, options, providers=["CPUExecutionProvider"])
+    images = pictures(spec)
+    (said,) = session.run(None, {"images": images})
+    given = run(onnx.load(spec.path), images)
+    assert np.abs(given[..., :4] - said[..., :4]).mean() < 0.01
 
 
 def test_a_signed_model_finds_nearly_what_the_unsigned_finds() -> None:
