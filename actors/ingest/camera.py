@@ -8,11 +8,9 @@ from dataclasses import replace
 
 from actors.errors import SourceError
 from actors.ingest.backoff import Backoff
-from actors.ingest.config import IngestConfig
 from actors.ingest.delivery import FramePolicy
-from actors.ingest.gate import DecodeGate
+from actors.ingest.facilities import Facilities
 from actors.ingest.lane import Lane
-from actors.ingest.outbox import Outbox
 from actors.ingest.properties import SourceProperties
 from actors.ingest.session import Session, SessionSpec
 from actors.ingest.status import StreamStatus
@@ -34,29 +32,25 @@ class Camera:
     Args:
         assignment: The stream.
         row: Its ledger row.
-        outbox: Where pictures go.
-        config: Time-outs.
+        facilities: Of the actor.
         backoff: Delays between attempts.
         utc: Now, seconds since 1970.
-        gate: Through which the CPU decodes.
     """
 
     def __init__(
         self,
         assignment: Assignment,
         row: LedgerRow,
-        outbox: Outbox,
-        config: IngestConfig,
+        facilities: Facilities,
         backoff: Backoff,
         utc: float,
-        gate: DecodeGate,
     ) -> None:
         self.assignment = assignment
         self._row = row
-        self._outbox = outbox
-        self._config = config
+        self._facilities = facilities
+        self._steps = facilities.outbox.steps
+        self._config = facilities.config
         self._backoff = backoff
-        self._gate = gate
         self._session: Session | None = None
         self._stuck: list[Session] = []
         self._number = 0
@@ -119,7 +113,7 @@ class Camera:
             fps=self._session.delivery.rate.fps(now) if self._session is not None else 0.0,
             session=self._number,
             generation=self.assignment.generation,
-            degrade_step=self._outbox.steps.of(self.assignment.spec.id).step,
+            degrade_step=self._steps.of(self.assignment.spec.id).step,
             decode_lag_s=self.decode_lag_s(now),
         )
 
@@ -147,18 +141,18 @@ class Camera:
             self._number, spec.url, spec.transport, spec.loop, self._open_timeout_s(), self._last_ts
         )
         lane = Lane(spec.id, self._row)
-        self._session = Session(plan, self._policy(), lane, self._outbox, self._config, self._gate)
+        self._session = Session(plan, self._policy(), lane, self._facilities)
         self._session.start()
 
     def _follow_step(self, session: Session) -> None:
         """Take over what the engine's ladder has said meanwhile; asked at every tick."""
-        held, policy = self._outbox.steps.of(self.assignment.spec.id), session.policy
+        held, policy = self._steps.of(self.assignment.spec.id), session.policy
         if held.step is not policy.step or held.max_fps != policy.cap_fps:
             session.policy = replace(policy, step=held.step, cap_fps=held.max_fps)
 
     def _policy(self) -> FramePolicy:
         spec = self.assignment.spec
-        held = self._outbox.steps.of(spec.id)
+        held = self._steps.of(spec.id)
         deadline_s = spec.qos.resolved().deadline_ms / 1e3
         rank = _RANKS[spec.qos.class_name]
         return FramePolicy(spec.max_fps, deadline_s, held.step, held.max_fps, rank)

@@ -29,6 +29,8 @@ class IngestConfig:
         max_waiting: Frames of a stream that may wait for the next call to the engine.
         beat_s: Where frames come closely, all actors of a machine call the engine together, at the
             multiples of this; 0 where that is of no use.
+        max_round_s: A round of cameras that a GPU decodes takes milliseconds; after so long the
+            GPU is given up for lost.
         poll_interval_s: How often released slots are asked for while no frame arrives.
         attach_retry_s: Pause before the engine is tried again.
         close_timeout_s: So long do closing a stream and stopping wait for frames and threads.
@@ -46,6 +48,7 @@ class IngestConfig:
     busy_interval_s: float = 0.008
     max_waiting: int = 1
     beat_s: float = 0.0
+    max_round_s: float = 10.0
     poll_interval_s: float = 0.05
     attach_retry_s: float = 0.2
     close_timeout_s: float = 3.0

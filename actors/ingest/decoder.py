@@ -46,6 +46,7 @@ class CpuDecoder:
         name: What decodes: ``cpu`` or ``nvdec``.
         fallback: Why it is the CPU where it should be the GPU; empty where all is as wanted.
         num_errors: Packets that it has refused.
+        is_deferred: Whether pictures may be collected some time after their packets have begun.
     """
 
     def __init__(self, context: VideoCodecContext, interval_s: float) -> None:
@@ -54,6 +55,7 @@ class CpuDecoder:
         self.name = "cpu"
         self.fallback = ""
         self.num_errors = 0
+        self.is_deferred = False
         self._context = context
         self._timeline = Timeline(interval_s)
         self._num_skipped = 0
@@ -82,6 +84,16 @@ class CpuDecoder:
         if not self._has_begun and not self._begins_with(packet):
             return []
         return self._decode(packet)
+
+    def begin(
+        self, packet: Packet[VideoStream], step: DegradeStep = DegradeStep.NONE
+    ) -> list[Decoded]:
+        """The same without waiting for the packet's own picture, where it is deferred."""
+        return self.decode(packet, step)
+
+    def collect(self) -> list[Decoded]:
+        """The picture of the packet that was begun last, where it has not come yet."""
+        return []
 
     def leaves_out(self, packet: Packet[VideoStream]) -> bool:
         """Whether the packet will not be decoded, since those that it builds on were not."""

@@ -11,9 +11,8 @@ from random import Random
 from actors.ingest.backoff import Backoff
 from actors.ingest.camera import Camera
 from actors.ingest.config import IngestConfig
+from actors.ingest.facilities import Facilities
 from actors.ingest.feeder import EngineLink, Feeder
-from actors.ingest.gate import DecodeGate
-from actors.ingest.outbox import Outbox
 from actors.ingest.session import DEVICE_LOST
 from actors.ingest.status import IngestStatus
 from actors.ledger import Ledger
@@ -47,8 +46,8 @@ class Ingest:
         self.incarnation = incarnation or uuid.uuid4().hex
         self._config = config or IngestConfig()
         self._ledger = ledger
-        self._outbox = Outbox(self._config.max_waiting)
-        self._gate = DecodeGate(self._config.max_decoding)
+        self._facilities = Facilities.of(self._config)
+        self._outbox = self._facilities.outbox
         self._feeder = Feeder(name, link, self._outbox, self._config)
         self._cameras: dict[str, Camera] = {}
         self._lock = threading.Lock()
@@ -73,7 +72,7 @@ class Ingest:
             if camera is None:
                 backoff = Backoff(Random())
                 self._cameras[stream] = Camera(
-                    assignment, row, self._outbox, self._config, backoff, time.time(), self._gate
+                    assignment, row, self._facilities, backoff, time.time()
                 )
             elif assignment.generation >= camera.assignment.generation:
                 camera.update(assignment, row, time.time())
@@ -105,7 +104,9 @@ class Ingest:
         )
 
     def has_lost_device(self) -> bool:
-        """Whether a camera ended because this process can use its GPU no more."""
+        """Whether this process can use its GPU no more: a camera ended so, or a call hangs."""
+        if self._facilities.rounds.stuck_s(time.monotonic()) > self._config.max_round_s:
+            return True
         return any(stream.reason == DEVICE_LOST for stream in self.status().streams)
 
     def stop(self) -> None:
@@ -118,6 +119,7 @@ class Ingest:
         for stream in cameras:
             self._outbox.drain(stream, max(0.0, deadline - time.monotonic()))
         self._stop.set()
+        self._facilities.rounds.stop()
         self._watchdog.join()
         self._feeder.stop(max(0.5, deadline - time.monotonic()))
         for camera in cameras.values():

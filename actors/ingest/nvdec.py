@@ -18,7 +18,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from actors.ingest.decoder import CpuDecoder, Decoded
+from actors.ingest.decoder import Decoded
+from actors.ingest.deferred import DeferredDecoder
 from engines.cuda.context import open_device
 from engines.cuda.ranges import DECODE
 from engines.errors import DeviceError
@@ -52,7 +53,7 @@ _opening = threading.Semaphore(_MAX_OPENING)
 _probing = threading.Lock()
 
 
-class NvdecDecoder(CpuDecoder):
+class NvdecDecoder(DeferredDecoder):
     """NVDEC for one stream; what it cannot take FFmpeg decodes on the CPU, and ``name`` says so.
 
     Args:
@@ -65,7 +66,8 @@ class NvdecDecoder(CpuDecoder):
     """
 
     def __init__(self, context: VideoCodecContext, interval_s: float) -> None:
-        super().__init__(_device_context(context.name, context.extradata), interval_s)
+        on_device = _device_context(context.name, context.extradata)
+        super().__init__(on_device, interval_s, is_reordered=bool(context.has_b_frames))
         self.name = "nvdec"
         self._is_open = False
         self._num_refused = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_DEFAULT_FPS = 25.0
+
 
 @dataclass(frozen=True, slots=True)
 class SourceProperties:
@@ -28,3 +30,8 @@ class SourceProperties:
     duration_s: float | None
     decoder: str = ""
     fallback: str = ""
+
+    @property
+    def interval_s(self) -> float:
+        """Nominal time between pictures, seconds; that of 25 a second where it is not known."""
+        return 1.0 / (self.fps or _DEFAULT_FPS)

@@ -9,36 +9,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from av.error import FFmpegError
-from av.packet import Packet
-from av.video.stream import VideoStream
 
 from actors.errors import SourceError
-from actors.ingest.config import IngestConfig
-from actors.ingest.decoder import CpuDecoder
-from actors.ingest.decoding import open_decoder, tell_fallback
+from actors.ingest.decoding import open_decoder
 from actors.ingest.delivery import Arrival, Delivery, FramePolicy
-from actors.ingest.gate import DecodeGate
-from actors.ingest.lag import DecodeLag
+from actors.ingest.facilities import Facilities
 from actors.ingest.lane import Lane
-from actors.ingest.outbox import Outbox
 from actors.ingest.pacing import Pacer
+from actors.ingest.playback import Playback
 from actors.ingest.properties import SourceProperties
 from actors.ingest.redirects import open_allowed
+from actors.ingest.rtsp.source import RtspSource
 from actors.ingest.source import Source, Transport
 from actors.ingest.source_errors import failure, source_error, timed_out
-from actors.messages import DegradeStep
 from engines.cuda.context import device_works
 from engines.errors import DeviceError
 
 DEVICE_LOST = "device"
 """Reason of a session that ended because this process can use its GPU no more."""
 
-_DEFAULT_FPS = 25.0
-_HELD = (DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)  # pictures need not come
-_MAX_LATE_S = 0.25  # of a picture that had to wait for its turn: the rest of its GOP would, too
 _GRACE = 1.5  # FFmpeg's own time-outs only release threads; the watchdog is the one that decides
 
 log = logging.getLogger(__name__)
@@ -68,16 +60,14 @@ class SessionSpec:
 class Session:
     """A source from its opening to its end.
 
-    The thread publishes ``properties``, ``delivery``, ``error`` and ``is_over``; others may read
-    them at any time and set ``policy``.
+    Its thread reads and decodes, or waits while the actor's rounds do. It publishes ``properties``,
+    ``delivery``, ``error`` and ``is_over``; others may read them at any time and set ``policy``.
 
     Args:
         spec: What to play.
         policy: Rate, deadline and step in force.
         lane: Its way into the outbox.
-        outbox: Where pictures go.
-        config: Time-outs.
-        gate: Where the CPU decodes, what it does so through.
+        facilities: Of the actor.
     """
 
     def __init__(
@@ -85,26 +75,20 @@ class Session:
         spec: SessionSpec,
         policy: FramePolicy,
         lane: Lane,
-        outbox: Outbox,
-        config: IngestConfig,
-        gate: DecodeGate,
+        facilities: Facilities,
     ) -> None:
         self.policy = policy
-        self.delivery = Delivery(spec.number, lane, outbox, spec.not_before)
+        self.delivery = Delivery(spec.number, lane, facilities.outbox, spec.not_before)
         self.started_at = time.monotonic()
-        self.properties: SourceProperties | None = None
         self.error: SourceError | None = None
         self.is_over = False
         self._spec = spec
         self._lane = lane
-        self._outbox = outbox
-        self._config = config
-        self._gate = gate
+        self._facilities = facilities
+        self._config = facilities.config
+        self._playback: Playback | None = None
         self._opened_at: float | None = None
         self._blocked_since: float | None = None
-        self._held_at: float | None = None
-        self._lag = DecodeLag()
-        self._seen: tuple[int, int, str] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera-{lane.stream}", daemon=True)
 
@@ -116,7 +100,7 @@ class Session:
 
     def abandon(self) -> None:
         """Take nothing more from the session and let its thread end when it can."""
-        self._outbox.close_lane(self._lane)
+        self._facilities.outbox.close_lane(self._lane)
         self._stop.set()
 
     def join(self, timeout_s: float) -> None:
@@ -134,9 +118,14 @@ class Session:
         """Whether the source plays: pictures have come, or packets while it is held back."""
         return self.delivery.num_frames > 0 or self._held_at is not None
 
+    @property
+    def properties(self) -> SourceProperties | None:
+        """Of the source; None where it has not opened."""
+        return self._playback.properties if self._playback is not None else None
+
     def decode_lag_s(self, now: float) -> float:
         """How far the thread is behind for want of processor time, seconds; see DecodeLag."""
-        return self._lag.lag_s(now)
+        return self._playback.lag_s(now) if self._playback is not None else 0.0
 
     def overdue(self, now: float) -> SourceError | None:
         """Why the session should be abandoned now; None while it does well."""
@@ -156,6 +145,10 @@ class Session:
                 "invalid", f"sent no decodable picture in {limit}: shorten its GOP"
             )
         return None
+
+    @property
+    def _held_at(self) -> float | None:
+        return self._playback.held_at if self._playback is not None else None
 
     # The session's own thread
 
@@ -177,7 +170,7 @@ class Session:
     def _play(self) -> None:
         source = self._open()
         try:
-            self._repeat(source)
+            self._repeat(source, self._prepare(source))
         finally:
             source.close()
 
@@ -191,101 +184,85 @@ class Session:
             read_timeout_s=_GRACE * self._config.read_timeout_s,
         )
         self._blocked_since = None
-        self.properties = source.properties
         self._opened_at = time.monotonic()
         return source
 
-    def _repeat(self, source: Source) -> None:
-        interval_s = 1.0 / (source.properties.fps or _DEFAULT_FPS)
-        decoder = open_decoder(self._config.decoder, source.codec_context, interval_s)
-        pacer = Pacer(interval_s) if source.is_paced else None
+    def _prepare(self, source: Source) -> Playback:
+        context = source.codec_context
+        decoder = open_decoder(self._config.decoder, context, source.properties.interval_s)
+        playback = Playback(decoder, self.delivery, self._lane, self._facilities, source.properties)
+        self._playback = playback
+        return playback
+
+    def _repeat(self, source: Source, playback: Playback) -> None:
+        pacer = Pacer(source.properties.interval_s) if source.is_paced else None
         while True:
-            num_frames, held_at = self.delivery.num_frames, self._held_at
+            progress = playback.progress
             try:
-                self._pass(source, decoder, pacer)
+                self._pass(source, playback, pacer)
             finally:
                 self.delivery.finish()
             if self._stop.is_set():
                 return
-            if (self.delivery.num_frames, self._held_at) == (num_frames, held_at):
+            if playback.progress == progress:
                 raise failure(self._spec.url, "invalid", "has no picture that can be decoded")
             if not self._spec.loop:
                 return
             source.rewind()
-            decoder.restart()
-            self._lag.repeat()
+            playback.repeat()
             if pacer is not None:
                 pacer.repeat()
 
-    def _pass(self, source: Source, decoder: CpuDecoder, pacer: Pacer | None) -> None:
+    def _pass(self, source: Source, playback: Playback, pacer: Pacer | None) -> None:
         began = self._blocked_since = time.monotonic()
-        tick_s: float | None = None
         for packet in source.packets():
             self._blocked_since = None
-            if tick_s is None:  # it costs as much as all else here, and stays the same
-                tick_s = float(packet.time_base or 0)
-            time_s = _packet_time_s(packet, tick_s)
             if pacer is not None:
-                self._stop.wait(pacer.delay_s(time_s, time.monotonic()))
+                delay_s = pacer.delay_s(playback.time_s(packet), time.monotonic())
+                self._stop.wait(delay_s)
             if self._stop.is_set():
                 return
             now = time.monotonic()
-            busy_s = time.thread_time() if self._lag.is_due(now) else None  # a system call
-            self._lag.note(time_s, now, now - began, busy_s)
-            self._decode_in_turn(packet, decoder, Arrival(now, time.time()))
+            playback.note(packet, now, now - began)
+            playback.take(packet, Arrival(now, time.time()), self.policy)
+            if playback.can_be_deferred and isinstance(source, RtspSource):
+                self._facilities.rounds.play(_Seat(self, source, playback))
             began = self._blocked_since = time.monotonic()
         self._blocked_since = None
-
-    def _decode_in_turn(
-        self, packet: Packet[VideoStream], decoder: CpuDecoder, arrival: Arrival
-    ) -> None:
-        """Decode when it is the camera's turn; go on with the next key frame where it is late."""
-        if decoder.name != "cpu" or decoder.leaves_out(packet):
-            self._take(packet, decoder, arrival)
-            return
-        came_at = arrival.monotonic - self._lag.lag_s(arrival.monotonic)
-        with self._gate.enter(came_at, self.policy.rank):
-            if time.monotonic() - came_at > _MAX_LATE_S:
-                decoder.catch_up()
-            self._take(packet, decoder, arrival)
-
-    def _take(self, packet: Packet[VideoStream], decoder: CpuDecoder, arrival: Arrival) -> None:
-        policy, num_errors = self.policy, decoder.num_errors
-        if policy.step in _HELD:
-            self._held_at = arrival.monotonic
-        if decoder.leaves_out(packet):
-            self._outbox.count_skipped(self._lane)
-        for decoded in decoder.decode(packet, policy.step):
-            seen = (decoded.frame.width, decoded.frame.height, decoder.name)
-            if seen != self._seen:
-                self._note_size(decoded.frame.width, decoded.frame.height)
-                self._note_decoder(decoder)
-                self._seen = seen
-            self.delivery.deliver(decoded, arrival, policy)
-        if decoder.num_errors > num_errors:
-            self._outbox.count_decode_errors(self._lane, decoder.num_errors - num_errors)
-
-    def _note_size(self, width: int, height: int) -> None:
-        """A camera may change its size without being opened again."""
-        known = self.properties
-        if known is not None and (known.width, known.height) != (width, height):
-            self.properties = replace(known, width=width, height=height)
-
-    def _note_decoder(self, decoder: CpuDecoder) -> None:
-        """What decodes is known with the first picture, and may change with a later one."""
-        known = self.properties
-        if known is not None and known.decoder != decoder.name:
-            self.properties = replace(known, decoder=decoder.name, fallback=decoder.fallback)
-            if decoder.fallback:
-                tell_fallback(decoder.fallback)
 
     def _failure(self, reason: str, text: str) -> SourceError:
         return SourceError(reason, failure(self._spec.url, reason, text).message)
 
 
-def _packet_time_s(packet: Packet[VideoStream], tick_s: float) -> float | None:
-    """When a packet is to be decoded, seconds in the source's clock; None where it does not say."""
-    stamp = packet.dts
-    if stamp is None:
-        stamp = packet.pts
-    return None if stamp is None or not tick_s else stamp * tick_s
+class _Seat:
+    """The session in the rounds, while its own thread waits."""
+
+    def __init__(self, session: Session, source: RtspSource, playback: Playback) -> None:
+        self._session = session
+        self._source = source
+        self._playback = playback
+        self._waited_s: float | None = None
+
+    @property
+    def has_left(self) -> bool:
+        """See ``Seat.has_left``."""
+        return self._session._stop.is_set() or not self._playback.can_be_deferred
+
+    def fileno(self) -> int:
+        """See ``Seat.fileno``."""
+        return self._source.fileno()
+
+    def collect(self) -> None:
+        """See ``Seat.collect``."""
+        self._playback.collect(self._session.policy)
+
+    def read(self, arrival: Arrival, waited_s: float) -> None:
+        """See ``Seat.read``."""
+        session, playback = self._session, self._playback
+        last_s, self._waited_s = self._waited_s, waited_s
+        for packet in self._source.read_packets():
+            session._blocked_since = arrival.monotonic
+            idle_s = 0.0 if last_s is None else waited_s - last_s
+            playback.note_shared(packet, arrival.monotonic, idle_s)
+            playback.begin(packet, arrival, session.policy)
+            last_s = waited_s

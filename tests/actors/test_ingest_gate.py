@@ -10,9 +10,9 @@ import pytest
 
 from actors.ingest.config import IngestConfig
 from actors.ingest.delivery import FramePolicy
+from actors.ingest.facilities import Facilities
 from actors.ingest.gate import RANK_S, DecodeGate
 from actors.ingest.lane import Lane
-from actors.ingest.outbox import Outbox
 from actors.ingest.session import Session, SessionSpec
 from actors.ledger import Ledger, LedgerRow
 from cluster.demo.rtsp import Camera, Clip, RunningCameraServer
@@ -114,14 +114,14 @@ def row() -> Iterator[LedgerRow]:
 
 
 def test_a_camera_that_had_to_wait_goes_on_with_the_next_key_frame(url, row):
-    gate, outbox = DecodeGate(1), Outbox()
+    facilities = Facilities.of(IngestConfig(max_decoding=1))
     lane = Lane("cam", row)
     spec = SessionSpec(1, url, "tcp", False, 3.0, 0.0)
-    session = Session(spec, FramePolicy(None, 1.0), lane, outbox, IngestConfig(), gate)
+    session = Session(spec, FramePolicy(None, 1.0), lane, facilities)
     session.start()
     eventually(lambda: row.read().decoded >= 3)
     assert row.read().skipped == 0
-    with gate.enter(0.0, 0):
+    with facilities.gate.enter(0.0, 0):
         time.sleep(0.6)
         decoded = row.read().decoded
     eventually(lambda: row.read().decoded >= decoded + 10)

@@ -24,12 +24,12 @@ from engines.frames import Chroma, FramePool, Picture
 TINY = {"width": 128, "height": 96, "seconds": 1.0, "gop_size": 10}
 
 
-@pytest.fixture(scope="module", params=["libx264", "libx265"])
+@pytest.fixture(scope="module", params=[("libx264", 0), ("libx264", 2), ("libx265", 2)])
 def clip(request, tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("nvdec") / f"{request.param}.mp4"
-    write_pattern(
-        path, codec=request.param, num_b_frames=2, **{**TINY, "width": 256, "height": 192}
-    )
+    codec, num_b_frames = request.param
+    path = tmp_path_factory.mktemp("nvdec") / f"{codec}.mp4"
+    size = {**TINY, "width": 256, "height": 192}
+    write_pattern(path, codec=codec, num_b_frames=num_b_frames, **size)
     return path
 
 

@@ -76,8 +76,25 @@ class RtspSource:
                     yield self._packet(self._units.popleft())
                 self._await_units()
         except UnfamiliarError as error:
-            remember(self.url, error)
-            raise failure(self.url, error.reason, error.message) from None
+            raise self._given_up(error) from None
+
+    def fileno(self) -> int:
+        """What can be read when more has come."""
+        return self._wire.fileno()
+
+    def read_packets(self) -> list[Packet[VideoStream]]:
+        """The pictures that are complete with what has come; waits if nothing has.
+
+        Raises:
+            SourceError: as ``packets`` does.
+        """
+        try:
+            self._read()
+        except UnfamiliarError as error:
+            raise self._given_up(error) from None
+        packets = [self._packet(unit) for unit in self._units]
+        self._units.clear()
+        return packets
 
     def rewind(self) -> None:
         """Refuse: what a camera has shown is gone.
@@ -114,17 +131,26 @@ class RtspSource:
             raise
 
     def _await_units(self) -> None:
-        began, reader, upkeep = time.monotonic(), self._reader, self._upkeep
+        began = time.monotonic()
         while True:
-            units = reader.read()
-            now = time.monotonic()
-            if now >= upkeep.due_at:
-                upkeep.tend(now)
-            if units:
-                self._units += units
+            now = self._read()
+            if self._units:
                 return
             if now - began > self._read_timeout_s:
                 raise timed_out(self.url)  # reports and answers still come
+
+    def _read(self) -> float:
+        """Take what has come, and send what is due; the time, as of ``time.monotonic()``."""
+        self._units += self._reader.read()
+        now = time.monotonic()
+        if now >= self._upkeep.due_at:
+            self._upkeep.tend(now)
+        return now
+
+    def _given_up(self, error: UnfamiliarError) -> SourceError:
+        """FFmpeg reads the camera when it is opened again."""
+        remember(self.url, error)
+        return failure(self.url, error.reason, error.message)
 
     def _packet(self, unit: AccessUnit) -> Packet[VideoStream]:
         packet = cast("Packet[VideoStream]", Packet(unit.data))

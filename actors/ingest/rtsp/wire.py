@@ -49,6 +49,10 @@ class Wire:
             raise connection_error(error, url) from None
         self._limit(deadline - time.monotonic())
 
+    def fileno(self) -> int:
+        """Of the socket."""
+        return self._socket.fileno()
+
     def play(self, read_timeout_s: float) -> None:
         """The camera is open: from now on each wait for bytes has a limit of its own."""
         self._deadline = None

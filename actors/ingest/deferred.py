@@ -1,0 +1,82 @@
+"""Decodes in two steps: a packet is begun now, and its picture is fetched when it is done anyway.
+
+NVDEC takes milliseconds for a picture and works at several at once. To ask for a picture with its
+packet is to wait for it, and each such wait costs more processor time, in the driver and at its
+locks, than all the rest of decoding. FFmpeg's H.264 decoder can be told that pictures are reordered
+by one: it then keeps the newest back, and gives it out when it reads the end of a sequence, which
+changes nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from actors.ingest.decoder import CpuDecoder, Decoded
+from actors.messages import DegradeStep
+
+_END_OF_SEQUENCE = bytes.fromhex("000000010a")  # H.264, a NAL unit of type 10 and no more
+
+
+class DeferredDecoder(CpuDecoder):
+    """A decoder that can be asked for a picture some time after its packet.
+
+    Streams whose pictures are reordered come late by themselves. H.265 without reordering cannot be
+    deferred: the end of a sequence means more there.
+
+    Args:
+        context: Set up for the stream, not yet opened.
+        interval_s: Nominal time between pictures, for those without a time of their own.
+        is_reordered: Whether pictures are shown in another order than they come.
+    """
+
+    def __init__(
+        self, context: VideoCodecContext, interval_s: float, *, is_reordered: bool
+    ) -> None:
+        super().__init__(context, interval_s)
+        self._keeps_back = context.name == "h264" and not is_reordered
+        self.is_deferred = is_reordered or self._keeps_back
+        self._end = cast("Packet[VideoStream]", Packet(_END_OF_SEQUENCE))
+        self._is_begun = False
+        self._last_s = float("-inf")
+        if self._keeps_back:
+            context.options = {**context.options, "has_b_frames": "1"}
+
+    def decode(
+        self, packet: Packet[VideoStream], step: DegradeStep = DegradeStep.NONE
+    ) -> list[Decoded]:
+        """See ``CpuDecoder.decode``; waits for the picture."""
+        return self.begin(packet, step) + self.collect()
+
+    def begin(
+        self, packet: Packet[VideoStream], step: DegradeStep = DegradeStep.NONE
+    ) -> list[Decoded]:
+        """The same without the wait: pictures of earlier packets that nobody has collected."""
+        return super().decode(packet, step)
+
+    def collect(self) -> list[Decoded]:
+        """The picture of the last packet that was begun, if it was kept back."""
+        if not self._is_begun:
+            return []
+        self._is_begun = False
+        pictures = super()._decode(self._end)
+        if any(self._comes_out_of_order(picture) for picture in pictures):
+            self._keeps_back = False  # FFmpeg orders them when it is left alone
+        return pictures
+
+    def _decode(self, packet: Packet[VideoStream]) -> list[Decoded]:
+        pictures = super()._decode(packet)
+        self._is_begun = self._keeps_back and packet.size > 0
+        if packet.time_base is not None:  # pictures are told in that of the packet that frees them
+            self._end.time_base = packet.time_base
+        return pictures
+
+    def _comes_out_of_order(self, picture: Decoded) -> bool:
+        """Whether the stream is reordered after all, or shows fields, which come in pairs."""
+        last_s, self._last_s = self._last_s, picture.pts_s
+        frame: VideoFrame = picture.frame
+        return picture.pts_s < last_s or frame.interlaced_frame

@@ -1,0 +1,187 @@
+"""One thread that reads and decodes for all cameras of an actor whose pictures a GPU decodes.
+
+A thread a camera wakes up for each of its packets, waits for each of its pictures and meets all
+others at Python's lock and at those of the driver: with 32 cameras 19 times a picture. Here nobody
+waits: a round collects the pictures that the round before has begun, and begins those whose packets
+have come since.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from actors.ingest.delivery import Arrival
+
+_USUAL_BEAT_S = 0.008
+_FEW = 8
+_FASTER = 4.0
+_IDLE_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Seat(Protocol):
+    """A camera in the rounds. What its methods raise ends its stay."""
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it wants no further turn."""
+
+    def fileno(self) -> int:
+        """What can be read when packets have come."""
+
+    def collect(self) -> None:
+        """Deliver what was begun the round before."""
+
+    def read(self, arrival: Arrival, waited_s: float) -> None:
+        """Begin to decode what has come.
+
+        Args:
+            arrival: Of the round before, when it had not come yet.
+            waited_s: How long the rounds have stood still so far, seconds.
+        """
+
+
+class Rounds:
+    """Takes cameras round after round, half a beat before the feeder calls the engine.
+
+    With few cameras the rounds are shorter: then a picture's latency is worth more than the
+    processor time of looking for it.
+
+    Args:
+        beat_s: From one call of the engine to the next; 0 where no beat is kept.
+    """
+
+    def __init__(self, beat_s: float) -> None:
+        self._beat_s = beat_s or _USUAL_BEAT_S
+        self._changed = threading.Condition()
+        self._joining: list[_Stay] = []
+        self._is_ending = False
+        self._thread: threading.Thread | None = None
+        self._began: float | None = None
+
+    def play(self, seat: Seat) -> None:
+        """Take part until the seat has left or the rounds are over.
+
+        Raises:
+            Exception: what one of its methods has raised.
+        """
+        stay = _Stay(seat)
+        with self._changed:
+            if self._is_ending:
+                return
+            self._joining.append(stay)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="rounds", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        stay.is_over.wait()
+        if stay.error is not None:
+            raise stay.error
+
+    def stop(self) -> None:
+        """End all stays; may be called twice."""
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify()
+
+    def stuck_s(self, now: float) -> float:
+        """How long the round of this moment has lasted, seconds: a call of the GPU may hang."""
+        began = self._began
+        return 0.0 if began is None else max(now - began, 0.0)
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            rounds = _Cycle(selector)
+            try:
+                while self._admit(rounds):
+                    self._began = time.monotonic()
+                    rounds.turn()
+                    self._began = None
+                    rounds.rest(self._pause_s(len(rounds.stays)))
+            finally:
+                rounds.end()
+
+    def _admit(self, rounds: _Cycle) -> bool:
+        """Let in whoever waits, and sleep while nobody is there; False when all is over."""
+        with self._changed:
+            while not self._is_ending and not self._joining and not rounds.stays:
+                self._changed.wait(_IDLE_S)
+            joining, self._joining = self._joining, []
+            for stay in joining:
+                rounds.admit(stay)
+            return not self._is_ending
+
+    def _pause_s(self, num_cameras: int) -> float:
+        """To the middle of the beat, which all processes of a machine share."""
+        beat_s = self._beat_s if num_cameras > _FEW else self._beat_s / _FASTER
+        return beat_s - (time.monotonic() - beat_s / 2) % beat_s
+
+
+class _Stay:
+    """A seat from its coming to its leaving."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat = seat
+        self.is_over = threading.Event()
+        self.error: BaseException | None = None
+
+
+class _Cycle:
+    """The rounds' own thread: who is in, and what was seen when."""
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self.stays: list[_Stay] = []
+        self._selector = selector
+        self._looked: Arrival | None = None
+        self._waited_s = 0.0
+
+    def admit(self, stay: _Stay) -> None:
+        """From the next round on."""
+        try:
+            self._selector.register(stay.seat.fileno(), selectors.EVENT_READ, stay)
+        except (OSError, ValueError, KeyError) as error:  # hung up meanwhile
+            stay.error = error
+            stay.is_over.set()
+        else:
+            self.stays.append(stay)
+
+    def turn(self) -> None:
+        """One round."""
+        now = Arrival(time.monotonic(), time.time())
+        arrival, self._looked = self._looked or now, now
+        ready = [key.data for key, _ in self._selector.select(0)]
+        for stay in self.stays:
+            self._guard(stay, stay.seat.collect)
+        for stay in ready:
+            if stay.error is None:
+                self._guard(stay, stay.seat.read, arrival, self._waited_s)
+        self._dismiss()
+
+    def rest(self, pause_s: float) -> None:
+        """Sleep until the next round."""
+        time.sleep(pause_s)
+        self._waited_s += pause_s
+
+    def end(self) -> None:
+        """Let everybody go."""
+        for stay in self.stays:
+            stay.is_over.set()
+
+    def _guard(self, stay: _Stay, call: Callable[..., None], *arguments: object) -> None:
+        try:
+            call(*arguments)
+        except BaseException as error:  # its own thread says what it means
+            stay.error = error
+
+    def _dismiss(self) -> None:
+        leaving = [stay for stay in self.stays if stay.error is not None or stay.seat.has_left]
+        for stay in leaving:
+            self.stays.remove(stay)
+            self._selector.unregister(stay.seat.fileno())
+            stay.is_over.set()
