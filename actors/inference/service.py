@@ -206,7 +206,7 @@ class InferenceService:
             return decision.batch
 
     def _wake(self) -> None:
-        if self._num_running < self._engine.max_in_flight:
+        if self._num_running < self._engine.max_in_flight and not self._alarm.is_ringing:
             self._alarm.wake(self._scheduler.next_wakeup())
 
     def _serve(self, batch: Batch) -> None:
