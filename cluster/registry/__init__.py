@@ -1,7 +1,7 @@
 """The registry: desired streams, leases and status, in Redis."""
 
 from cluster.registry.index import Wanted
-from cluster.registry.leases import FreeStream, Renewal
+from cluster.registry.leases import FreeStream, Left, Renewal
 from cluster.registry.records import (
     ClassLoad,
     CropStatus,
@@ -32,6 +32,7 @@ __all__ = [
     "Ladder",
     "Lease",
     "LedgerStatus",
+    "Left",
     "PipelineRecord",
     "Registry",
     "Renewal",

@@ -8,7 +8,7 @@ restored from a copy that has forgotten some: each is at least the time in milli
 the events judges what a former owner tells late. It outlives the leases by a day.
 """
 
-from cluster.registry.scripts import FOR_SLOT, HEARD, INDEXED
+from cluster.registry.scripts import FOR_SLOT, HEARD, INDEXED, STATE_TTL_MS
 
 SWEEP_AT_MOST = 200
 """Leases that one call finds expired; the next call goes on."""
@@ -17,7 +17,6 @@ MAX_OWNERS = 16
 """Past owners of a stream that are remembered, so that late events can be judged."""
 
 _OWNERS_TTL_MS = 86_400_000
-_STATE_TTL_MS = 30_000
 
 _OWNING = (
     INDEXED
@@ -113,7 +112,8 @@ end
 local tokens, last = {}, last_token()
 for i = 3, #ARGV do
   local id, token = ARGV[i], '0'
-  if redis.call('ZSCORE', FREE, id) and not is_kept_for_another(id) then
+  local is_free = redis.call('ZSCORE', FREE, id) and redis.call('HEXISTS', LEFT, id) == 0
+  if is_free and not is_kept_for_another(id) then
     last = math.max(last + 1, now_ms)
     token = string.format('%.0f', last)
     own(id, ARGV[1], token, tonumber(ARGV[2]))
@@ -127,7 +127,7 @@ return tokens
 
 # ARGV: slot, time to live in ms, then id and token in turn. Returns for each what became of the
 # lease (kept, regained, lost) and the generation of its spec, 0 where nobody wants it to run; and
-# before these in how many ms the first lease of all ends, or ''.
+# before these in how many ms the first lease of all ends, or '', and how many streams were left.
 RENEW = (
     _OWNING
     + """
@@ -146,7 +146,7 @@ local function renew(id, token)
   own(id, ARGV[1], token, ttl_ms)
   return 'regained'
 end
-local found = {''}
+local found = {'', redis.call('HLEN', LEFT)}
 for i = 3, #ARGV, 2 do
   found[#found + 1] = renew(ARGV[i], ARGV[i + 1])
   local wanted = redis.call('HGET', WANTED, ARGV[i])
@@ -175,16 +175,19 @@ return num_released
 )
 
 # ARGV: slot, id, token, state or '', successor or '', how long it is kept for that one in ms.
+# Where nobody wants the stream to run any more, who holds it has to end it.
 HAND_OVER = (
     _OWNING
     + f"""
 local id = ARGV[2]
-if not owns(id, ARGV[3], ARGV[1]) then return 0 end
-if give_up(id) then
-  if ARGV[4] ~= '' then redis.call('SET', key('state', id), ARGV[4], 'PX', {_STATE_TTL_MS}) end
-  if ARGV[5] ~= '' then
-    redis.call('HSET', MOVES, id, ARGV[5] .. ' ' .. string.format('%.0f', now_ms + ARGV[6]))
-  end
+if not owns(id, ARGV[3], ARGV[1]) or redis.call('HEXISTS', WANTED, id) == 0 then return 0 end
+give_up(id)
+if ARGV[4] ~= '' then
+  redis.call('SET', key('state', id), ARGV[4], 'PX', {STATE_TTL_MS})
+  redis.call('HDEL', LEFT, id)
+end
+if ARGV[5] ~= '' then
+  redis.call('HSET', MOVES, id, ARGV[5] .. ' ' .. string.format('%.0f', now_ms + ARGV[6]))
 end
 redis.call('PUBLISH', key('wake'), ARGV[5] == '' and id or '{FOR_SLOT}' .. ARGV[5])
 return 1
@@ -201,10 +204,49 @@ for i = 1, #ARGV, 2 do
   if owns(ARGV[i], ARGV[i + 1]) then
     state = redis.call('GET', key('state', ARGV[i])) or ''
     if state ~= '' then redis.call('DEL', key('state', ARGV[i])) end
+    redis.call('HDEL', LEFT, ARGV[i])
   end
   states[#states + 1] = state
 end
 return states
+"""
+)
+
+# ARGV: slot, time to live in ms, how many at most. The slot owns what it gets, though nobody wants
+# it to run, until it says that it was ended. Returns id, token, record and state of each in turn.
+TAKE_LEFT = (
+    _OWNING
+    + """
+local found, last = {}, last_token()
+local left = redis.call('HGETALL', LEFT)
+for i = 1, #left, 2 do
+  local id = left[i]
+  local is_held = redis.call('EXISTS', key('lease', id)) == 1
+  local state = not is_held and #found < 4 * ARGV[3] and redis.call('GET', key('state', id))
+  if state then
+    last = math.max(last + 1, now_ms)
+    local token = string.format('%.0f', last)
+    own(id, ARGV[1], token, tonumber(ARGV[2]))
+    for _, each in ipairs({id, token, left[i + 1], state}) do found[#found + 1] = each end
+  elseif redis.call('EXISTS', key('state', id)) == 0 then
+    redis.call('HDEL', LEFT, id)
+  end
+end
+set_last_token(last)
+return found
+"""
+)
+
+# ARGV: slot, id, token. Returns whether the slot still owned it.
+END_LEFT = (
+    _OWNING
+    + """
+local id = ARGV[2]
+if not owns(id, ARGV[3], ARGV[1]) then return 0 end
+redis.call('HDEL', LEFT, id)
+redis.call('DEL', key('state', id))
+if give_up(id) then redis.call('PUBLISH', key('wake'), id) end
+return 1
 """
 )
 

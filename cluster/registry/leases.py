@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,9 +12,10 @@ from pydantic import ValidationError
 from cluster.placement import Free
 from cluster.registry import lease_scripts as scripts
 from cluster.registry.index import Index, Wanted
-from cluster.registry.records import Lease, StreamStatus
+from cluster.registry.records import Lease, StreamRecord, StreamStatus
 from cluster.registry.store import Store
 
+_LOG = logging.getLogger(__name__)
 _KEPT_FOR_MS = 5_000
 
 
@@ -57,12 +59,31 @@ class Renewal:
         lost: Streams that somebody else has claimed.
         next_end_s: When the first lease of all slots ends, unless it is renewed; infinite where
             there is none.
+        num_left: Streams that some slot has to end; see ``Left``.
     """
 
     generations: Mapping[str, int]
     regained: frozenset[str]
     lost: frozenset[str]
     next_end_s: float
+    num_left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A stream that nobody goes on with, though what is open in its rules has not ended.
+
+    It was switched off or deleted when one slot had handed it over, and no other had it yet.
+
+    Attributes:
+        record: With which it ran.
+        token: Of the lease under which it is ended.
+        state: What its tracker and rules remember.
+    """
+
+    record: StreamRecord
+    token: int
+    state: bytes
 
 
 class Leases:
@@ -110,7 +131,7 @@ class Leases:
     def renew(self, slot: str, held: Mapping[str, int], ttl_ms: int) -> Renewal:
         """Renew leases by their tokens; what has expired and is unclaimed is taken back."""
         args = [slot, ttl_ms, *_in_turn(held)]
-        next_end_ms, *found = self._index.run(scripts.RENEW, args)
+        next_end_ms, num_left, *found = self._index.run(scripts.RENEW, args)
         fates = dict(zip(held, found[::2], strict=True))
         generations = dict(zip(held, map(int, found[1::2]), strict=True))
         lost = frozenset(name for name, fate in fates.items() if fate == "lost")
@@ -119,6 +140,7 @@ class Leases:
             frozenset(name for name, fate in fates.items() if fate == "regained"),
             lost,
             max(0.0, float(next_end_ms) / 1e3) if next_end_ms else float("inf"),
+            int(num_left),
         )
 
     def release(self, slot: str, held: Mapping[str, int]) -> int:
@@ -134,11 +156,12 @@ class Leases:
             slot: Who holds it.
             stream: The stream.
             token: Of its lease.
-            state: What its tracker and rules remember; kept for half a minute.
+            state: What its tracker and rules remember; kept for a day.
             to: The slot that shall have it: nobody else may claim it for five seconds.
 
         Returns:
-            False where the token is no longer that of the lease; then nothing was written.
+            False where the token is no longer that of the lease, or nobody wants the stream to run
+            any more; then nothing was written, and whoever holds the stream has to end it.
         """
         words = (slot, stream, token, state, to, _KEPT_FOR_MS)
         return bool(self._index.run(scripts.HAND_OVER, words))
@@ -149,6 +172,30 @@ class Leases:
             return {}
         states = self._index.run(scripts.TAKE_STATES, list(_in_turn(held)), is_raw=True)
         return {name: state for name, state in zip(held, states, strict=True) if state}
+
+    def take_left(self, slot: str, limit: int, ttl_ms: int) -> list[Left]:
+        """Streams that nobody goes on with, for this slot to end; it owns them until ``end_left``.
+
+        No other slot gets them meanwhile, and nobody can claim a stream of that name.
+        """
+        words = self._index.run(scripts.TAKE_LEFT, [slot, ttl_ms, limit], is_raw=True)
+        left = []
+        for n in range(0, len(words), 4):
+            stream, token, text, state = words[n : n + 4]
+            try:
+                record = StreamRecord.model_validate_json(text)
+            except ValidationError:
+                _LOG.warning(
+                    "stream %s was left by another version: it is forgotten", stream.decode()
+                )
+                self.end_left(slot, stream.decode(), int(token))
+            else:
+                left.append(Left(record, int(token), state))
+        return left
+
+    def end_left(self, slot: str, stream: str, token: int) -> bool:
+        """Say that such a stream was ended; False where somebody else has it by now."""
+        return bool(self._index.run(scripts.END_LEFT, [slot, stream, token]))
 
     def lookup(self, streams: Iterable[str]) -> dict[str, Lease]:
         """The live leases of these streams."""

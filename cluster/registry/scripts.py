@@ -9,6 +9,8 @@ Beside the records the scripts keep an **index**, so that no slot has to read al
   that only Python reads (``index.py``), the rank that of its class, 0 for the most important.
 - ``free``, sorted set by rank: those of them that have no lease. ``free_since``, hash: id to ms.
 - ``expiry``, sorted set: leased streams by the ms at which the lease ends.
+- ``left``, hash: id of each stream that was switched off or deleted while nobody held it, though
+  there is a ``state`` of it, to the record with which it ran: a slot ends what is open in it.
 - ``index``: the revision that the index is of. Where it is not the current one, a version that
   knows no index has written, and every script asks to build it anew (``STALEINDEX``).
 """
@@ -22,7 +24,7 @@ local function key(name, id)
   return prefix .. ':' .. name .. (id and (':' .. id) or '')
 end
 local FREE, FREE_SINCE, MOVES = key('free'), key('free_since'), key('moves')
-local WANTED, EXPIRY = key('wanted'), key('expiry')
+local WANTED, EXPIRY, LEFT = key('wanted'), key('expiry'), key('left')
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local function not_free(id)
@@ -72,13 +74,22 @@ end
 """
 )
 
+STATE_TTL_MS = 86_400_000
+"""What is open in the rules of a stream that nobody takes ends when somebody does, within a day."""
+
 # A record is put together as text, because cjson turns an empty list into an object.
 _TABLE = (
     INDEXED
+    + f"local STATE_TTL_MS = {STATE_TTL_MS}"
     + """
 local records, id, is_stream = key(ARGV[1]), ARGV[2], ARGV[1] == 'streams'
 local now = time[1] .. '.' .. string.format('%06d', time[2])
 local current = redis.call('HGET', records, id)
+local function leave()
+  if redis.call('EXISTS', key('state', id)) == 0 then return end
+  redis.call('HSETNX', LEFT, id, current)
+  redis.call('PEXPIRE', LEFT, STATE_TTL_MS)
+end
 local function next_generation()
   local generation = string.format('%.0f', redis.call('INCR', key('revision')))
   redis.call('SET', key('index'), generation)
@@ -113,11 +124,13 @@ REPLACE = (
 if not current then return 'missing' end
 local before = cjson.decode(current)
 if ARGV[5] ~= '' and string.format('%.0f', before.generation) ~= ARGV[5] then return 'stale' end
+if is_stream and ARGV[4] == '' then leave() end
 return write(ARGV[3], string.format('%.6f', before.created_at), ARGV[4])
 """
 )
 
-# ARGV: table, id, expected generation or ''. What was seen of a stream goes with it.
+# ARGV: table, id, expected generation or ''. What was seen of a stream goes with it, but for what
+# has to be ended yet.
 DELETE = (
     _TABLE
     + """
@@ -128,7 +141,8 @@ end
 redis.call('HDEL', records, id)
 if is_stream then
   want(id, '', '')
-  redis.call('DEL', key('status', id), key('state', id))
+  leave()
+  redis.call('DEL', key('status', id))
   redis.call('HDEL', key('decode_costs'), id)
 end
 next_generation()

@@ -179,7 +179,9 @@ class Crew:
 
     def open(self, holding: Holding, state: bytes = b"") -> None:
         """Begin a stream: its rules first, which go on from ``state``, then its camera."""
-        self._ledger.row(holding.assignment.ledger_row).begin(holding.assignment.spec.id)
+        row = self._ledger.row(holding.assignment.ledger_row)
+        row.clear()  # ends that were told late may have been counted in it
+        row.begin(holding.assignment.spec.id)
         tell(self._shard(holding), "open_stream", holding.assignment, state)
         if holding.is_far and self.far is not None:
             self.far.open(holding)

@@ -7,6 +7,13 @@ from dataclasses import dataclass, replace
 from actors.messages import Assignment
 from cluster.registry import StreamRecord
 
+PIPELINE = "default"
+
+
+def is_ours(record: StreamRecord | None) -> bool:
+    """Whether a stream is to run here: it is there, enabled, and of the pipeline served."""
+    return record is not None and record.spec.enabled and record.spec.pipeline == PIPELINE
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:

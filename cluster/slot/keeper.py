@@ -22,19 +22,18 @@ from cluster.placement import (
     decide,
     slot_load,
 )
-from cluster.registry import Registry, StreamRecord
+from cluster.registry import Registry
 from cluster.slot.crew import Crew
 from cluster.slot.departures import Departed, Departures
+from cluster.slot.endings import Endings
 from cluster.slot.far import decodes_far
-from cluster.slot.holdings import Holdings
+from cluster.slot.holdings import PIPELINE, Holdings, is_ours
 from cluster.slot.needs import Needs
 from cluster.slot.publishing import Publishing
 from cluster.slot.statuses import Statuses
 from cluster.slot.surroundings import Surroundings, look_after_end_s, wait_for_others_s
 
 logger = logging.getLogger(__name__)
-
-PIPELINE = "default"
 
 _MIN_LOAD_TTL_MS = 3_000
 _MAX_LEAVING = 8
@@ -84,6 +83,7 @@ class StreamKeeper:
         self._lease_ms = round(_LEASE_LASTS * ttl_ms)
         self._labels = labels
         self._departures = Departures(crew, holdings)
+        self._endings = Endings(name, registry, crew, holdings)
         self._surroundings = Surroundings(registry, name, (PIPELINE,))
         self._statuses = Statuses(name, crew, ledger, holdings)
         self._publishing = Publishing(registry, crew, holdings)
@@ -98,6 +98,7 @@ class StreamKeeper:
         """
         held = self._holdings.tokens()
         renewal = self._registry.leases.renew(self._name, held, self._lease_ms)
+        self._endings.num_left = renewal.num_left
         if renewal.regained:
             logger.info("leases taken back that nobody had claimed: %d", len(renewal.regained))
         for stream in renewal.lost:
@@ -115,7 +116,7 @@ class StreamKeeper:
         held = [stream for stream in streams if stream in self._holdings]
         records = self._registry.streams.some(held)
         self._publishing.deleted(stream for stream in held if stream not in records)
-        self._close_all(stream for stream in held if not _is_ours(records.get(stream)))
+        self._close_all(stream for stream in held if not is_ours(records.get(stream)))
         for stream in held:
             holding = self._holdings[stream]
             if holding.closing or records[stream].generation == holding.assignment.generation:
@@ -131,6 +132,7 @@ class StreamKeeper:
         Returns:
             Seconds after which there may be more to take; None where nothing is on its way.
         """
+        self._endings.end_left(self._lease_ms)
         decision = self._decide(self._load(capacity))
         self._close_all(decision.release)
         self._hand_over(decision.move)
@@ -236,9 +238,10 @@ class StreamKeeper:
         won = leases.claim(self._name, list(streams)[: self._holdings.room], self._lease_ms)
         records = self._registry.streams.some(won)
         self._publishing.begin(won)
-        states = leases.take_states(won)
+        ours = {stream: token for stream, token in won.items() if is_ours(records.get(stream))}
+        states = leases.take_states(ours)
         for stream, token in won.items():
-            if _is_ours(records.get(stream)):
+            if stream in ours:
                 is_far = self._decodes_far(records[stream].spec)
                 holding = self._holdings.add(records[stream], token, is_far=is_far)
                 self._needs.begin(stream, self._surroundings.known_mpx_s(stream))
@@ -271,14 +274,16 @@ class StreamKeeper:
                 self._departures.begin(stream)
 
     def _let_go(self, departed: Departed) -> None:
-        """Publish the last counts, then give up the lease."""
+        """Publish the last counts, then give up the lease; a stream that nobody takes ends here."""
         stream, holding = departed.stream, self._holdings[departed.stream]
         row = self._ledger.row(holding.assignment.ledger_row)
         row.settle()
         if departed.to is None:
             self._crew.close_rules(stream, holding, departed.state)
         self._publishing.write(self._statuses.of([stream], time.monotonic()))
-        self._give_up(departed, holding.token)
+        if not self._give_up(departed, holding.token):
+            self._departures.end_here(stream)
+            return
         row.clear()
         self._departures.forget(stream)
         self._holdings.drop(stream)
@@ -286,14 +291,9 @@ class StreamKeeper:
         self._statuses.forget(stream)
         self._publishing.end(stream)
 
-    def _give_up(self, departed: Departed, token: int) -> None:
+    def _give_up(self, departed: Departed, token: int) -> bool:
         leases, stream = self._registry.leases, departed.stream
         if departed.to is None:
             leases.release(self._name, {stream: token})
-        else:
-            leases.hand_over(self._name, stream, token, departed.state, departed.to)
-
-
-def _is_ours(record: StreamRecord | None) -> bool:
-    """Whether a stream is to run here: it is there, enabled, and of the pipeline served."""
-    return record is not None and record.spec.enabled and record.spec.pipeline == PIPELINE
+            return True
+        return leases.hand_over(self._name, stream, token, departed.state, departed.to)

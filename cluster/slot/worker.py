@@ -20,8 +20,8 @@ from cluster.registry import Registry, SlotState, WakeUp
 from cluster.slot.capacity import Capacity
 from cluster.slot.crew import Crew
 from cluster.slot.decoding import SlotDecoding
-from cluster.slot.holdings import Holdings
-from cluster.slot.keeper import PIPELINE, StreamKeeper
+from cluster.slot.holdings import PIPELINE, Holdings
+from cluster.slot.keeper import StreamKeeper
 from cluster.slot.labels import slot_labels
 from cluster.slot.plan import crew_config, decode_cores
 from cluster.slot.report import Nameplate, decode_fields, slot_info

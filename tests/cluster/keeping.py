@@ -71,11 +71,16 @@ class Slot:
     """A keeper with all that it works on."""
 
     def __init__(
-        self, registry: Registry, name: str = "slot-a", max_streams: int = 2, **options: Any
+        self,
+        registry: Registry,
+        name: str = "slot-a",
+        max_streams: int = 2,
+        crew: Actors | None = None,
+        **options: Any,
     ) -> None:
         self.name = name
         self.registry = registry
-        self.crew = Actors()
+        self.crew = crew or Actors()
         self.holdings = Holdings(max_streams, 1)
         self.ledger = Ledger.create(max_streams, name=f"sightline-test-keeper-{name}")
         self.keeper = StreamKeeper(

@@ -378,15 +378,17 @@ def test_nothing_is_handed_over_by_who_does_not_own_it(registry: Registry) -> No
     assert registry.leases.take_states({"a": new}) == {}
 
 
-def test_nothing_is_left_of_a_stream_that_nobody_wants_any_more(registry: Registry) -> None:
+def test_what_nobody_wants_any_more_is_not_handed_over(registry: Registry) -> None:
     add(registry, "a", "b")
     held = registry.leases.claim("s", ["a", "b"], TTL_MS)
     add(registry, "a", enabled=False)
-    registry.leases.hand_over("s", "a", held["a"], STATE, "t")
-    registry.leases.hand_over("s", "b", held["b"], STATE, "t")
     registry.streams.delete("b")
+    for stream, token in held.items():
+        assert not registry.leases.hand_over("s", stream, token, STATE, "t")
+    assert set(registry.leases.lookup("ab")) == {"a", "b"}
+    assert registry.leases.release("s", held) == 2
     assert free(registry) == []
-    for name in ("state:a", "state:b", "moves"):
+    for name in ("state:a", "state:b", "moves", "left"):
         assert command(registry, "EXISTS", name) == 0
 
 

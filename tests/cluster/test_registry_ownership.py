@@ -53,6 +53,7 @@ class Ownership(RuleBasedStateMachine):
         self.believed: dict[str, dict[str, int]] = {slot: {} for slot in SLOTS}
         self.kept_for: dict[str, str] = {}
         self.states: dict[str, bytes] = {}
+        self.left: set[str] = set()
         for stream in STREAMS:
             self.user_creates(stream)
 
@@ -73,6 +74,8 @@ class Ownership(RuleBasedStateMachine):
             self.command("HSET", "streams", stream, record.model_dump_json(by_alias=True))
         else:
             self.registry.streams.put(stream_spec(stream, **fields))
+            if not enabled and stream in self.there & set(self.states):
+                self.left.add(stream)
         self.forget(stream)
         if enabled:
             self.wanted[stream] = qos
@@ -99,9 +102,10 @@ class Ownership(RuleBasedStateMachine):
             self.registry.streams.delete(stream)
         except NotFoundError:
             assert stream not in self.there
+        else:
+            self.left |= {stream} & set(self.states)
         self.forget(stream)
         self.kept_for.pop(stream, None)
-        self.states.pop(stream, None)
 
     def forget(self, stream: str) -> None:
         self.wanted.pop(stream, None)
@@ -114,7 +118,7 @@ class Ownership(RuleBasedStateMachine):
         assert set(won) == {
             stream
             for stream in order
-            if stream in self.free and self.kept_for.get(stream, slot) == slot
+            if stream in self.free - self.left and self.kept_for.get(stream, slot) == slot
         }
         tokens = [won[stream] for stream in order if stream in won]
         assert all(a < b for a, b in zip([self.last_token, *tokens], tokens, strict=False))
@@ -165,19 +169,19 @@ class Ownership(RuleBasedStateMachine):
 
     @rule(slot=slots, stream=streams, to=st.sampled_from(["", *SLOTS]))
     def slot_hands_over(self, slot: str, stream: str, to: str) -> None:
-        token = self.believed[slot].pop(stream, None)
+        token = self.believed[slot].get(stream)
         if token is None:
             return
         state = f"{stream} of {slot} {token}".encode()
-        is_owner = self.is_owner(slot, stream, token)
-        assert self.leases.hand_over(slot, stream, token, state, to) == is_owner
-        if not is_owner:
+        is_right = self.is_owner(slot, stream, token) and stream in self.wanted
+        assert self.leases.hand_over(slot, stream, token, state, to) == is_right
+        if not is_right:
             return
-        del self.owner[stream]
-        if stream in self.wanted:
-            self.states[stream] = state
-            if to:
-                self.kept_for[stream] = to
+        del self.owner[stream], self.believed[slot][stream]
+        self.states[stream] = state
+        self.left.discard(stream)
+        if to:
+            self.kept_for[stream] = to
 
     @rule(slot=slots)
     def slot_takes_states(self, slot: str) -> None:
@@ -187,6 +191,43 @@ class Ownership(RuleBasedStateMachine):
         assert found == {s: state for s, state in self.states.items() if s in own}
         for stream in found:
             del self.states[stream]
+        self.left -= own
+
+    @rule(slot=slots, stream=streams, is_deleted=st.booleans())
+    def a_stream_goes_on_its_way_to_another_slot(
+        self, slot: str, stream: str, is_deleted: bool
+    ) -> None:
+        """What chance would seldom come to."""
+        self.slot_claims(slot, {stream})
+        self.slot_hands_over(slot, stream, "")
+        if is_deleted:
+            self.user_deletes(stream)
+        else:
+            self.user_puts(stream, QosClass.LOW, enabled=False, is_old=False)
+
+    @rule(slot=slots, limit=st.integers(1, 2))
+    def slot_takes_what_was_left(self, slot: str, limit: int) -> None:
+        found = self.leases.take_left(slot, limit, TTL_MS)
+        waiting = self.left - set(self.owner)
+        streams = {each.record.spec.id for each in found}
+        assert streams <= waiting
+        assert len(found) == min(limit, len(waiting))
+        for each in found:
+            stream = each.record.spec.id
+            assert each.state == self.states[stream]
+            assert each.token > self.last_token
+            self.last_token = each.token
+            self.own(stream, slot, each.token)
+
+    @rule(slot=slots, stream=streams)
+    def slot_ends_what_was_left(self, slot: str, stream: str) -> None:
+        token = self.believed[slot].get(stream, 0)
+        is_owner = self.is_owner(slot, stream, token)
+        assert self.leases.end_left(slot, stream, token) == is_owner
+        if is_owner:
+            del self.owner[stream], self.believed[slot][stream]
+            self.states.pop(stream, None)
+            self.left.discard(stream)
 
     @rule(slot=slots)
     def leases_of_a_slot_end(self, slot: str) -> None:
@@ -231,6 +272,12 @@ class Ownership(RuleBasedStateMachine):
         assert [each.stream for each in found] == order
         assert {s.stream: s.reserved_for for s in found if s.reserved_for} == self.kept_for
         assert set(self.command("HKEYS", "free_since")) == self.free
+
+    @invariant()
+    def what_nobody_goes_on_with_is_kept_until_it_is_ended(self) -> None:
+        assert set(self.command("HKEYS", "left")) == self.left <= set(self.states)
+        for stream in STREAMS:
+            assert self.command("EXISTS", f"state:{stream}") == (stream in self.states)
 
     @invariant()
     def the_leases_are_those_of_the_owners(self) -> None:
