@@ -61,9 +61,9 @@ def excesses(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterat
 
 
 def comings_and_goings(scenario: Scenario, seen: Seen) -> Iterator[TruthEvent]:
-    """Tell when a lorry appears and is gone; one that is not seen well may do both often.
+    """Tell when a lorry appears and is gone; while it is not seen well it may do both often.
 
-    Nor is one that is never tall enough to tell it from a car.
+    Nor is one that is never tall enough to tell it from a car seen well.
     """
     there, shown = (np.nonzero(mask)[0].tolist() for mask in (seen.track.seen, seen.good))
     if seen.track.agent.class_id != LORRY or not there:
@@ -77,6 +77,8 @@ def comings_and_goings(scenario: Scenario, seen: Seen) -> Iterator[TruthEvent]:
     before, after = seen.track.first + first > 0, _frame(seen, last) < scenario.num_frames
     yield seen.event(scenario, ("object", "begin", LORRIES), first, ignore=not before)
     yield seen.event(scenario, ("object", "end", LORRIES), last, ignore=not after)
+    for dim in ((there[0], first), (last, there[-1] + 1)):
+        yield from doubts(scenario, seen, "object", LORRIES, *dim)
 
 
 def crowds(scenario: Scenario, tracks: list[Seen], zone: Zone) -> Iterator[TruthEvent]:
