@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from actors.crop_messages import CropRequest
 from actors.messages import FrameResult
+from actors.result_batch import ResultBatch
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +84,11 @@ class ResultOutlet:
             self._results.clear()
             self._results.extend(results + newer)
 
-    def _take(self) -> tuple[FrameResult, ...] | None:
+    def _take(self) -> ResultBatch | None:
         with self._changed:
             self._changed.wait_for(lambda: self._results or self._closed)
             if self._closed:
                 return None
-            results = tuple(self._results)
+            results = ResultBatch(self._results)
             self._results.clear()
             return results
