@@ -198,13 +198,3 @@ def test_the_distance_from_a_square_is_that_of_geometry(x, y):
     outside = np.hypot(max(abs(x) - 1, 0), max(abs(y) - 1, 0))
     expected = -outside if outside > 0 else 1 - max(abs(x), abs(y))
     assert square.distance((x, y)) == pytest.approx(expected, abs=1e-9)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(3, 9))
-def test_distances_of_many_points_are_those_of_each(seed, num_corners):
-    rng = np.random.default_rng(seed)
-    corners, points = rng.integers(0, 50, (num_corners, 2)), rng.integers(-5, 55, (20, 2)) / 2
-    zone = Polygon([(float(x), float(y)) for x, y in corners])
-    given_points = [(float(x), float(y)) for x, y in points]
-    assert zone.distances(given_points).tolist() == [zone.distance(p) for p in given_points]

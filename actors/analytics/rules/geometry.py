@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 Point = tuple[float, float]
 
 _TINY = 1e-12
@@ -62,20 +59,6 @@ class Polygon:
             if (below >= 0) != (at_y >= end_y) and right < below * slope:
                 inside = not inside
         return math.sqrt(least) if inside else -math.sqrt(least)
-
-    def distances(self, points: Sequence[Point]) -> NDArray[np.float64]:
-        """``distance`` of many points, to the last bit."""
-        at_x, at_y = np.array(points).T
-        columns = np.array(self._edges).T[:, :, None]  # [8, edges, 1]
-        x, y, run, rise, part_x, part_y, end_y, slope = columns
-        right, below = at_x - x, at_y - y
-        along = np.clip(right * part_x + below * part_y, 0.0, 1.0)
-        away_x, away_y = right - along * run, below - along * rise
-        least = np.sqrt((away_x * away_x + away_y * away_y).min(axis=0))
-        meets = ((below >= 0) != (at_y >= end_y)) & (right < below * slope)
-        inside: NDArray[np.bool_] = meets.sum(axis=0) % 2 == 1
-        distances: NDArray[np.float64] = np.where(inside, least, -least)
-        return distances
 
     def met(self, p: Point, q: Point) -> float | None:
         """Where the way from p to q meets the border for the last time, as a fraction of that way.
