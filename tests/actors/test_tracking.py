@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.analytics.tracking import Tracker, TrackerConfig, kalman
+from actors.analytics.tracking import Tracker, TrackerConfig, boxes, kalman
 from engines.detections import Detections
 from tests.actors import mot_metrics
 from tests.actors.builders import CAR, detections
 
 MOT = Path(__file__).parents[3] / "shared" / "data" / "mot"
 PERSON, TRUCK = 0, 2
-ONE = np.zeros(1, dtype=np.intp)
+ONE = [slice(0, 1)]
 
 
 def identities_of_a_drive(fps: float, speed_px_s: float, seed: int) -> list[set[int]]:
@@ -169,7 +169,7 @@ def test_streams_that_are_tracked_together_do_not_see_each_other(seed, num):
 
 def test_kalman_steps_of_any_length_predict_alike():
     state = kalman.begin(np.array([[50.0], [60], [20], [10]]))
-    kalman.correct(state, np.array([[55.0], [60], [20], [10]]))
+    kalman.correct(state, boxes.of_centres(np.array([[55.0], [60], [20], [10]])))
     once, twice = state.copy(), state.copy()
     kalman.predict(once, [0.4], ONE)
     for step_s in (0.1, 0.3):
@@ -181,17 +181,50 @@ def test_kalman_learns_a_speed_in_pixels_a_second():
     state = kalman.begin(np.array([[0.0], [50], [40], [20]]))
     for n, t_s in enumerate(np.cumsum([0.1, 0.3] * 20)):
         kalman.predict(state, [0.3 if n % 2 else 0.1], ONE)
-        kalman.correct(state, np.array([[30 * t_s], [50], [40], [20]]))
+        kalman.correct(state, boxes.of_centres(np.array([[30 * t_s], [50], [40], [20]])))
     assert state[kalman.VELOCITY, :, 0].tolist() == pytest.approx([30, 0, 0, 0], abs=0.5)
 
 
-def test_corners_centres_and_edges_are_ways_to_say_a_box():
-    corners = np.array([[10.0], [20], [40], [60]])
-    boxes = kalman.to_centre(corners)
-    assert boxes[:, 0].tolist() == [25, 40, 30, 40]
-    assert kalman.to_edges(boxes).tolist() == [[-10], [-20], [40], [60]]
-    assert kalman.negated(corners).tolist() == kalman.to_edges(boxes).tolist()
-    assert kalman.of_edges(kalman.to_edges(boxes)).tolist() == boxes.tolist()
+def test_a_box_is_the_same_in_all_ways_to_say_it_whether_corners_are_given_or_its_centre():
+    corners = np.array([[10.0, 0.1], [20, 0.2], [40, 100.3], [60, 7.7]])
+    table = boxes.of_corners(corners)
+    assert table[boxes.XYXY].tolist() == corners.tolist()
+    assert table[boxes.BOXES, 0].tolist() == [25, 40, 30, 40]
+    assert table[boxes.EDGES, 0].tolist() == [40, 60, -10, -20]
+    assert table[boxes.EXTENT, 0].tolist() == [1200, 40]
+    np.testing.assert_allclose(boxes.of_centres(table[boxes.BOXES]), table, rtol=1e-12, atol=1e-12)
+
+
+def test_a_step_adds_the_noise_of_acceleration_and_of_a_random_walk():
+    state = kalman.begin(np.array([[50.0], [60], [20], [10]]))
+    expected = state[:, :1, 0].ravel()
+    kalman.predict(state, [0.2], ONE)
+    ahead = np.array([[1, 0.2], [0, 1]])
+    noise = 200 * 0.09 * np.array([[0.2**3 / 3, 0.2**2 / 2], [0.2**2 / 2, 0.2]])
+    noise[0, 0] += 200 * 0.01 * 0.2
+    variances = ahead @ np.array([[expected[2], 0], [0, expected[4]]]) @ ahead.T + noise
+    found = state[kalman.VAR_POSITION :, 0, 0]
+    np.testing.assert_allclose(found, [variances[0, 0], variances[0, 1], variances[1, 1]])
+
+
+def test_who_is_not_seen_is_as_it_would_be_if_nobody_was_seen():
+    def after(boxes_px: list[tuple[float, float]]) -> np.ndarray:
+        tracker = Tracker()
+        for n in range(5):
+            tracker.update(detections([(100 + 5 * n, 100), (400 - 5 * n, 100)]), n / 10)
+        tracker.update(detections(boxes_px), 0.5)
+        return tracker.state()["table"][:, 0]
+
+    assert after([(375, 100)]).tolist() == after([]).tolist()
+
+
+@pytest.mark.parametrize("num", [20, 40])
+def test_few_boxes_and_many_are_compared_alike(num):
+    random, tracker = np.random.default_rng(1), Tracker()
+    feet = random.uniform(0, 1000, (num, 2))
+    for n in range(3):
+        tracked = tracker.update(detections((feet + n).tolist()), n / 10)
+    assert tracked.track_id.tolist() == list(range(1, num + 1))
 
 
 def test_frames_with_nothing_or_only_unsure_detections_keep_a_track_but_begin_none():

@@ -11,82 +11,82 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.analytics.tracking import boxes
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 Meeting = tuple[Indices, Indices, Floats]
-"""Pairs of boxes that overlap, and width and height of what they have in common [2, p]."""
+"""Pairs of boxes that overlap, and area and height of what they have in common [2, p]."""
 
-_NO_LENGTH = np.array(1e-6)
+# Arrays: NumPy takes longer over a number.
+_NOTHING, _NONE, _THRICE, _NO_LENGTH = np.array(0.0), np.array(0), np.array(3.0), np.array(1e-6)
 
 
 def meeting(a: Floats, b: Floats) -> Meeting:
     """Those of all pairs of one picture that overlap.
 
     Args:
-        a: Boxes [4, n] as edges: left and top negated, right, bottom.
-        b: Boxes [4, m].
+        a: Edges of boxes [4, n], see ``boxes``.
+        b: The same [4, m].
     """
     edges = np.minimum(a[:, :, None], b[:, None])
-    size = edges[:2]
-    size += edges[2:]
-    meet = (np.minimum(size[0], size[1]) > 0).ravel().nonzero()[0]
+    common = _common(edges)
+    meet = common[0].ravel().nonzero()[0]
     i, j = np.divmod(meet, max(b.shape[1], 1))
-    return i, j, size.reshape(2, -1).take(meet, axis=1)
+    return i, j, common.reshape(2, -1).take(meet, axis=1)
 
 
 def meeting_of(a: Floats, b: Floats, i: Indices, j: Indices) -> Meeting:
     """Those of some pairs that overlap.
 
     Args:
-        a: Boxes [4, n] as edges.
-        b: Boxes [4, m].
+        a: Edges of boxes [4, n].
+        b: The same [4, m].
         i: Box of ``a`` of each pair.
         j: Box of ``b`` of each pair.
     """
-    edges = np.minimum(a.take(i, axis=1), b.take(j, axis=1))
-    size = edges[:2]
-    size += edges[2:]
-    meet = (np.minimum(size[0], size[1]) > 0).nonzero()[0]
-    return i[meet], j[meet], size.take(meet, axis=1)
+    common = _common(np.minimum(a.take(i, axis=1), b.take(j, axis=1)))
+    meet = common[0].nonzero()[0]
+    return i.take(meet), j.take(meet), common.take(meet, axis=1)
 
 
-def overlaps(a: Floats, b: Floats, pairs: Meeting) -> tuple[Floats, Floats]:
-    """Intersection over union of pairs of boxes, and that of their heights alone; above 0.
+def _common(edges: Floats) -> Floats:
+    """Area and height of boxes [2, ...] with these edges [4, ...], which are overwritten."""
+    common, width = edges[:2], edges[0]
+    common += edges[2:]
+    np.maximum(common, _NOTHING, out=common)
+    width *= edges[1]
+    return common
+
+
+def overlaps(a: Floats, b: Floats, common: Floats) -> Floats:
+    """Intersection over union of boxes, and that of their heights alone; above 0, [2, p].
 
     Args:
-        a: Width and height of boxes [2, n].
-        b: The same [2, m].
-        pairs: Which overlap.
+        a: Table of the one box of each pair.
+        b: Table of the other.
+        common: Area and height of what they have in common, [2, p]; it is overwritten.
     """
-    i, j, size = pairs
-    a, b = a.take(i, axis=1), b.take(j, axis=1)
-    common = size[0] * size[1]
-    either = a[0] * a[1]
-    either += b[0] * b[1]
+    either = a[boxes.EXTENT] + b[boxes.EXTENT]
     either -= common
-    height = a[1] + b[1]
-    height -= size[1]
-    return common / either, size[1] / height
+    common /= either
+    return common
 
 
-def directions(trail: Floats, ahead: Floats, there: Floats, i: Indices, j: Indices) -> Floats:
-    """Cosine of the angle between where an object goes and where each detection of it would be.
+def directions(trail: Floats, ahead: Floats, there: Floats) -> Floats:
+    """Cosine of the angle between where an object goes and where its detection would be.
 
     Args:
-        trail: Where each object was a moment ago [2, n].
-        ahead: Where it should be now [2, n].
-        there: Centres of the detections [2, m].
-        i: Object of each pair.
-        j: Detection of each pair.
+        trail: Where the object of each pair was a moment ago [2, p].
+        ahead: Where it should be now.
+        there: Where its detection is.
     """
-    way = ahead - trail
-    length = np.hypot(way[0], way[1]).take(i)
-    step = there.take(j, axis=1)
-    step -= trail.take(i, axis=1)
+    way, step = ahead - trail, there - trail
+    length = np.hypot(way[0], way[1])
     length *= np.hypot(step[0], step[1])
     np.maximum(length, _NO_LENGTH, out=length)
-    step *= way.take(i, axis=1)
+    step *= way
     cosine: Floats = step[0] + step[1]
     cosine /= length
     return cosine
@@ -110,73 +110,70 @@ class Matching:
 
     Attributes:
         row_of: Row of the track of each detection, -1 where there is none yet.
+        col_of: The detection of each track, -1 where there is none yet.
         num_pairs: How many were found.
     """
 
     def __init__(self, picture: Indices, num_cols: int) -> None:
         self.row_of = np.empty(num_cols, dtype=np.intp)
-        self.row_of.fill(-1)
-        self.num_pairs = 0
+        self.col_of = np.empty(len(picture), dtype=np.intp)
         self._picture = picture
         self._pairs: tuple[Indices, Indices] | None = None
+        self.undo()
 
     def pairs(self) -> tuple[Indices, Indices]:
-        """Tracks and their detections, which ascend."""
-        if self._pairs is None or len(self._pairs[0]) != self.num_pairs:
-            cols = (self.row_of >= 0).nonzero()[0]
-            self._pairs = self.row_of.take(cols), cols
+        """Tracks, which ascend, and their detections."""
+        if self._pairs is None:
+            rows = (self.col_of >= _NONE).nonzero()[0]
+            self._pairs = rows, self.col_of.take(rows)
         return self._pairs
-
-    def is_free(self) -> Mask:
-        """Whether each track has no detection yet."""
-        free = np.ones(len(self._picture), dtype=np.bool_)
-        free[self.pairs()[0]] = False
-        return free
 
     def undo(self) -> None:
         """Forget all pairs."""
         self.row_of.fill(-1)
+        self.col_of.fill(-1)
         self.num_pairs, self._pairs = 0, None
 
-    def part(self, cols: Mask) -> None:
-        """Forget the pairs of some detections."""
-        self.row_of[cols] = -1
-        self.num_pairs, self._pairs = int(np.count_nonzero(self.row_of >= 0)), None
+    def part(self, rows: Mask, cols: Mask) -> None:
+        """Forget the pairs of some tracks and detections that had none but each other."""
+        self.row_of[cols], self.col_of[rows] = -1, -1
+        self.num_pairs, self._pairs = int(np.count_nonzero(self.row_of >= _NONE)), None
 
-    def add(self, rows: Indices, cols: Indices, worth: Floats) -> int:
+    def add(self, rows: Indices, cols: Indices, worth: Floats, most: int) -> int:
         """Match so that the sum of ``worth`` is greatest; how many were matched.
 
         Args:
             rows: Tracks of pairs that may be matched, ascending; all are free.
             cols: Their detections; all are free.
             worth: What each pair is worth, above 0.
+            most: There are no more detections that may be matched.
         """
         if not len(rows):
             return 0
-        before = self.num_pairs
         # What is worth more than all that its track and its detection could have instead belongs
         # to every best assignment: that settles nearly all, for all pictures at once.
         instead = np.bincount(rows, worth).take(rows)
         instead += np.bincount(cols, worth).take(cols)
-        clear = instead < 3 * worth
-        if np.count_nonzero(clear) == len(clear):
-            self._take(rows, cols)
-            return self.num_pairs - before
-        sure = rows[clear], cols[clear]
-        self._take(*sure)
-        taken = np.zeros(len(self._picture), dtype=np.bool_)
-        taken[sure[0]] = True
-        left = (~taken[rows] & (self.row_of[cols] < 0)).nonzero()[0]
+        clear = (instead < _THRICE * worth).nonzero()[0]
+        if len(clear) == len(rows):
+            return self._take(rows, cols)
+        num = self._take(rows.take(clear), cols.take(clear))
+        if num == most:
+            return num
+        taken = np.maximum(self.col_of.take(rows), self.row_of.take(cols))
+        left = (taken < _NONE).nonzero()[0]
         if len(left):
             rows, cols, worth = rows[left], cols[left], worth[left]
             ends = np.diff(self._picture[rows]).nonzero()[0] + 1
             for part in np.split(np.arange(len(left)), ends):
-                self._take(*_solved(rows[part], cols[part], worth[part]))
-        return self.num_pairs - before
+                num += self._take(*_solved(rows[part], cols[part], worth[part]))
+        return num
 
-    def _take(self, rows: Indices, cols: Indices) -> None:
-        self.row_of[cols] = rows
+    def _take(self, rows: Indices, cols: Indices) -> int:
+        self.row_of[cols], self.col_of[rows] = rows, cols
+        self._pairs = None if self.num_pairs else (rows, cols)
         self.num_pairs += len(rows)
+        return len(rows)
 
 
 def _solved(rows: Indices, cols: Indices, worth: Floats) -> tuple[Indices, Indices]:

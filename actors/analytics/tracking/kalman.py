@@ -15,6 +15,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.analytics.tracking.boxes import AREA, BOXES
+
 Floats = NDArray[np.float64]
 
 NUM_ROWS = 5
@@ -28,11 +30,24 @@ _VELOCITY_WALK = np.array([[0.3], [0.3], [0.1], [0.1]]) ** 2  # per second cubed
 _MIN_SIZE_PX = np.array(1.0)  # an array: NumPy takes longer over a number
 
 
-# What time adds to the three variances, as fractions of the area, by its power: white noise
-# acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2), and a random walk.
-_NOISE = np.zeros((4, 3, 4, 1))
-_NOISE[1, 0], _NOISE[1, 2] = _POSITION_WALK, _VELOCITY_WALK
-_NOISE[2, 1], _NOISE[3, 0] = _VELOCITY_WALK / 2, _VELOCITY_WALK / 3
+def _steps() -> Floats:
+    """What time makes of a state and the area of its box, by its power: [4, 20, 21].
+
+    Noise is that of acceleration (Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2), and a random
+    walk.
+    """
+    steps, noise = np.zeros((4, NUM_ROWS, NUM_ROWS)), np.zeros((4, NUM_ROWS, 4, 1))
+    steps[0] = np.eye(NUM_ROWS)
+    steps[1, POSITION, VELOCITY] = steps[1, COVARIANCE, VAR_VELOCITY] = 1
+    steps[1, VAR_POSITION, COVARIANCE] = 2
+    steps[2, VAR_POSITION, VAR_VELOCITY] = 1
+    noise[1, VAR_POSITION], noise[1, VAR_VELOCITY] = _POSITION_WALK, _VELOCITY_WALK
+    noise[2, COVARIANCE], noise[3, VAR_POSITION] = _VELOCITY_WALK / 2, _VELOCITY_WALK / 3
+    each = [np.kron(step, np.eye(4)) for step in steps]
+    return np.concatenate([each, noise.reshape(4, -1, 1)], axis=2)
+
+
+_STEPS = _steps()
 
 
 def begin(boxes: Floats) -> Floats:
@@ -46,40 +61,49 @@ def begin(boxes: Floats) -> Floats:
 
 
 @lru_cache(maxsize=64)
-def _noise(step_us: int) -> Floats:
-    """What a step of so many microseconds adds to the variances [3, 4, 1] for an area of one."""
-    step_s = step_us * 1e-6
-    return np.asarray(step_s * (_NOISE[1] + step_s * (_NOISE[2] + step_s * _NOISE[3])))
+def _step(step_ns: int) -> Floats:
+    """What a step of so many nanoseconds makes of a state and the area of its box, [20, 21]."""
+    step_s = step_ns * 1e-9
+    powers = _STEPS[2] + step_s * _STEPS[3]
+    return np.asarray(_STEPS[0] + step_s * (_STEPS[1] + step_s * powers))
 
 
-def predict(state: Floats, steps_s: Sequence[float], picture: NDArray[np.intp]) -> None:
+def predict(state: Floats, steps_s: Sequence[float], pictures: Sequence[slice]) -> None:
     """Take states ahead, in place.
 
     Args:
         state: [5, 4, n].
         steps_s: By how much those of each picture are taken ahead.
-        picture: Which picture each state belongs to, [n].
+        pictures: Where the states of each picture are.
     """
-    dt_s, area = np.array(steps_s), _area(state[POSITION])
-    noises = [_noise(round(1e6 * step_s)) for step_s in steps_s]  # cameras repeat their steps
-    noise = noises[0]
-    if len(noises) > 1:
-        dt_s, noise = dt_s.take(picture), np.concatenate(noises, axis=2).take(picture, axis=2)
-    state[:COVARIANCE:2] += dt_s * state[VELOCITY:VAR_VELOCITY:2]
-    state[COVARIANCE] += dt_s * state[VAR_VELOCITY]
-    state[VAR_POSITION] += dt_s * state[COVARIANCE]
-    state[VAR_POSITION:] += noise * area
-    size = state[POSITION, 2:]
+    rows = state.reshape(len(_STEPS[0]), -1)
+    given = np.empty((len(rows) + 1, rows.shape[1]))
+    given[:-1], area, size = rows, given[-1], rows[2:4]
+    np.multiply(size[0], size[1], out=area)
+    np.maximum(area, _MIN_SIZE_PX, out=area)
+    steps = [_step(round(1e9 * step_s)) for step_s in steps_s]  # cameras repeat their steps
+    if len(steps) == 1:
+        steps[0].dot(given, rows)
+    else:
+        for step, own in zip(steps, pictures, strict=True):
+            rows[:, own] = step.dot(given[:, own])
     np.maximum(size, _MIN_SIZE_PX, out=size)
 
 
-def correct(state: Floats, boxes: Floats) -> None:
-    """Let all states see ``boxes`` [4, n], one for each, as centre and size; in place."""
-    variances = state[VAR_POSITION:VAR_VELOCITY]  # of position, and covariance
-    gains = variances / (state[VAR_POSITION] + _MEASURED * _area(boxes))
-    state[:VAR_POSITION] += gains * (boxes - state[POSITION])
-    state[VAR_VELOCITY] -= gains[1] * state[COVARIANCE]
-    variances -= gains[0] * variances
+def correct(state: Floats, seen: Floats) -> None:
+    """Let all states see a box, one for each of the table ``seen``; in place."""
+    position, velocity = state[POSITION], state[VELOCITY]
+    var_position, covariance = state[VAR_POSITION], state[COVARIANCE]
+    noise = _MEASURED * np.maximum(seen[AREA], _MIN_SIZE_PX)
+    total = noise + var_position
+    gain, gain_velocity = var_position / total, covariance / total
+    surprise = seen[BOXES] - position
+    position += gain * surprise
+    velocity += gain_velocity * surprise
+    var_velocity = state[VAR_VELOCITY]
+    var_velocity -= gain_velocity * covariance
+    np.multiply(gain, noise, out=var_position)
+    np.multiply(gain_velocity, noise, out=covariance)
 
 
 def squared_distance(state: Floats, boxes: Floats) -> Floats:
@@ -89,38 +113,6 @@ def squared_distance(state: Floats, boxes: Floats) -> Floats:
     difference *= difference
     difference /= state[VAR_POSITION] + _MEASURED * _area(position)
     return np.asarray(difference.sum(axis=0))
-
-
-def to_centre(corners: Floats) -> Floats:
-    """Corners [4, n] as centre and size [4, n]."""
-    boxes: Floats = corners.copy()
-    boxes[2:] -= corners[:2]
-    boxes[:2] += boxes[2:] / 2
-    return boxes
-
-
-def to_edges(boxes: Floats) -> Floats:
-    """Centre and size [4, n] as edges [4, n]: left and top negated, right, bottom."""
-    half, edges = boxes[2:] / 2, np.empty_like(boxes)
-    np.subtract(half, boxes[:2], out=edges[:2])
-    np.add(half, boxes[:2], out=edges[2:])
-    return edges
-
-
-def of_edges(edges: Floats) -> Floats:
-    """Edges [4, n] as centre and size [4, n]."""
-    boxes = np.empty_like(edges)
-    np.add(edges[2:], edges[:2], out=boxes[2:])
-    np.subtract(edges[2:], edges[:2], out=boxes[:2])
-    boxes[:2] *= 0.5
-    return boxes
-
-
-def negated(corners: Floats) -> Floats:
-    """Corners [4, n] as edges."""
-    edges: Floats = corners.copy()
-    np.negative(edges[:2], out=edges[:2])
-    return edges
 
 
 def _area(boxes: Floats) -> Floats:

@@ -7,65 +7,67 @@ into the picture than that is somebody else, who would inherit a track.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.analytics.tracking import kalman
+from actors.analytics.tracking import boxes, kalman
 
-Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 # In sizes of the box: how close to the border it ends there, how fast a second its other side must
 # follow, and how much deeper than that side somebody else is.
-_AT_BORDER, _FOLLOWS, _DEEPER = 0.1, 0.5, 0.3
+_AT_BORDER, _FOLLOWS, _DEEPER = np.array(0.1), np.array(-0.5), np.array(0.3)
 
-_OTHER = np.array([2, 3, 0, 1])  # the other side of each: left, top, right, bottom
+_NOWHERE = np.full((4, 1), np.inf)
+_OTHER = np.array([2, 3, 0, 1])  # the other side of each: right, bottom, left, top
 
 
-def border_of(size: tuple[int, int] | None) -> kalman.Floats:
-    """Edges [4, 1] of a picture of so many pixels; without a size nothing comes near them."""
-    width, height = (math.inf, math.inf) if size is None else size
-    origin = math.inf if size is None else 0.0
-    return np.array([[origin], [origin], [width], [height]], dtype=np.float64)
+def border_of(size: tuple[int, int] | None) -> kalman.Floats | None:
+    """Edges [4, 1] of a picture of so many pixels; None without a size."""
+    return None if size is None else np.array([[size[0]], [size[1]], [0.0], [0.0]])
+
+
+def borders_of(borders: Sequence[kalman.Floats | None]) -> kalman.Floats | None:
+    """Edges [4, n] of several pictures; nothing comes near those without any. None if all are."""
+    if len(borders) == 1:
+        return borders[0]
+    if not any(each is not None for each in borders):
+        return None
+    return np.concatenate([_NOWHERE if each is None else each for each in borders], axis=1)
 
 
 def reach_of(
-    state: kalman.Floats, edges: kalman.Floats, borders: kalman.Floats
+    ahead: kalman.Floats, velocity: kalman.Floats, borders: kalman.Floats
 ) -> kalman.Floats | None:
     """How deep objects that leave may still reach.
 
     Args:
-        state: Of tracks as they are predicted, [5, 4, n].
-        edges: Of their boxes, [4, n].
+        ahead: Boxes of tracks as they are predicted, a table.
+        velocity: Of centre and size, [4, n].
         borders: Of the picture of each, [4, n]; or of all, [4, 1].
 
     Returns:
         For each side at which a track leaves the edge of its other side, else infinity, [4, n];
         None where nobody leaves.
     """
-    position, velocity = state[kalman.POSITION], state[kalman.VELOCITY]
-    size = np.sqrt(position[2] * position[3])
+    size, edges = np.sqrt(ahead[boxes.AREA]), ahead[boxes.EDGES]
     leaves = edges >= borders - _AT_BORDER * size
     if not np.count_nonzero(leaves):
         return None
-    leaves &= kalman.to_edges(velocity)[_OTHER] <= -_FOLLOWS * size
+    leaves &= boxes.of_centres(velocity)[boxes.EDGES].take(_OTHER, axis=0) <= _FOLLOWS * size
     if not np.count_nonzero(leaves):
         return None
-    return np.where(leaves, edges[_OTHER], np.inf)
+    return np.where(leaves, edges.take(_OTHER, axis=0), np.inf)
 
 
-def is_another(reach: kalman.Floats, edges: kalman.Floats, i: Indices, j: Indices) -> Mask:
+def is_another(reach: kalman.Floats, found: kalman.Floats) -> Mask:
     """Which detections are too deep in the picture to be the track that they are paired with.
 
     Args:
-        reach: Of tracks, see ``reach_of``.
-        edges: Of detections, [4, m].
-        i: Track of each pair.
-        j: Detection of each pair.
+        reach: Of the track of each pair, see ``reach_of``.
+        found: Box of the detection of each pair, a table.
     """
-    found = edges.take(j, axis=1)
-    width, height = found[:2] + found[2:]
-    deeper = found[_OTHER] - reach.take(i, axis=1)
-    return np.asarray((deeper > _DEEPER * np.sqrt(width * height)).any(axis=0))
+    deeper = found[boxes.EDGES].take(_OTHER, axis=0) - reach
+    return np.asarray((deeper > _DEEPER * np.sqrt(found[boxes.AREA])).any(axis=0))

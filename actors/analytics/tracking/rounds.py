@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.analytics.tracking import kalman
+from actors.analytics.tracking import boxes, kalman
 from actors.analytics.tracking.association import (
     Matching,
     directions,
@@ -16,7 +16,7 @@ from actors.analytics.tracking.association import (
     overlaps,
 )
 from actors.analytics.tracking.config import MAX_GATE, Likeness, Round, Stage, TrackerConfig
-from actors.analytics.tracking.found import Found
+from actors.analytics.tracking.found import CONFIDENCE, Found
 from actors.analytics.tracking.leaving import is_another, reach_of
 from actors.analytics.tracking.pairing import pairs
 from actors.analytics.tracking.steadying import KEPT_OVERLAP, common_shift, is_cut, may_be_cuts
@@ -33,9 +33,12 @@ from actors.analytics.tracking.tracks import (
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 _Pairs = tuple[Indices, Indices, kalman.Floats]
-_Overlaps = tuple[Indices, Indices, kalman.Floats, kalman.Floats]
+_Boxes = tuple[Indices, Indices, kalman.Floats, kalman.Floats, kalman.Floats]
+"""Pairs that overlap, box of the track and of the detection, and how much they overlap."""
 
 _TURN_S = 0.15  # a shift that came in so much time is taken for speed by half
+_MANY_PAIRS = 1000  # from here on boxes are compared faster each with all than pair by pair
+_NONE = np.array(0)
 _MUCH = 0.05  # of the size of an object: less changes no overlap that matters
 
 
@@ -48,7 +51,7 @@ class Rounds:
         t_s: Time of each picture, seconds.
         passed_s: Since the picture before of the same stream.
         config: Which rounds, and what is sure.
-        borders: Of each picture its edges, [4, pictures].
+        borders: Of each picture its edges, [4, pictures]; None if none is known.
 
     Attributes:
         matching: Who belongs to whom so far.
@@ -60,21 +63,19 @@ class Rounds:
         tracks: Tracks,
         found: Found,
         t_s: kalman.Floats,
-        passed_s: kalman.Floats,
+        passed_s: Sequence[float],
         config: TrackerConfig,
-        borders: kalman.Floats,
+        borders: kalman.Floats | None,
     ) -> None:
         self.matching = Matching(tracks.picture, len(found))
         self._tracks, self._found, self._config = tracks, found, config
         self._t_s, self._passed_s = t_s, passed_s
         self._borders = borders
-        self._sure = found.confidence >= config.high_confidence
-        num_sure = np.count_nonzero(self._sure)
+        is_mixed = found.least < config.high_confidence
+        num_sure = len(self._is_sure().nonzero()[0]) if is_mixed else len(found)
         self._num_left = [len(found) - num_sure, num_sure]
-        self.num_tentative = len(tracks) - np.count_nonzero(tracks.table[IDENTITY])
-        self._overlaps: _Overlaps | None = None
+        self.num_tentative = len(tracks) - len(tracks.table[IDENTITY].nonzero()[0])
         self._shifts: kalman.Floats | None = None
-        self._alike: dict[tuple[Likeness, float], _Pairs] = {}
 
     def play(self) -> None:
         """Hold all rounds; where the scene is another one, nobody goes on."""
@@ -89,7 +90,6 @@ class Rounds:
             taken = self._hold(each)
             if each.steadies and self._steady():
                 self.matching.undo()
-                self._num_left[each.sure] += taken
                 taken = self._hold(each)
             self._num_left[each.sure] -= taken
         if self._shifts is not None:
@@ -100,15 +100,19 @@ class Rounds:
     def _look(self) -> None:
         """Note where the tracks should be, and how deep who leaves may still reach."""
         tracks, borders = self._tracks, self._borders
-        if tracks.num_pictures > 1:
-            borders = borders.take(tracks.picture, axis=1)
-        self._edges = kalman.to_edges(tracks.state[kalman.POSITION])
-        self._reach = reach_of(tracks.state, self._edges, borders)
+        self._ahead = boxes.of_centres(tracks.state[kalman.POSITION])
+        self._ahead[boxes.MORE] = tracks.table[TRAIL]
+        self._reach = None
+        if borders is not None:
+            borders = borders if tracks.num_pictures == 1 else borders.take(tracks.picture, axis=1)
+            self._reach = reach_of(self._ahead, tracks.state[kalman.VELOCITY], borders)
+        self._met: _Boxes | None = None
+        self._alike: dict[tuple[bool, float], _Pairs] = {}
 
     def _hold(self, round_: Round) -> int:
         """Match in one round; how many were matched."""
         rows, cols = self._matchable_rows(round_), self._matchable_cols(round_)
-        if round_.likeness in (Likeness.OVERLAP, Likeness.SHAPE):
+        if round_.likeness is Likeness.SHAPE or round_.likeness is Likeness.OVERLAP:
             i, j, likeness = self._of_overlap(round_)
             least = round_.least
             good = likeness >= least
@@ -121,14 +125,18 @@ class Rounds:
             least = 0.0 if round_.likeness is Likeness.MOTION else round_.least
             good = likeness >= least
         left = good.nonzero()[0]
-        if self._reach is not None and len(left):
-            another = is_another(self._reach, self._found.edges, i.take(left), j.take(left))
-            left = left[~another]
-        return self.matching.add(i.take(left), j.take(left), likeness.take(left) - (least - 1e-6))
+        if not len(left):
+            return 0
+        if self._reach is not None:
+            reach, theirs = self._reach.take(i.take(left), axis=1), self._found.table
+            left = left[~is_another(reach, theirs.take(j.take(left), axis=1))]
+        worth = likeness.take(left) - (least - 1e-6)
+        most = self._num_left[round_.sure]
+        return self.matching.add(i.take(left), j.take(left), worth, most)
 
     def _matchable_rows(self, round_: Round) -> list[Mask]:
         """Masks that a track must pass."""
-        masks = [self.matching.is_free()] if self.matching.num_pairs else []
+        masks = [self.matching.col_of < _NONE] if self.matching.num_pairs else []
         if round_.stage is not Stage.ALL and self.num_tentative:
             is_confirmed = round_.stage is Stage.CONFIRMED
             masks.append((self._tracks.table[IDENTITY] != TENTATIVE) == is_confirmed)
@@ -139,48 +147,46 @@ class Rounds:
 
     def _matchable_cols(self, round_: Round) -> list[Mask]:
         """Masks that a detection must pass."""
-        masks = [self.matching.row_of < 0] if self.matching.num_pairs else []
+        masks = [self.matching.row_of < _NONE] if self.matching.num_pairs else []
         if self._num_left[not round_.sure]:
-            masks.append(self._sure if round_.sure else ~self._sure)
+            is_sure = self._is_sure()
+            masks.append(is_sure if round_.sure else ~is_sure)
         return masks
+
+    def _is_sure(self) -> Mask:
+        return self._found.confidence >= self._config.high_confidence
 
     def _of_overlap(self, round_: Round) -> _Pairs:
         """All pairs that overlap; rounds that compare alike share them."""
-        key = round_.likeness, round_.direction
+        key = round_.likeness is Likeness.SHAPE, round_.direction
         if key not in self._alike:
-            self._alike[key] = self._compared(round_)
+            self._alike[key] = self._compared(*key)
         return self._alike[key]
 
-    def _compared(self, round_: Round) -> _Pairs:
-        tracks, found = self._tracks, self._found
-        i, j, likeness, height = self._all_overlaps()
-        is_shape = round_.likeness is Likeness.SHAPE
-        if is_shape:
-            likeness = likeness * np.sqrt(height)
-        if round_.direction:
-            trail, ahead = tracks.table[TRAIL], tracks.state[kalman.POSITION, :2]
-            cosine = directions(trail, ahead, found.boxes[:2], i, j)
-            cosine *= round_.direction
+    def _compared(self, is_shape: bool, direction: float) -> _Pairs:
+        i, j, mine, theirs, both = self._met = self._met or self._meet()
+        likeness = both[0] * np.sqrt(both[1]) if is_shape else both[0].copy()
+        if direction:
+            centre = boxes.CENTRE
+            cosine = directions(mine[boxes.MORE], mine[centre], theirs[centre])
+            cosine *= direction
             if not is_shape:
-                cosine *= found.confidence.take(j)
-            likeness = likeness + cosine
+                cosine *= theirs[CONFIDENCE]
+            likeness += cosine
         if is_shape:
-            likeness *= found.confidence.take(j)
+            likeness *= theirs[CONFIDENCE]
         return i, j, self._of_class(i, j, likeness)
 
-    def _all_overlaps(self) -> _Overlaps:
-        """Pairs whose predicted and found boxes overlap; see ``overlaps``."""
-        if self._overlaps is None:
-            tracks, found = self._tracks, self._found
-            edges = self._edges
-            if tracks.num_pictures == 1:
-                met = meeting(edges, found.edges)
-            else:
-                i, j = pairs(tracks.picture, found.picture, tracks.num_pictures)
-                met = meeting_of(edges, found.edges, i, j)
-            overlap, height = overlaps(tracks.state[kalman.POSITION, 2:], found.boxes[2:], met)
-            self._overlaps = met[0], met[1], overlap, height
-        return self._overlaps
+    def _meet(self) -> _Boxes:
+        """Pairs whose predicted and found boxes overlap."""
+        tracks, found, edges = self._tracks, self._found, self._ahead[boxes.EDGES]
+        if tracks.num_pictures == 1 and len(tracks) * len(found) > _MANY_PAIRS:
+            i, j, common = meeting(edges, found.table[boxes.EDGES])
+        else:
+            i, j = pairs(tracks.picture, found.picture, tracks.num_pictures)
+            i, j, common = meeting_of(edges, found.table[boxes.EDGES], i, j)
+        mine, theirs = self._ahead.take(i, axis=1), found.table.take(j, axis=1)
+        return i, j, mine, theirs, overlaps(mine, theirs, common)
 
     def _left(self, rows: list[Mask], cols: list[Mask]) -> tuple[Indices, Indices]:
         """All pairs of some tracks and some detections, of the same picture."""
@@ -193,13 +199,12 @@ class Rounds:
     def _of_left(self, round_: Round, i: Indices, j: Indices) -> _Pairs:
         tracks, found = self._tracks, self._found
         if round_.likeness is Likeness.LAST_BOX:
-            last = tracks.table[LAST_XYXY]
-            met = meeting_of(kalman.negated(last), found.edges, i, j)
-            overlap, _ = overlaps(last[2:] - last[:2], found.boxes[2:], met)
-            return met[0], met[1], self._of_class(met[0], met[1], overlap)
-        distance = kalman.squared_distance(
-            tracks.state.take(i, axis=2), found.boxes.take(j, axis=1)
-        )
+            last = boxes.of_corners(tracks.table[LAST_XYXY])
+            i, j, common = meeting_of(last[boxes.EDGES], found.table[boxes.EDGES], i, j)
+            mine, theirs = last.take(i, axis=1), found.table.take(j, axis=1)
+            return i, j, self._of_class(i, j, overlaps(mine, theirs, common)[0])
+        there = found.table[boxes.BOXES].take(j, axis=1)
+        distance = kalman.squared_distance(tracks.state.take(i, axis=2), there)
         if round_.likeness is Likeness.LOOKS:
             near = (distance <= MAX_GATE).nonzero()[0]
             i, j = i[near], j[near]
@@ -223,39 +228,45 @@ class Rounds:
         are over.
         """
         tracks, (rows, cols) = self._tracks, self.matching.pairs()
-        residuals = self._found.boxes[:2].take(cols, axis=1)
-        residuals -= tracks.state[kalman.POSITION, :2].take(rows, axis=1)
-        spans = list(pairwise(tracks.ends(self._found.picture[cols])))
-        shifts = [common_shift(residuals[:, a:b]) for a, b in spans]
-        if not any(x or y for x, y in shifts):
+        residuals = self._found.table[boxes.CENTRE].take(cols, axis=1)
+        residuals -= self._ahead[boxes.CENTRE].take(rows, axis=1)
+        spans = tracks.spans(rows)
+        shifts = [common_shift(residuals[:, own]) for own in spans]
+        if not any(map(any, shifts)):
             return False
         squared = [(x * x + y * y) / _MUCH**2 for x, y in shifts]
         is_much = np.array(
             [
-                bool(each) and each >= tracks.middle_area(rows[a:b])
-                for each, (a, b) in zip(squared, spans, strict=True)
+                bool(each) and each >= self._middle_area(rows[own])
+                for each, own in zip(squared, spans, strict=True)
             ]
         )
         self._shifts = np.array(shifts).T
         if is_much.any():
             self._move(self._shifts * is_much)
             self._shifts[:, is_much] = 0
-            self._overlaps, self._alike = None, {}
             self._look()
         return bool(is_much.any())
 
+    def _middle_area(self, rows: Indices) -> float:
+        """Median of width times height of some tracks, square pixels."""
+        areas = self._ahead[boxes.AREA].take(rows)
+        areas.sort()
+        return float(areas[len(areas) // 2])
+
     def _move(self, shifts: kalman.Floats) -> None:
-        self._tracks.shift(shifts, 1 / (self._passed_s + _TURN_S))
+        self._tracks.shift(shifts, 1 / (np.array(self._passed_s) + _TURN_S))
 
     def _cut(self) -> None:
         """Let all tracks end in pictures that are of another scene than the ones before."""
-        new, picture = self._sure & (self.matching.row_of < 0), self._found.picture
+        is_sure, picture = self._is_sure(), self._found.picture
+        new = is_sure & (self.matching.row_of < _NONE)
         num = self._tracks.num_pictures
         num_new = np.bincount(picture[new], minlength=num)
-        num_sure = np.bincount(picture[self._sure], minlength=num)
-        for number in may_be_cuts(num_new, num_sure, self._passed_s).tolist():
+        num_sure = np.bincount(picture[is_sure], minlength=num)
+        for number in may_be_cuts(num_new, num_sure, np.array(self._passed_s)).tolist():
             if is_cut(*self._seen_and_kept(number)):
-                self.matching.part(picture == number)
+                self.matching.part(self._tracks.picture == number, picture == number)
                 self._tracks.expire(number)
 
     def _seen_and_kept(self, number: int) -> tuple[int, int]:
@@ -266,9 +277,10 @@ class Rounds:
         seen &= tracks.table[IDENTITY] != TENTATIVE
         rows, cols = self.matching.pairs()
         own = seen[rows].nonzero()[0]
-        edges = kalman.to_edges(tracks.state[kalman.POSITION])
-        met = meeting_of(edges, found.edges, rows[own], cols[own])
-        overlap, _ = overlaps(tracks.state[kalman.POSITION, 2:], found.boxes[2:], met)
+        rows, cols = rows[own], cols[own]
+        ahead = boxes.of_centres(tracks.state[kalman.POSITION])
+        i, j, common = meeting_of(ahead[boxes.EDGES], found.table[boxes.EDGES], rows, cols)
+        overlap = overlaps(ahead.take(i, axis=1), found.table.take(j, axis=1), common)[0]
         return int(np.count_nonzero(seen)), int(np.count_nonzero(overlap >= KEPT_OVERLAP))
 
 

@@ -16,7 +16,6 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,8 @@ from numpy.typing import NDArray
 from actors.analytics.tracking.association import best_assignment
 from actors.analytics.tracking.config import BYTETRACK, TrackerConfig
 from actors.analytics.tracking.found import Found, Looks, no_looks, packed, unit
-from actors.analytics.tracking.leaving import border_of
+from actors.analytics.tracking.leaving import border_of, borders_of
+from actors.analytics.tracking.pairing import spans
 from actors.analytics.tracking.rounds import Rounds
 from actors.analytics.tracking.tracks import (
     BORN_S,
@@ -93,7 +93,7 @@ class Tracker:
     ) -> Detections:
         """Track one frame; see ``update_all``."""
         looks = self._look(detections, embeddings)
-        return _Step([(self, detections, t_s)], [looks]).run()[0]
+        return _Step([self], [detections], [t_s], [looks]).run()[0]
 
     @staticmethod
     def update_all(
@@ -115,18 +115,17 @@ class Tracker:
         Raises:
             ValueError: if time does not advance, or embeddings are not one for each detection.
         """
-        looks = [
-            tracker._look(found, embeddings[n] if embeddings else None)
-            for n, (tracker, found, _) in enumerate(frames)
-        ]
         if len(frames) == 1:
-            return _Step(frames, looks).run()
+            return [frames[0][0].update(*frames[0][1:], *embeddings)]
         alike: dict[tuple[int, int], list[int]] = {}
-        for n, (tracker, _, _) in enumerate(frames):
+        looks = []
+        for n, (tracker, found, _) in enumerate(frames):
+            looks.append(tracker._look(found, embeddings[n] if embeddings else None))
             alike.setdefault((id(tracker.config), len(looks[n])), []).append(n)
         tracked = [Detections.empty()] * len(frames)
         for numbers in alike.values():
-            step = _Step([frames[n] for n in numbers], [looks[n] for n in numbers])
+            trackers, pictures, t_s = zip(*(frames[n] for n in numbers), strict=True)
+            step = _Step(trackers, pictures, t_s, [looks[n] for n in numbers])
             for n, own in zip(numbers, step.run(), strict=True):
                 tracked[n] = own
         return tracked
@@ -191,27 +190,22 @@ class _Step:
     """One frame of each of some streams whose trackers are alike."""
 
     def __init__(
-        self, frames: Sequence[tuple[Tracker, Detections, float]], looks: Sequence[Looks]
+        self,
+        trackers: Sequence[Tracker],
+        pictures: Sequence[Detections],
+        t_s: Sequence[float],
+        looks: Sequence[Looks],
     ) -> None:
-        self._trackers = trackers = [tracker for tracker, _, _ in frames]
-        self._config = trackers[0].config
-        pictures = [found for _, found, _ in frames]
-        self._found = Found.of(pictures, self._config.low_confidence, looks)
-        self._t_s = np.array([t_s for _, _, t_s in frames])
-        passed_s = [tracker._advance(t_s) for tracker, _, t_s in frames]
+        self._trackers, self._config = trackers, trackers[0].config
+        self._found = Found(pictures, self._config.low_confidence, looks)
+        self._t_s = np.array(t_s)
+        passed_s = list(map(Tracker._advance, trackers, t_s))
         tables, known = [each._table for each in trackers], [each._looks for each in trackers]
         self._tracks = Tracks(tables, known, self._found.num_classes)
         if len(self._tracks):
             self._tracks.predict(passed_s)
-        borders = [tracker._border for tracker in trackers]
-        self._rounds = Rounds(
-            self._tracks,
-            self._found,
-            self._t_s,
-            np.array(passed_s),
-            self._config,
-            borders[0] if len(borders) == 1 else np.concatenate(borders, axis=1),
-        )
+        borders = borders_of([each._border for each in trackers])
+        self._rounds = Rounds(self._tracks, self._found, self._t_s, passed_s, self._config, borders)
         self._row_of = self._rounds.matching.row_of
         self._num_new = 0
 
@@ -230,10 +224,9 @@ class _Step:
 
     def observe(self) -> None:
         """Correct the tracks that have a detection."""
-        rows, cols = self._rounds.matching.pairs()
-        if len(cols):
-            straight_s = self._config.straight_s
-            self._tracks.observe(rows, self._found.part(cols), self._t_s, straight_s)
+        if self._rounds.matching.num_pairs:
+            matching, straight_s = self._rounds.matching, self._config.straight_s
+            self._tracks.observe(self._found, matching, self._t_s, straight_s)
 
     def begin(self) -> None:
         """Add tracks for sure detections that have none."""
@@ -244,7 +237,7 @@ class _Step:
         self._num_new = len(cols)
         if len(cols):
             self._row_of[cols] = len(self._tracks) + np.arange(len(cols))
-            self._tracks.begin(self._found.part(cols), self._t_s, self._config.max_tentative_s)
+            self._tracks.begin(self._found, cols, self._t_s, self._config.max_tentative_s)
 
     def confirm(self) -> None:
         """Give identities to tracks that were seen often enough."""
@@ -262,21 +255,19 @@ class _Step:
 
     def tracked(self) -> list[Detections]:
         """The detections that belong to confirmed tracks, of each picture."""
-        if self._num_new:
-            cols = (self._row_of >= 0).nonzero()[0]
-            rows = self._row_of[cols]
-        else:
-            rows, cols = self._rounds.matching.pairs()
-        said = self._tracks.table[IDENTITY : CLASS_ID + 1].take(rows, axis=1)
-        if self._num_new or self._rounds.num_tentative:
-            known = said[0] != TENTATIVE
-            cols, said = cols[known], said[:, known]
-        found = self._found.part(cols)
-        identity, class_id = said[0].astype(np.int64), said[-1].astype(np.int32)
-        everything = Detections(found.xyxy, found.confidence, class_id, identity)
+        found, table, rows = self._found, self._tracks.table, self._row_of
+        xyxy, confidence, cols = found.xyxy, found.confidence, None
+        if self._rounds.num_tentative or self._rounds.matching.num_pairs < len(rows):
+            cols = (rows >= 0).nonzero()[0]
+            cols = cols[table[IDENTITY].take(rows.take(cols)) != TENTATIVE]
+            xyxy, confidence, rows = xyxy[cols], confidence.take(cols), rows.take(cols)
+        identity = table[IDENTITY].take(rows).astype(np.int64)
+        class_id = table[CLASS_ID].take(rows).astype(np.int32)
+        everything = Detections(xyxy, confidence, class_id, identity)
         if len(self._trackers) == 1:
             return [everything]
-        return [everything[a:b] for a, b in pairwise(self._tracks.ends(found.picture))]
+        picture = found.picture if cols is None else found.picture.take(cols)
+        return [everything[own] for own in spans(picture, len(self._trackers))]
 
     def end(self) -> None:
         """Forget tracks that were not seen for too long; give each tracker its own."""

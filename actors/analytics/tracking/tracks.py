@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.analytics.tracking import kalman
-from actors.analytics.tracking.found import Found, Looks, joined, numbers, unit
+from actors.analytics.tracking import boxes, kalman
+from actors.analytics.tracking.association import Matching
+from actors.analytics.tracking.found import CONFIDENCE, Found, Looks, numbers, unit
+from actors.analytics.tracking.pairing import spans
 
 Indices = NDArray[np.intp]
 Table = NDArray[np.float64]
@@ -27,7 +28,8 @@ FIRST_CONFIDENCE, BORN_S, SEEN_S, PATIENCE_S, IDENTITY, NUM_HITS, CLASS_ID = ran
     _NUM_STATE + 10, VOTES
 )
 
-_TRAIL_RATE = 1 / 0.2  # per second: how fast the trail follows the centre
+_TRAIL_RATE = np.array(-1 / 0.2)  # per second: how fast the trail follows the centre
+_ONE, _NONE = np.array(1.0), np.array(0)
 _OLD_LOOKS = 0.9  # share of what was known, when the object is seen again
 
 
@@ -86,11 +88,15 @@ class Tracks:
 
     def __init__(self, tables: Sequence[Table], looks: Sequence[Looks], num_classes: int) -> None:
         num_rows = max(VOTES + num_classes, *map(len, tables))
-        wide = [t if len(t) == num_rows else _padded(t, num_rows) for t in tables]
         self.num_pictures = len(tables)
-        self.table = wide[0].copy() if len(wide) == 1 else np.concatenate(wide, axis=1)
-        self.looks = np.concatenate(looks, axis=1) if len(looks[0]) else joined(looks)
-        self.picture = numbers([t.shape[1] for t in tables])
+        if self.num_pictures == 1:
+            self.table = _padded(tables[0], num_rows)
+            self.looks = looks[0].copy() if len(looks[0]) else looks[0]
+            self.picture = np.zeros(self.table.shape[1], dtype=np.intp)
+        else:
+            wide = [_padded(each, num_rows) for each in tables]
+            self.table, self.looks = np.concatenate(wide, axis=1), np.concatenate(looks, axis=1)
+            self.picture = numbers([t.shape[1] for t in tables])
         self.state = self.table[:_NUM_STATE].reshape(kalman.NUM_ROWS, 4, -1)
 
     def __len__(self) -> int:
@@ -102,26 +108,18 @@ class Tracks:
         return len(self.table) > VOTES + 1
 
     def of_each(self, values: kalman.Floats) -> kalman.Floats:
-        """Of each track the value of its picture, [n]; one picture's value stays alone, [1]."""
-        return values if self.num_pictures == 1 else values.take(self.picture)
-
-    def middle_area(self, rows: Indices) -> float:
-        """Median of width times height of some tracks, square pixels."""
-        size = self.state[kalman.POSITION, 2:].take(rows, axis=1)
-        areas = size[0] * size[1]
-        areas.sort()
-        return float(areas[len(areas) // 2])
+        """Of each track the value of its picture, [n]; one picture's value stays alone, []."""
+        return values.reshape(()) if self.num_pictures == 1 else values.take(self.picture)
 
     def predict(self, passed_s: Sequence[float]) -> None:
         """Take the tracks of each picture ahead by the time since the picture before."""
-        kalman.predict(self.state, passed_s, self.picture)
+        kalman.predict(self.state, passed_s, spans(self.picture, self.num_pictures))
 
-    def ends(self, picture: Indices) -> list[int]:
-        """Where things of each picture begin, and where the last one's end; pictures ascend."""
+    def spans(self, rows: Indices) -> list[slice]:
+        """Where the tracks of each picture are among some, which ascend."""
         if self.num_pictures == 1:
-            return [0, len(picture)]
-        ends: list[int] = picture.searchsorted(np.arange(self.num_pictures + 1)).tolist()
-        return ends
+            return [slice(0, len(rows))]
+        return spans(self.picture.take(rows), self.num_pictures)
 
     def shift(self, shifts: kalman.Floats, weights: kalman.Floats) -> None:
         """Move the tracks of each picture along with its camera.
@@ -139,71 +137,81 @@ class Tracks:
         """Let the tracks of a picture end with it."""
         self.table[SEEN_S, self.picture == picture] = -np.inf
 
-    def observe(self, rows: Indices, found: Found, t_s: kalman.Floats, straight_s: float) -> None:
-        """Let each track of ``rows`` see one detection.
+    def observe(
+        self, found: Found, matching: Matching, t_s: kalman.Floats, straight_s: float
+    ) -> None:
+        """Let each track that is matched see its detection.
+
+        All tracks see one, and who has none is put back: a table is faster than some columns of it.
 
         Args:
-            rows: The tracks.
-            found: Their detections.
+            found: Detections.
+            matching: Who belongs to whom.
             t_s: Time of each picture.
             straight_s: Tracks that were hidden for longer take the speed of the straight way.
         """
-        seen = self.table.take(rows, axis=1)
-        boxes = found.boxes
-        now_s = t_s if self.num_pictures == 1 else t_s.take(found.picture)
-        gap_s = now_s - seen[SEEN_S]
-        state = seen[:_NUM_STATE].reshape(kalman.NUM_ROWS, 4, -1)
-        kalman.correct(state, boxes)
+        col_of, table, now_s, kept = matching.col_of, self.table, self.of_each(t_s), None
+        seen = found.table.take(col_of, axis=1)
+        if matching.num_pairs < len(col_of):
+            unseen = (col_of < _NONE).nonzero()[0]
+            kept = table.take(unseen, axis=1)
+        gap_s = now_s - table[SEEN_S]
+        kalman.correct(self.state, seen)
         if straight_s < np.inf:
-            way = (boxes - kalman.to_centre(seen[LAST_XYXY]))[:2]
-            velocity = state[kalman.VELOCITY, :2]
+            way = seen[boxes.CENTRE] - boxes.of_corners(table[LAST_XYXY])[boxes.CENTRE]
+            velocity = self.state[kalman.VELOCITY, :2]
             np.copyto(velocity, way / gap_s, where=gap_s > straight_s)
-        seen[LAST_XYXY] = found.xyxy.T
-        trail = seen[TRAIL]
-        trail += (trail - boxes[:2]) * np.expm1(gap_s * -_TRAIL_RATE)
-        seen[NUM_HITS] += 1
-        seen[SEEN_S] = now_s
-        _vote(seen, found)
-        self.table[:, rows] = seen
+        table[LAST_XYXY], table[SEEN_S] = seen[boxes.XYXY], now_s
+        trail, num_hits = table[TRAIL], table[NUM_HITS]
+        trail += (trail - seen[boxes.CENTRE]) * np.expm1(gap_s * _TRAIL_RATE)
+        num_hits += _ONE
+        _vote(table, seen, found, col_of)
+        if kept is not None:
+            table[:, unseen] = kept
         if len(self.looks):
-            mixed = _OLD_LOOKS * self.looks[:, rows] + (1 - _OLD_LOOKS) * found.looks
+            rows, cols = matching.pairs()
+            mixed = _OLD_LOOKS * self.looks[:, rows] + (1 - _OLD_LOOKS) * found.looks[:, cols]
             self.looks[:, rows] = unit(mixed)
 
-    def begin(self, found: Found, t_s: kalman.Floats, patience_s: float) -> None:
-        """Add a tentative track behind all others for each detection."""
-        new = np.zeros((len(self.table), len(found)))
-        new[:_NUM_STATE] = kalman.begin(found.boxes).reshape(_NUM_STATE, -1)
-        new[FIRST_XYXY] = new[LAST_XYXY] = found.xyxy.T
-        new[TRAIL] = found.boxes[:2]
-        new[FIRST_CONFIDENCE] = found.confidence
-        new[BORN_S] = new[SEEN_S] = t_s[found.picture]
+    def begin(self, found: Found, cols: Indices, t_s: kalman.Floats, patience_s: float) -> None:
+        """Add a tentative track behind all others for each of some detections."""
+        seen, picture = found.table.take(cols, axis=1), found.picture[cols]
+        new = np.zeros((len(self.table), len(cols)))
+        new[:_NUM_STATE] = kalman.begin(seen[boxes.BOXES]).reshape(_NUM_STATE, -1)
+        new[FIRST_XYXY] = new[LAST_XYXY] = seen[boxes.XYXY]
+        new[TRAIL] = seen[boxes.CENTRE]
+        new[FIRST_CONFIDENCE] = seen[CONFIDENCE]
+        new[BORN_S] = new[SEEN_S] = t_s[picture]
         new[PATIENCE_S] = patience_s
         new[NUM_HITS] = 1
-        _vote(new, found)
+        _vote(new, seen, found, cols)
         self.table = np.concatenate([self.table, new], axis=1)
-        self.looks = np.concatenate([self.looks, found.looks], axis=1)
-        self.picture = np.concatenate([self.picture, found.picture])
+        self.looks = np.concatenate([self.looks, found.looks[:, cols]], axis=1)
+        self.picture = np.concatenate([self.picture, picture])
 
     def part(self, keep: NDArray[np.bool_]) -> tuple[list[Table], list[Looks]]:
         """The tables and looks of the pictures, with the tracks that are kept."""
         rows = keep.nonzero()[0]
         rows = rows[self.picture[rows].argsort(kind="stable")]
-        ends = self.ends(self.picture[rows])
         table, looks = self.table.take(rows, axis=1), self.looks.take(rows, axis=1)
-        spans = list(pairwise(ends))
-        return [table[:, a:b] for a, b in spans], [looks[:, a:b] for a, b in spans]
+        own = self.spans(rows)
+        return [table[:, each] for each in own], [looks[:, each] for each in own]
 
 
-def _vote(table: Table, found: Found) -> None:
+def _vote(table: Table, seen: Table, found: Found, cols: Indices) -> None:
     """Count what class each track's detection has."""
+    confidence = seen[CONFIDENCE]
     if len(table) == VOTES + 1:
-        table[VOTES] += found.confidence
+        votes = table[VOTES]
+        votes += confidence
         return
     num = table.shape[1]
     votes = table[VOTES:].reshape(-1)
-    votes[found.class_id * num + np.arange(num)] += found.confidence
+    votes[found.class_id.take(cols) * num + np.arange(num)] += confidence
     table[CLASS_ID] = table[VOTES:].argmax(axis=0)
 
 
 def _padded(table: Table, num_rows: int) -> Table:
-    return np.pad(table, ((0, num_rows - len(table)), (0, 0)))
+    """A copy with more rows."""
+    num_more = num_rows - len(table)
+    return np.pad(table, ((0, num_more), (0, 0))) if num_more else table.copy()
