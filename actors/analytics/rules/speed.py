@@ -145,10 +145,17 @@ class Speed(Presence):
     def _judge(
         self, drive: _Drive, sighting: Sighting, entered: Moment | None, at: Moment
     ) -> list[Occurrence]:
-        """Take what was measured; the first time it holds from when it ``entered``."""
+        """Take what was measured; the first time it holds from when it ``entered``.
+
+        One measurement may be wrong: who is beyond a limit was so in the one before, too.
+        """
         middle = at.at(at.t_s - drive.span_s / 2)
         if sighting.track not in self._spells:
-            return self._perhaps_begin(drive, sighting, entered or middle, at)
+            suspected, drive.limit_kmh = drive.limit_kmh, self._exceeded(drive.kmh)
+            if drive.limit_kmh == suspected:
+                return self._perhaps_begin(drive, sighting, entered or middle, at)
+            drive.kmh = None if entered and drive.limit_kmh else drive.kmh
+            return []
         kmh, limit = drive.kmh or 0.0, drive.limit_kmh
         is_over = limit == self._limits.over_kmh
         drive.extreme_kmh = (max if is_over else min)(drive.extreme_kmh, kmh)
@@ -159,15 +166,18 @@ class Speed(Presence):
     def _perhaps_begin(
         self, drive: _Drive, sighting: Sighting, began: Moment, at: Moment
     ) -> list[Occurrence]:
-        kmh, over, under = drive.kmh or 0.0, self._limits.over_kmh, self._limits.under_kmh
-        if over is not None and kmh > over:
-            drive.limit_kmh = over
-        elif under is not None and kmh < under:
-            drive.limit_kmh = under
-        else:
+        drive.limit_kmh = self._exceeded(drive.kmh)
+        if not drive.limit_kmh:
             return []
-        drive.extreme_kmh = kmh
+        drive.extreme_kmh = drive.kmh or 0.0
         return self._spells.begin(sighting, began, at.t_s, _data(drive))
+
+    def _exceeded(self, kmh: float | None) -> float:
+        """The limit that a speed is beyond; 0 where it is beyond none."""
+        kmh, over, under = kmh or 0.0, self._limits.over_kmh, self._limits.under_kmh
+        if over is not None and kmh > over:
+            return over
+        return under if under is not None and kmh < under else 0.0
 
     def _end_of(
         self, drive: _Drive, sighting: Sighting, at: Moment, reason: str

@@ -6,7 +6,7 @@ within two seconds, and stands clear of it (4 px) at both ends of that second. A
 counts when the car is well seen in most of its first second in the lane's zone. Neither it nor a
 visit counts where the object just touches the zone: its foot must come 4 px and 15 % of the
 object's size deep, three times by what a good detector's boxes are off. Of a parked car that is not
-well seen when it comes to rest nothing counts.
+well seen when it comes to rest nothing counts. While it is hidden it may be lost and found again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cluster.demo.world.geometry import Floats, inside
-from cluster.demo.world.lasting import comings_and_goings, crowds, doubts, excesses, stays
+from cluster.demo.world.lasting import comings_and_goings, crowds, doubts, excesses, stays, unseen
 from cluster.demo.world.layout import Line, View, Zone
 from cluster.demo.world.scenario import Scenario
 from cluster.demo.world.seen import CLEAR_PX, CLEAR_S, Mask, Seen, runs
@@ -141,6 +141,8 @@ def _parking(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterat
         before = np.nonzero(seen.good[:first])[0]
         hidden = int(before[-1]) if len(before) else 0
         yield from doubts(scenario, seen, "illegal_parking", zone.name, hidden, last + 1)
+    for span in unseen(scenario, seen, first, last + 1):
+        yield from doubts(scenario, seen, "illegal_parking", zone.name, *span)
     yield seen.event(scenario, ("illegal_parking", "begin", zone.name), first, ignore=not clear)
     if last < len(still) - 1:
         clear = clear and seen.is_clear(scenario, last + 1, CLEAR_S, 0.0)

@@ -25,6 +25,7 @@ _MARGIN_KMH = 0.08  # of the limit
 _UNSEEN_S = 0.5  # a tracker keeps hold of who is hidden for so long
 _SHORT_S = 1.0
 _TOUCHES_SIZES = 0.08  # deep in a zone: who is less just touches it, and its box jitters as much
+_POPS_S = 0.15  # nobody drives in or out so quickly: the world's road begins or ends there
 _DOUBT_S = 0.2  # how close the moments are at which something may be reported
 _KMH = 3.6
 
@@ -63,7 +64,8 @@ def excesses(scenario: Scenario, seen: Seen, within: Mask, zone: Zone) -> Iterat
 def comings_and_goings(scenario: Scenario, seen: Seen) -> Iterator[TruthEvent]:
     """Tell when a lorry appears and is gone; while it is not seen well it may do both often.
 
-    Nor is one that is never tall enough to tell it from a car seen well.
+    Nor is one that is never tall enough to tell it from a car seen well. One that is there in full
+    from one moment to the next, or gone, is at an end of the world's roads; that does not count.
     """
     there, shown = (np.nonzero(mask)[0].tolist() for mask in (seen.track.seen, seen.good))
     if seen.track.agent.class_id != LORRY or not there:
@@ -74,7 +76,9 @@ def comings_and_goings(scenario: Scenario, seen: Seen) -> Iterator[TruthEvent]:
     if short or not seen.good[first:last].all() or not (tall & seen.good).any():
         yield from doubts(scenario, seen, "object", LORRIES, there[0], there[-1] + 1)
         return
-    before, after = seen.track.first + first > 0, _frame(seen, last) < scenario.num_frames
+    pops = _POPS_S * scenario.fps
+    before = seen.track.first + first > 0 and first - there[0] > pops
+    after = _frame(seen, last) < scenario.num_frames and there[-1] + 1 - last > pops
     yield seen.event(scenario, ("object", "begin", LORRIES), first, ignore=not before)
     yield seen.event(scenario, ("object", "end", LORRIES), last, ignore=not after)
     for dim in ((there[0], first), (last, there[-1] + 1)):
@@ -144,8 +148,14 @@ def doubts(
 
 def _is_followed(scenario: Scenario, seen: Seen, first: int, last: int) -> bool:
     """Tell whether an object is never out of sight for long."""
-    gaps = runs(~seen.good[first:last])
-    return all(b - a <= _UNSEEN_S * scenario.fps for a, b in gaps)
+    return not any(unseen(scenario, seen, first, last))
+
+
+def unseen(scenario: Scenario, seen: Seen, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Spans of frames in which an object is out of sight for so long that it may be lost."""
+    for a, b in runs(~seen.good[first:last]):
+        if b - a > _UNSEEN_S * scenario.fps:
+            yield first + a, first + b
 
 
 def _step(scenario: Scenario) -> int:
