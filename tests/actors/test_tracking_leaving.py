@@ -89,3 +89,12 @@ def test_a_class_that_is_mistaken_for_a_moment_breaks_no_track() -> None:
     boxes = [(100.0 + 12 * n, 100.0, 180.0 + 12 * n, 140.0) for n in range(12)]
     found = follow(Tracker(size=SIZE), boxes, [0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 0, 0])
     assert set(found[1:]) == {1}
+
+
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_who_comes_in_nearer_where_another_one_leaves_is_somebody_else(side: str) -> None:
+    nearer = [(0.0, 150.0, 85.0 + 35 * n, 240.0) for n in range(6)]
+    boxes = [turned(box, side) for box in [*leaving()[:9], *nearer]]
+    found = follow(Tracker(size=(640, 640)), boxes)
+    assert set(found[1:9]) == {1}
+    assert set(found[10:]) == {2}

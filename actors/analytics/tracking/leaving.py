@@ -2,7 +2,8 @@
 
 Where one drives out at the border another may drive in, and for a moment their boxes overlap. The
 box of who leaves ends at the border, and its other side follows it out: what reaches much deeper
-into the picture than that is somebody else, who would inherit a track.
+into the picture than that, or farther along the border, is somebody else, who would inherit a
+track.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from actors.analytics.tracking import boxes, kalman
 Mask = NDArray[np.bool_]
 
 # In sizes of the box: how close to the border it ends there, how fast a second its other side must
-# follow, and how much deeper than that side somebody else is.
-_AT_BORDER, _FOLLOWS, _DEEPER = np.array(0.1), np.array(-0.5), np.array(0.3)
+# follow, and how far beyond where it should be somebody else reaches.
+_AT_BORDER, _FOLLOWS, _BEYOND = np.array(0.1), np.array(-0.5), np.array(0.3)
 
 _NOWHERE = np.full((4, 1), np.inf)
 _OTHER = np.array([2, 3, 0, 1])  # the other side of each: right, bottom, left, top
@@ -41,7 +42,7 @@ def borders_of(borders: Sequence[kalman.Floats | None]) -> kalman.Floats | None:
 def reach_of(
     ahead: kalman.Floats, velocity: kalman.Floats, borders: kalman.Floats
 ) -> kalman.Floats | None:
-    """How deep objects that leave may still reach.
+    """How far objects that leave may still reach.
 
     Args:
         ahead: Boxes of tracks as they are predicted, a table.
@@ -49,8 +50,8 @@ def reach_of(
         borders: Of the picture of each, [4, n]; or of all, [4, 1].
 
     Returns:
-        For each side at which a track leaves the edge of its other side, else infinity, [4, n];
-        None where nobody leaves.
+        The edges of tracks that leave, as they are predicted, else infinity, [4, n]; None where
+        nobody leaves.
     """
     size, edges = np.sqrt(ahead[boxes.AREA]), ahead[boxes.EDGES]
     leaves = edges >= borders - _AT_BORDER * size
@@ -59,15 +60,15 @@ def reach_of(
     leaves &= boxes.of_centres(velocity)[boxes.EDGES].take(_OTHER, axis=0) <= _FOLLOWS * size
     if not np.count_nonzero(leaves):
         return None
-    return np.where(leaves, edges.take(_OTHER, axis=0), np.inf)
+    return np.where(leaves.any(axis=0), edges, np.inf)
 
 
 def is_another(reach: kalman.Floats, found: kalman.Floats) -> Mask:
-    """Which detections are too deep in the picture to be the track that they are paired with.
+    """Which detections reach too far to be the track that they are paired with.
 
     Args:
         reach: Of the track of each pair, see ``reach_of``.
         found: Box of the detection of each pair, a table.
     """
-    deeper = found[boxes.EDGES].take(_OTHER, axis=0) - reach
-    return np.asarray((deeper > _DEEPER * np.sqrt(found[boxes.AREA])).any(axis=0))
+    beyond = found[boxes.EDGES] - reach
+    return np.asarray((beyond > _BEYOND * np.sqrt(found[boxes.AREA])).any(axis=0))
