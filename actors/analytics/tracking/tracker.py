@@ -156,6 +156,8 @@ class Tracker:
     def _look(self, found: Detections, embeddings: Looks | None) -> Looks:
         """Embeddings [d, n] as tracks compare them; d is 0 where they are not compared."""
         if not self.config.wants_looks:
+            if not len(self._looks):
+                return no_looks(len(found))
             embeddings = None
         elif embeddings is None and not self._is_told:
             logger.warning("no embeddings come with the detections: tracking by motion alone")
