@@ -2,8 +2,8 @@
 
 A thread a camera wakes up for each of its packets, waits for each of its pictures and meets all
 others at Python's lock and at those of the driver: with 32 cameras 19 times a picture. Here nobody
-waits: a round collects the pictures that the round before has begun, and begins those whose packets
-have come since.
+waits: a round collects the pictures that the round before has begun, and begins one of each camera
+whose packets have come since. Where cameras have more, the next round follows at once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ _USUAL_BEAT_S = 0.008
 _FEW = 8
 _FASTER = 4.0
 _IDLE_S = 1.0
+_MAX_WAITING = 8
+"""Packets of a camera; what comes beyond stays in its connection."""
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +37,18 @@ class Seat(Protocol):
     def fileno(self) -> int:
         """What can be read when packets have come."""
 
+    @property
+    def num_waiting(self) -> int:
+        """Packets that have been read and not begun."""
+
     def collect(self) -> None:
         """Deliver what was begun the round before."""
 
+    def begin(self) -> None:
+        """Begin to decode one packet, if there is any: a second one would wait for the first."""
+
     def read(self, arrival: Arrival, waited_s: float) -> None:
-        """Begin to decode what has come.
+        """Take what has come.
 
         Args:
             arrival: Of the round before, when it had not come yet.
@@ -103,7 +112,8 @@ class Rounds:
                     self._began = time.monotonic()
                     rounds.turn()
                     self._began = None
-                    rounds.rest(self._pause_s(len(rounds.stays)))
+                    if not rounds.is_behind:
+                        rounds.rest(self._pause_s(len(rounds.stays)))
             finally:
                 rounds.end()
 
@@ -159,9 +169,17 @@ class _Cycle:
         for stay in self.stays:
             self._guard(stay, stay.seat.collect)
         for stay in ready:
-            if stay.error is None:
+            if stay.error is None and stay.seat.num_waiting < _MAX_WAITING:
                 self._guard(stay, stay.seat.read, arrival, self._waited_s)
+        for stay in self.stays:
+            if stay.error is None and stay.seat.num_waiting:
+                self._guard(stay, stay.seat.begin)
         self._dismiss()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a camera has packets that are not begun."""
+        return any(stay.seat.num_waiting for stay in self.stays)
 
     def rest(self, pause_s: float) -> None:
         """Sleep until the next round."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from actors.errors import SourceError
 from actors.ingest.decoding import open_decoder
@@ -242,6 +245,12 @@ class _Seat:
         self._source = source
         self._playback = playback
         self._waited_s: float | None = None
+        self._waiting: deque[tuple[Packet[VideoStream], Arrival]] = deque()
+
+    @property
+    def num_waiting(self) -> int:
+        """See ``Seat.num_waiting``."""
+        return len(self._waiting)
 
     @property
     def has_left(self) -> bool:
@@ -256,13 +265,18 @@ class _Seat:
         """See ``Seat.collect``."""
         self._playback.collect(self._session.policy)
 
+    def begin(self) -> None:
+        """See ``Seat.begin``."""
+        packet, arrival = self._waiting.popleft()
+        self._playback.begin(packet, arrival, self._session.policy)
+
     def read(self, arrival: Arrival, waited_s: float) -> None:
         """See ``Seat.read``."""
-        session, playback = self._session, self._playback
+        session = self._session
         last_s, self._waited_s = self._waited_s, waited_s
         for packet in self._source.read_packets():
             session._blocked_since = arrival.monotonic
             idle_s = 0.0 if last_s is None else waited_s - last_s
-            playback.note_shared(packet, arrival.monotonic, idle_s)
-            playback.begin(packet, arrival, session.policy)
+            self._playback.note_shared(packet, arrival.monotonic, idle_s)
+            self._waiting.append((packet, arrival))
             last_s = waited_s

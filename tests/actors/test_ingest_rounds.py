@@ -100,7 +100,7 @@ class Pipe:
 
     def __init__(self) -> None:
         self._here, self._there = os.pipe()
-        self.num_collected = self.num_read = 0
+        self.num_collected = self.num_read = self.num_begun = 0
         self.fault: Exception | None = None
         self.has_left = False
 
@@ -110,8 +110,15 @@ class Pipe:
     def send(self) -> None:
         os.write(self._there, b"x")
 
+    @property
+    def num_waiting(self) -> int:
+        return self.num_read - self.num_begun
+
     def collect(self) -> None:
         self.num_collected += 1
+
+    def begin(self) -> None:
+        self.num_begun += 1
 
     def read(self, arrival: Arrival, waited_s: float) -> None:
         os.read(self._here, 1)
@@ -146,6 +153,7 @@ def test_a_seat_is_read_only_when_something_has_come_and_collected_in_each_round
         eventually(lambda: min(pipe.num_collected for pipe in pipes) > 5)
         pipes[0].send()
         eventually(lambda: pipes[0].num_read == 1)
+        eventually(lambda: pipes[0].num_begun == 1)
         assert pipes[1].num_read == 0
         rounds.stop()
         assert [stay.result(5) for stay in stays] == [None, None]
