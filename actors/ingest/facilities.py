@@ -33,5 +33,5 @@ class Facilities:
             Outbox(config.max_waiting),
             config,
             DecodeGate(config.max_decoding),
-            Rounds(config.beat_s),
+            Rounds(config.beat_s / 2),
         )

@@ -57,13 +57,14 @@ class Seat(Protocol):
 
 
 class Rounds:
-    """Takes cameras round after round, half a beat before the feeder calls the engine.
+    """Takes cameras round after round, each in the middle of a beat.
 
     With few cameras the rounds are shorter: then a picture's latency is worth more than the
     processor time of looking for it.
 
     Args:
-        beat_s: From one call of the engine to the next; 0 where no beat is kept.
+        beat_s: From one round to the next; 0 for the usual one. Where the engine is called on a
+            beat, half of that: a call comes half a round after a round has begun.
     """
 
     def __init__(self, beat_s: float) -> None:
