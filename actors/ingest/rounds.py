@@ -167,13 +167,13 @@ class _Cycle:
         now = Arrival(time.monotonic(), time.time())
         arrival, self._looked = self._looked or now, now
         ready = [key.data for key, _ in self._selector.select(0)]
+        for stay in ready:
+            if stay.seat.num_waiting < _MAX_WAITING:
+                self._guard(stay, stay.seat.read, arrival, self._waited_s)
+        # Not all of one and then all of the other: while one is waited for, others are decoded.
         for stay in self.stays:
             self._guard(stay, stay.seat.collect)
-        for stay in ready:
-            if stay.error is None and stay.seat.num_waiting < _MAX_WAITING:
-                self._guard(stay, stay.seat.read, arrival, self._waited_s)
-        for stay in self.stays:
-            if stay.error is None and stay.seat.num_waiting:
+            if stay.seat.num_waiting:
                 self._guard(stay, stay.seat.begin)
         self._dismiss()
 
@@ -193,6 +193,8 @@ class _Cycle:
             stay.is_over.set()
 
     def _guard(self, stay: _Stay, call: Callable[..., None], *arguments: object) -> None:
+        if stay.error is not None:
+            return
         try:
             call(*arguments)
         except BaseException as error:  # its own thread says what it means
