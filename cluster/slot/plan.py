@@ -15,8 +15,8 @@ from cluster.slot.far import FarPlan
 from cluster.slot.pool import pool_config
 from engines.frames import Picture
 
-_MAX_GPU_INGESTS = 8
-_GPU_WAITING = 2  # decoders that are nearly full give out some pictures late
+_MAX_GPU_INGESTS = 4
+_GPU_WAITING = 4  # decoders that are nearly full give out some pictures late
 _GPU_BEAT_S = 0.016  # no longer than between two frames of a camera at 60 a second
 
 
@@ -33,7 +33,7 @@ def crew_config(name: str, config: SightlineConfig) -> CrewConfig:
     return CrewConfig(
         name=name,
         num_ingests=num_ingests,
-        num_shards=slots.num_analytics or (4 if on_gpu else 1),
+        num_shards=slots.num_analytics or (2 if on_gpu else 1),
         max_streams=slots.max_streams or (256 if on_gpu else 64),
         spares=spares,
         gpu_shares=gpu_shares(num_ingests, spares) if reserves_gpu(config) else NO_GPU,
