@@ -98,7 +98,7 @@ class SlotsConfig(Section):
         description="Ingest actors of a slot; null takes one for two CPUs, on a GPU at most eight.",
     )
     num_analytics: int | None = Field(
-        None, ge=1, le=64, description="Analytics actors of a slot; null takes 1, on a GPU 4."
+        None, ge=1, le=64, description="Analytics actors of a slot; null takes 1, on a GPU 2."
     )
     max_streams: int | None = Field(
         None,

@@ -15,7 +15,7 @@ from cluster.slot.far import FarPlan
 from cluster.slot.pool import pool_config
 from engines.frames import Picture
 
-_MAX_GPU_INGESTS = 4
+_MAX_GPU_INGESTS = 8
 _GPU_WAITING = 4  # decoders that are nearly full give out some pictures late
 _GPU_BEAT_S = 0.016  # no longer than between two frames of a camera at 60 a second
 

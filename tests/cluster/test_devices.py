@@ -71,7 +71,7 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error_with_a_remedy(package
 def test_a_slot_on_a_gpu_keeps_pictures_there_and_decodes_there():
     plan = crew_config("slot-a", config("cuda"))
     assert (plan.pool.device, plan.ingest.decoder) == (0, "nvdec")
-    assert (plan.num_shards, plan.max_streams) == (4, 256)
+    assert (plan.num_shards, plan.max_streams) == (2, 256)
 
 
 @pytest.mark.parametrize(("num_cores", "num_ingests"), [(1, 1), (2, 1), (8, 4), (16, 8), (64, 8)])
