@@ -116,6 +116,8 @@ class Rounds:
                     if not rounds.is_behind:
                         rounds.rest(self._pause_s(len(rounds.stays)))
             finally:
+                with self._changed:
+                    self._thread = self._began = None  # whoever comes next begins anew
                 rounds.end()
 
     def _admit(self, rounds: _Cycle) -> bool:
