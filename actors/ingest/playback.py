@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from av.packet import Packet
@@ -109,24 +110,18 @@ class Playback:
 
     def begin(self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy) -> None:
         """Begin to decode a packet; what comes out at once is of those before it."""
-        num_errors = self._decoder.num_errors
+        came, self._last = self._last or arrival, arrival
         self._note_step(packet, arrival, policy)
-        self._deliver(self._decoder.begin(packet, policy.step), self._last or arrival, policy)
-        self._note_errors(num_errors)
-        self._last = arrival
+        self._deliver(lambda: self._decoder.begin(packet, policy.step), came, policy)
 
     def collect(self, policy: FramePolicy) -> None:
         """Deliver the picture that was begun last, if it has not come yet."""
         if self._last is not None:
-            num_errors = self._decoder.num_errors
-            self._deliver(self._decoder.collect(), self._last, policy)
-            self._note_errors(num_errors)
+            self._deliver(self._decoder.collect, self._last, policy)
 
     def _take(self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy) -> None:
-        num_errors = self._decoder.num_errors
         self._note_step(packet, arrival, policy)
-        self._deliver(self._decoder.decode(packet, policy.step), arrival, policy)
-        self._note_errors(num_errors)
+        self._deliver(lambda: self._decoder.decode(packet, policy.step), arrival, policy)
 
     def _note_step(
         self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy
@@ -136,18 +131,20 @@ class Playback:
         if self._decoder.leaves_out(packet):
             self._outbox.count_skipped(self._lane)
 
-    def _deliver(self, pictures: list[Decoded], arrival: Arrival, policy: FramePolicy) -> None:
-        for decoded in pictures:
+    def _deliver(
+        self, decode: Callable[[], list[Decoded]], arrival: Arrival, policy: FramePolicy
+    ) -> None:
+        """Hand on the pictures that a call of the decoder gives, and count what it refused."""
+        num_errors = self._decoder.num_errors
+        for decoded in decode():
             seen = (decoded.frame.width, decoded.frame.height, self._decoder.name)
             if seen != self._seen:
                 self._note_picture(*seen)
                 self._seen = seen
             self._delivery.deliver(decoded, arrival, policy)
-
-    def _note_errors(self, num_errors: int) -> None:
-        num = self._decoder.num_errors - num_errors
-        if num:
-            self._outbox.count_decode_errors(self._lane, num)
+        num_refused = self._decoder.num_errors - num_errors
+        if num_refused:
+            self._outbox.count_decode_errors(self._lane, num_refused)
 
     def _note_picture(self, width: int, height: int, decoder: str) -> None:
         """Size and decoder are known with the first picture, and may change with a later one."""

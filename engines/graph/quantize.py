@@ -59,22 +59,14 @@ def quantize(
         ModelError: without pictures, for a name that no node has, or if the result does not run.
     """
     stream = iter(images)
-    first = next(stream, None)
-    if first is None:
-        raise ModelError(
-            "no calibration pictures", field="precision", remedy="Give some tens of them."
-        )
+    first = _first(stream)
     with tempfile.TemporaryDirectory() as folder:
         prepared = _prepare(model, Path(folder))
         graph = onnx.load(prepared).graph
         kept = sorted({*head_nodes(graph), *_named(graph, keep_float)})
+        name, pictures = graph.input[0].name, itertools.chain([first], stream)
         ranges = activation_ranges(
-            prepared,
-            graph.input[0].name,
-            itertools.chain([first], stream),
-            method=method,
-            symmetric=symmetric,
-            op_types=OP_TYPES,
+            prepared, name, pictures, method=method, symmetric=symmetric, op_types=OP_TYPES
         )
         quantized = _insert_qdq(
             prepared, ranges, kept, symmetric=symmetric, reduce_range=reduce_range
@@ -97,6 +89,15 @@ def head_nodes(graph: onnx.GraphProto) -> list[str]:
         if node.op_type != "Conv":
             waiting.extend(node.input)
     return sorted(found)
+
+
+def _first(images: Iterator[Images]) -> Images:
+    first = next(images, None)
+    if first is None:
+        raise ModelError(
+            "no calibration pictures", field="precision", remedy="Give some tens of them."
+        )
+    return first
 
 
 def _named(graph: onnx.GraphProto, patterns: Collection[str]) -> Iterator[str]:
