@@ -156,6 +156,8 @@ class _Cycle:
 
     def admit(self, stay: _Stay) -> None:
         """From the next round on."""
+        if not self.stays:
+            self._looked = None  # there were no rounds meanwhile
         try:
             self._selector.register(stay.seat.fileno(), selectors.EVENT_READ, stay)
         except (OSError, ValueError, KeyError) as error:  # hung up meanwhile

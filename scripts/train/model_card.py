@@ -59,7 +59,7 @@ confidence {int8[confidence]:.2f} and suppression at IoU {int8[iou]:.2f}, which 
 best on the validation clips. All are of each class for itself; the specs also drop the less sure of
 two boxes of two classes that overlap by more than {int8[iou_across]:.2f}, and of boxes of cars
 and lorries that lie inside each other.
-Times are of one thread of the machine that measured; CPUs with VNNI gain more by INT8 than others.
+Times are of one thread of the machine that measured.
 
 The specs say confidence {int8[spec_confidence]:.2f}, not {int8[confidence]:.2f}, on purpose:
 the tracker keeps tracks alive with unsure detections too, and begins new ones at 0.6 only.

@@ -101,6 +101,7 @@ class Pipe:
     def __init__(self) -> None:
         self._here, self._there = os.pipe()
         self.num_collected = self.num_read = self.num_begun = 0
+        self.arrivals: list[float] = []
         self.fault: Exception | None = None
         self.has_left = False
 
@@ -125,6 +126,7 @@ class Pipe:
         if self.fault is not None:
             raise self.fault
         assert arrival.monotonic <= time.monotonic()
+        self.arrivals.append(arrival.monotonic)
         self.num_read += 1
 
     def close(self) -> None:
@@ -170,6 +172,18 @@ def test_a_fault_ends_the_stay_of_its_own_seat_alone(pipes, rounds):
         eventually(lambda: pipes[1].num_read == 1)
         pipes[1].has_left = True
         assert playing.result(5) is None
+
+
+def test_what_comes_after_rounds_without_cameras_has_not_arrived_before_its_camera(pipes, rounds):
+    for pipe in pipes:
+        joined_at = time.monotonic()
+        with ThreadPoolExecutor() as threads:
+            stay = threads.submit(rounds.play, pipe)
+            pipe.send()
+            eventually(lambda pipe=pipe: pipe.num_read == 1)
+            pipe.has_left = True
+            stay.result(5)
+        assert pipe.arrivals[0] >= joined_at
 
 
 def test_who_comes_when_all_is_over_does_not_stay(pipes, rounds):
