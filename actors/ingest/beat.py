@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from actors.ingest.config import IngestConfig
 
 _SMOOTHING = 0.1
@@ -19,7 +17,7 @@ class Beat:
     calls at the multiples of ``beat_s`` on the monotonic clock, which all processes of a machine
     share: the engine gets the frames of all actors at once. With fewer cameras each frame goes
     at once, as it does everywhere on a CPU, which gains nothing by larger batches. A call brings
-    one frame of a camera: where some bring two in a beat, the next call comes after half of it.
+    one frame of a camera: where some have another, the next call comes after half a beat.
 
     Args:
         config: Intervals.
@@ -30,18 +28,19 @@ class Beat:
         self._rate_fps = 0.0
         self._last_s: float | None = None
 
-    def pause_s(self, ready: Sequence[float], began: float, now: float, *, is_busy: bool) -> float:
+    def pause_s(
+        self, num_tickets: int, began: float, now: float, *, is_behind: bool, is_busy: bool
+    ) -> float:
         """How long to wait after a call.
 
         Args:
-            ready: When each of the frames that it brought was there, monotonic, seconds.
-            began: When the call began.
+            num_tickets: Frames that it brought.
+            began: When it began, monotonic, seconds.
             now: When it ended.
+            is_behind: Whether it left frames behind.
             is_busy: Whether the engine has enough to do.
         """
-        # What was there for the call before, another frame of its camera kept from it.
-        is_behind = self._last_s is not None and min(ready, default=began) < self._last_s
-        self._measure(len(ready), began)
+        self._measure(num_tickets, began)
         config = self._config
         if config.beat_s and self._rate_fps * config.beat_s >= _COMPANY:
             beat_s = config.beat_s / 2 if is_behind else config.beat_s

@@ -110,8 +110,10 @@ class Feeder:
                 pool.finish_writes()
             is_busy = self._exchange(batch, lease)
             now = time.monotonic()
-            ready = [ticket.ready for ticket in batch.tickets]
-            self._stop.wait(self._beat.pause_s(ready, began, now, is_busy=is_busy))
+            pause_s = self._beat.pause_s(
+                len(batch.tickets), began, now, is_behind=batch.num_left > 0, is_busy=is_busy
+            )
+            self._stop.wait(pause_s)
 
     def _exchange(self, batch: Batch, lease: PoolLease) -> bool:
         """Bring and fetch; tells whether the engine has enough to do."""

@@ -16,6 +16,8 @@ from actors.ingest.waiting_room import WaitingRoom
 from actors.messages import DropReason, PoolLease, Release, StreamQos, Ticket
 from actors.pools import Pool
 
+_MAX_PATIENCE = 2
+
 
 class Slot(NamedTuple):
     """A slot that is being filled; of no use any more once the pool has been replaced."""
@@ -32,6 +34,8 @@ class Batch:
     opened: tuple[StreamQos, ...]
     closed: tuple[str, ...]
     num_given_up: int
+    num_left: int = 0
+    """Frames that wait for a later call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Outbox:
         self._free: list[int] = []
         self._held: dict[int, Lane] = {}
         self._waiting: WaitingRoom[Entry] = WaitingRoom(max_waiting)
+        self._max_waiting = max_waiting
+        self._patience: dict[str, int] = {}
         self._outstanding: dict[int, Entry] = {}
         self._streams: dict[str, StreamQos] = {}
         self._news: dict[str, StreamQos | None] = {}
@@ -186,15 +192,20 @@ class Outbox:
             self._changed.notify_all()
 
     def collect(self) -> Batch:
-        """Take the first frame of each stream; the tickets are outstanding from now on."""
+        """Take the first frame of each stream; the tickets are outstanding from now on.
+
+        Where more may wait, a frame gives the one before it two calls to come back from the engine,
+        which would give that up for a newer one.
+        """
         with self._lock:
-            entries = self._waiting.pop_each()
+            entries = self._waiting.pop_each(but=self._patient())
             self._outstanding.update((entry.ticket.slot, entry) for entry in entries)
             batch = Batch(
                 tickets=tuple(entry.ticket for entry in entries),
                 opened=tuple(qos for qos in self._news.values() if qos is not None),
                 closed=tuple(stream for stream, qos in self._news.items() if qos is None),
                 num_given_up=self._num_given_up,
+                num_left=len(self._waiting),
             )
             self._num_given_up = 0
             self._news.clear()
@@ -247,6 +258,18 @@ class Outbox:
             )
 
     # Under the lock
+
+    def _patient(self) -> set[str]:
+        """The streams whose frames wait for the one before."""
+        if self._max_waiting == 1 or not self._waiting:
+            return set()
+        at_engine = {entry.ticket.stream for entry in self._outstanding.values()}
+        num_calls = {
+            stream: self._patience.get(stream, 0) + 1
+            for stream in self._waiting.streams() & at_engine
+        }
+        self._patience = {stream: num for stream, num in num_calls.items() if num <= _MAX_PATIENCE}
+        return set(self._patience)
 
     def _give_up(self, entry: Entry | None) -> None:
         """A newer frame takes its place."""

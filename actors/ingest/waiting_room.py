@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, KeysView
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -52,11 +52,15 @@ class WaitingRoom(Generic[T]):
             del self._queues[stream]
         return frame
 
-    def pop_each(self) -> list[T]:
-        """Take the oldest frame of every stream."""
-        frames = [queue.popleft() for queue in self._queues.values()]
+    def pop_each(self, but: Container[str] = ()) -> list[T]:
+        """Take the oldest frame of every stream, but not of these."""
+        frames = [queue.popleft() for stream, queue in self._queues.items() if stream not in but]
         self._queues = {stream: queue for stream, queue in self._queues.items() if queue}
         return frames
+
+    def streams(self) -> KeysView[str]:
+        """Those of which frames wait."""
+        return self._queues.keys()
 
     def clear(self) -> None:
         """Let nothing wait any more."""

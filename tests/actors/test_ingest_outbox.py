@@ -60,6 +60,10 @@ def put(outbox: Outbox, lane: Lane, index: int = 0) -> int:
     return slot.number
 
 
+def taken(outbox: Outbox) -> list[tuple[str, int]]:
+    return [(ticket.stream, ticket.index) for ticket in outbox.collect().tickets]
+
+
 def dropped(lane: Lane) -> dict[str, int]:
     return {reason.value: num for reason, num in lane.row.read().dropped.items() if num}
 
@@ -71,6 +75,22 @@ def test_a_newer_frame_replaces_the_one_that_still_waits(outbox, ledger):
     assert [ticket.index for ticket in outbox.collect().tickets] == [1]
     assert dropped(lane) == {"superseded": 1}
     assert len(outbox.slot_use().free) == NUM_SLOTS - 1
+
+
+def test_a_frame_waits_until_the_one_before_is_back_but_no_longer_than_two_calls(pool, ledger):
+    outbox = Outbox(max_waiting=4)
+    outbox.adopt(pool, PoolLease(pool.layout, range(NUM_SLOTS), 1))
+    lane, other = Lane("a", ledger.row(0)), Lane("b", ledger.row(1))
+    first = put(outbox, lane, 0)
+    assert taken(outbox) == [("a", 0)]
+    put(outbox, lane, 1)
+    put(outbox, other, 0)
+    batch = outbox.collect()
+    assert ([ticket.stream for ticket in batch.tickets], batch.num_left) == (["b"], 1)
+    outbox.settle([Release(first, None, 10.0)])
+    assert taken(outbox) == [("a", 1)]
+    put(outbox, lane, 2)  # its last one stays away
+    assert [taken(outbox) for _ in range(3)] == [[], [], [("a", 2)]]
 
 
 def test_releases_book_the_outcome_and_the_latency(outbox, ledger):
@@ -225,11 +245,13 @@ def test_a_new_lease_is_told_of_all_streams(outbox, pool):
 class OutboxMachine(RuleBasedStateMachine):
     """Any order of calls: each slot is in one place, each frame ends in one."""
 
+    max_waiting = 1
+
     def __init__(self):
         super().__init__()
         self.ledger = Ledger.create(3)
         self.pool = FramePool.create(NUM_SLOTS, PICTURE.size_bytes)
-        self.outbox = Outbox()
+        self.outbox = Outbox(self.max_waiting)
         self.lanes = [Lane(name, self.ledger.row(i)) for i, name in enumerate("abc")]
         self.held: list[tuple[Lane, Slot]] = []
         self.generation = itertools.count()
@@ -315,3 +337,13 @@ class OutboxMachine(RuleBasedStateMachine):
 
 OutboxMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestOutboxInAnyOrder = OutboxMachine.TestCase
+
+
+class PatientOutboxMachine(OutboxMachine):
+    """The same where frames wait for the ones before them."""
+
+    max_waiting = 3
+
+
+PatientOutboxMachine.TestCase.settings = OutboxMachine.TestCase.settings
+TestPatientOutboxInAnyOrder = PatientOutboxMachine.TestCase

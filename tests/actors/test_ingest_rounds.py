@@ -6,7 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
@@ -23,6 +24,7 @@ from tests.actors.builders import IngestBench, eventually, open_deferred
 TINY = {"width": 128, "height": 96, "fps": 50, "seconds": 0.5, "gop_size": 5}
 CONFIG = IngestConfig(tick_s=0.01, attach_retry_s=0.02, read_timeout_s=1.0, beat_s=0.008)
 NAMES = ("a", "b", "c")
+BEAT_S = 0.2  # a quarter of that with so few
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +102,10 @@ class Pipe:
 
     def __init__(self) -> None:
         self._here, self._there = os.pipe()
-        self.num_collected = self.num_read = self.num_begun = 0
+        self.num_read = 0
         self.arrivals: list[float] = []
+        self.begun_at: list[float] = []
+        self.collected_at: list[float] = []
         self.fault: Exception | None = None
         self.has_left = False
 
@@ -115,19 +119,27 @@ class Pipe:
     def num_waiting(self) -> int:
         return self.num_read - self.num_begun
 
+    @property
+    def num_begun(self) -> int:
+        return len(self.begun_at)
+
+    @property
+    def num_collected(self) -> int:
+        return len(self.collected_at)
+
     def collect(self) -> None:
-        self.num_collected += 1
+        self.collected_at.append(time.monotonic())
 
     def begin(self) -> None:
-        self.num_begun += 1
+        self.begun_at.append(time.monotonic())
 
     def read(self, arrival: Arrival, waited_s: float) -> None:
-        os.read(self._here, 1)
+        num = len(os.read(self._here, 100))
         if self.fault is not None:
             raise self.fault
         assert arrival.monotonic <= time.monotonic()
         self.arrivals.append(arrival.monotonic)
-        self.num_read += 1
+        self.num_read += num
 
     def close(self) -> None:
         os.close(self._here)
@@ -144,26 +156,51 @@ def pipes() -> Iterator[list[Pipe]]:
 
 @pytest.fixture
 def rounds() -> Iterator[Rounds]:
-    rounds = Rounds(0.002)
+    rounds = Rounds(BEAT_S)
     yield rounds
     rounds.stop()
 
 
-def test_a_seat_is_read_only_when_something_has_come_and_collected_in_each_round(pipes, rounds):
+@contextmanager
+def staying(rounds: Rounds, *pipes: Pipe) -> Iterator[list[Future[None]]]:
     with ThreadPoolExecutor() as threads:
-        stays = [threads.submit(rounds.play, pipe) for pipe in pipes]
-        eventually(lambda: min(pipe.num_collected for pipe in pipes) > 5)
-        pipes[0].send()
-        eventually(lambda: pipes[0].num_read == 1)
-        eventually(lambda: pipes[0].num_begun == 1)
-        assert pipes[1].num_read == 0
+        try:
+            yield [threads.submit(rounds.play, pipe) for pipe in pipes]
+        finally:
+            rounds.stop()
+
+
+def test_rounds_that_are_stopped_let_everybody_go(pipes, rounds):
+    with staying(rounds, *pipes) as stays:
         rounds.stop()
         assert [stay.result(5) for stay in stays] == [None, None]
 
 
+def test_a_seat_is_read_when_something_has_come_and_collected_the_round_after(pipes, rounds):
+    with staying(rounds, *pipes):
+        pipes[0].send()
+        eventually(lambda: pipes[0].num_begun == 1)
+        eventually(lambda: pipes[0].num_collected == 2)  # before it began, and after
+        assert pipes[0].collected_at[1] - pipes[0].begun_at[0] > BEAT_S / 8
+        assert (pipes[0].num_read, pipes[1].num_read, pipes[1].num_collected) == (1, 0, 0)
+
+
+def test_a_seat_with_many_packets_begins_one_a_round_and_collects_none_too_early(pipes, rounds):
+    with staying(rounds, pipes[0]) as (stay,):
+        for _ in range(5):
+            pipes[0].send()
+        eventually(lambda: pipes[0].num_collected == 6)
+        assert pipes[0].num_begun == 5
+        for begun_at, collected_at in zip(
+            pipes[0].begun_at, pipes[0].collected_at[1:], strict=True
+        ):
+            assert collected_at - begun_at > BEAT_S / 16
+        pipes[0].has_left = True
+        assert stay.result(5) is None
+
+
 def test_a_fault_ends_the_stay_of_its_own_seat_alone(pipes, rounds):
-    with ThreadPoolExecutor() as threads:
-        failing, playing = (threads.submit(rounds.play, pipe) for pipe in pipes)
+    with staying(rounds, *pipes) as (failing, playing):
         pipes[0].fault = OSError("the cable is out")
         pipes[0].send()
         with pytest.raises(OSError, match="the cable is out"):
