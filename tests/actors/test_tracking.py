@@ -16,7 +16,7 @@ from tests.actors.builders import CAR, detections
 
 MOT = Path(__file__).parents[3] / "shared" / "data" / "mot"
 PERSON, TRUCK = 0, 2
-ONE = [slice(0, 1)]
+ONE = np.zeros(1, dtype=np.intp)
 
 
 def identities_of_a_drive(fps: float, speed_px_s: float, seed: int) -> list[set[int]]:
@@ -175,6 +175,19 @@ def test_kalman_steps_of_any_length_predict_alike():
     for step_s in (0.1, 0.3):
         kalman.predict(twice, [step_s], ONE)
     np.testing.assert_allclose(twice, once, rtol=1e-9)
+
+
+def test_kalman_takes_tracks_of_several_pictures_ahead_as_it_does_those_of_one():
+    random = np.random.default_rng(4)
+    states = random.uniform(1, 90, (kalman.NUM_ROWS, 4, 6))
+    picture, steps_s = np.array([0, 0, 0, 1, 2, 2]), [0.04, 0.2, 1.7]
+    apart, together = states.copy(), states.copy()
+    for track, number in enumerate(picture):
+        one = np.ascontiguousarray(states[:, :, track : track + 1])
+        kalman.predict(one, [steps_s[number]], ONE)
+        apart[:, :, track : track + 1] = one
+    kalman.predict(together, steps_s, picture)
+    np.testing.assert_allclose(together, apart, rtol=1e-9)
 
 
 def test_kalman_learns_a_speed_in_pixels_a_second():

@@ -23,18 +23,31 @@ Meeting = tuple[Indices, Indices, Floats]
 _NOTHING, _NONE, _THRICE, _NO_LENGTH = np.array(0.0), np.array(0), np.array(3.0), np.array(1e-6)
 
 
-def meeting(a: Floats, b: Floats) -> Meeting:
-    """Those of all pairs of one picture that overlap.
+def beside(a: Floats, b: Floats, of_a: Indices, of_b: Indices) -> tuple[Indices, Indices]:
+    """Pairs of boxes of the same picture that may overlap, few of those that do not.
+
+    A sweep from left to right over all pictures, laid side by side: a box meets none that begins
+    where it has ended, and none of those before which all have ended where it begins.
 
     Args:
         a: Edges of boxes [4, n], see ``boxes``.
         b: The same [4, m].
+        of_a: Picture of each box.
+        of_b: The same.
     """
-    edges = np.minimum(a[:, :, None], b[:, None])
-    common = _common(edges)
-    meet = common[0].ravel().nonzero()[0]
-    i, j = np.divmod(meet, max(b.shape[1], 1))
-    return i, j, common.reshape(2, -1).take(meet, axis=1)
+    if not a.shape[1] or not b.shape[1]:
+        return of_a[:0], of_b[:0]
+    widest = max(a[0].max(), b[0].max()) + max(a[2].max(), b[2].max()) + 1.0
+    at_a, at_b = of_a * widest, of_b * widest
+    begins = at_b - b[2]
+    order = begins.argsort()
+    ended = np.maximum.accumulate((at_b + b[0]).take(order))
+    first = ended.searchsorted(at_a - a[2], side="right")
+    num = begins.take(order).searchsorted(at_a + a[0]) - first
+    np.maximum(num, _NONE, out=num)
+    i = np.arange(len(num)).repeat(num)
+    first -= num.cumsum() - num
+    return i, order.take(np.arange(len(i)) + first.take(i))
 
 
 def meeting_of(a: Floats, b: Floats, i: Indices, j: Indices) -> Meeting:
@@ -148,26 +161,30 @@ class Matching:
             worth: What each pair is worth, above 0.
             most: There are no more detections that may be matched.
         """
-        if not len(rows):
-            return 0
-        # What is worth more than all that its track and its detection could have instead belongs
-        # to every best assignment: that settles nearly all, for all pictures at once.
-        instead = np.bincount(rows, worth).take(rows)
-        instead += np.bincount(cols, worth).take(cols)
-        clear = (instead < _THRICE * worth).nonzero()[0]
-        if len(clear) == len(rows):
-            return self._take(rows, cols)
-        num = self._take(rows.take(clear), cols.take(clear))
-        if num == most:
-            return num
-        taken = np.maximum(self.col_of.take(rows), self.row_of.take(cols))
-        left = (taken < _NONE).nonzero()[0]
-        if len(left):
-            rows, cols, worth = rows[left], cols[left], worth[left]
-            ends = np.diff(self._picture[rows]).nonzero()[0] + 1
-            for part in np.split(np.arange(len(left)), ends):
-                num += self._take(*_solved(rows[part], cols[part], worth[part]))
+        num = 0
+        while len(rows):
+            # What is worth more than all that its track and its detection could have instead
+            # belongs to every best assignment: that settles nearly all, for all pictures at once.
+            instead = np.bincount(rows, worth).take(rows)
+            instead += np.bincount(cols, worth).take(cols)
+            clear = (instead < _THRICE * worth).nonzero()[0]
+            if len(clear) == len(rows):
+                return num + self._take(rows, cols)
+            if not len(clear):
+                return num + self._solve(rows, cols, worth)
+            num += self._take(rows.take(clear), cols.take(clear))
+            if num == most:
+                return num
+            taken = np.maximum(self.col_of.take(rows), self.row_of.take(cols))
+            left = (taken < _NONE).nonzero()[0]
+            rows, cols, worth = rows.take(left), cols.take(left), worth.take(left)
         return num
+
+    def _solve(self, rows: Indices, cols: Indices, worth: Floats) -> int:
+        """Match where it is not clear, picture by picture."""
+        ends = np.diff(self._picture.take(rows)).nonzero()[0] + 1
+        parts = np.split(np.arange(len(rows)), ends)
+        return sum(self._take(*_solved(rows[p], cols[p], worth[p])) for p in parts)
 
     def _take(self, rows: Indices, cols: Indices) -> int:
         self.row_of[cols], self.col_of[rows] = rows, cols

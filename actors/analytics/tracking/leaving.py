@@ -22,7 +22,8 @@ Mask = NDArray[np.bool_]
 _AT_BORDER, _FOLLOWS, _BEYOND = np.array(0.1), np.array(-0.5), np.array(0.3)
 
 _NOWHERE = np.full((4, 1), np.inf)
-_OTHER = np.array([2, 3, 0, 1])  # the other side of each: right, bottom, left, top
+# Of the velocity of centre and size: that of the edge across from each.
+_OTHER_SIDE = np.array([[-1, 0, 0.5, 0], [0, -1, 0, 0.5], [1, 0, 0.5, 0], [0, 1, 0, 0.5]])
 
 
 def border_of(size: tuple[int, int] | None) -> kalman.Floats | None:
@@ -57,18 +58,18 @@ def reach_of(
     leaves = edges >= borders - _AT_BORDER * size
     if not np.count_nonzero(leaves):
         return None
-    leaves &= boxes.of_centres(velocity)[boxes.EDGES].take(_OTHER, axis=0) <= _FOLLOWS * size
+    leaves &= _OTHER_SIDE.dot(velocity) <= _FOLLOWS * size
     if not np.count_nonzero(leaves):
         return None
     return np.where(leaves.any(axis=0), edges, np.inf)
 
 
-def is_another(reach: kalman.Floats, found: kalman.Floats) -> Mask:
-    """Which detections reach too far to be the track that they are paired with.
+def is_another(reach: kalman.Floats, found: kalman.Floats) -> Mask | None:
+    """Which detections reach too far to be the track that they are paired with; None for none.
 
     Args:
         reach: Of the track of each pair, see ``reach_of``.
         found: Box of the detection of each pair, a table.
     """
-    beyond = found[boxes.EDGES] - reach
-    return np.asarray((beyond > _BEYOND * np.sqrt(found[boxes.AREA])).any(axis=0))
+    beyond = found[boxes.EDGES] - reach > _BEYOND * np.sqrt(found[boxes.AREA])
+    return beyond.any(axis=0) if np.count_nonzero(beyond) else None

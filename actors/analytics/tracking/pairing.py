@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 
 def pairs(a: Indices, b: Indices, num_pictures: int) -> tuple[Indices, Indices]:
@@ -42,3 +44,14 @@ def spans(picture: Indices, num_pictures: int) -> list[slice]:
         return [slice(0, len(picture))]
     ends = picture.searchsorted(np.arange(num_pictures + 1)).tolist()
     return [slice(a, b) for a, b in pairwise(ends)]
+
+
+def passing(masks: Sequence[Mask], num: int) -> Indices:
+    """Which of so many things pass all masks."""
+    if not masks:
+        return np.arange(num)
+    left = masks[0].copy()
+    for mask in masks[1:]:
+        left &= mask
+    some: Indices = left.nonzero()[0]
+    return some

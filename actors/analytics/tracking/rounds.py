@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 from actors.analytics.tracking import boxes, kalman
 from actors.analytics.tracking.association import (
     Matching,
+    beside,
     directions,
-    meeting,
     meeting_of,
     overlaps,
 )
 from actors.analytics.tracking.config import MAX_GATE, Likeness, Round, Stage, TrackerConfig
 from actors.analytics.tracking.found import CONFIDENCE, Found
 from actors.analytics.tracking.leaving import is_another, reach_of
-from actors.analytics.tracking.pairing import pairs
-from actors.analytics.tracking.steadying import KEPT_OVERLAP, common_shift, is_cut, may_be_cuts
+from actors.analytics.tracking.pairing import pairs, passing
+from actors.analytics.tracking.steadying import (
+    KEPT_OVERLAP,
+    common_shifts,
+    is_cut,
+    may_be_cuts,
+    middles,
+)
 from actors.analytics.tracking.tracks import (
     CLASS_ID,
     IDENTITY,
@@ -37,7 +43,7 @@ _Boxes = tuple[Indices, Indices, kalman.Floats, kalman.Floats, kalman.Floats]
 """Pairs that overlap, box of the track and of the detection, and how much they overlap."""
 
 _TURN_S = 0.15  # a shift that came in so much time is taken for speed by half
-_MANY_PAIRS = 1000  # from here on boxes are compared faster each with all than pair by pair
+_MANY_PAIRS = 1500  # from here on it is faster to leave out most that are not beside each other
 _NONE = np.array(0)
 _MUCH = 0.05  # of the size of an object: less changes no overlap that matters
 
@@ -127,9 +133,6 @@ class Rounds:
         left = good.nonzero()[0]
         if not len(left):
             return 0
-        if self._reach is not None:
-            reach, theirs = self._reach.take(i.take(left), axis=1), self._found.table
-            left = left[~is_another(reach, theirs.take(j.take(left), axis=1))]
         worth = likeness.take(left) - (least - 1e-6)
         most = self._num_left[round_.sure]
         return self.matching.add(i.take(left), j.take(left), worth, most)
@@ -180,24 +183,37 @@ class Rounds:
     def _meet(self) -> _Boxes:
         """Pairs whose predicted and found boxes overlap."""
         tracks, found, edges = self._tracks, self._found, self._ahead[boxes.EDGES]
-        if tracks.num_pictures == 1 and len(tracks) * len(found) > _MANY_PAIRS:
-            i, j, common = meeting(edges, found.table[boxes.EDGES])
+        if len(tracks) * len(found) > _MANY_PAIRS * tracks.num_pictures:
+            i, j = beside(edges, found.table[boxes.EDGES], tracks.picture, found.picture)
         else:
             i, j = pairs(tracks.picture, found.picture, tracks.num_pictures)
-            i, j, common = meeting_of(edges, found.table[boxes.EDGES], i, j)
+        i, j, common = meeting_of(edges, found.table[boxes.EDGES], i, j)
+        own = self._own(i, j)
+        if own is not None:
+            i, j, common = i.take(own), j.take(own), common.take(own, axis=1)
         mine, theirs = self._ahead.take(i, axis=1), found.table.take(j, axis=1)
         return i, j, mine, theirs, overlaps(mine, theirs, common)
+
+    def _own(self, i: Indices, j: Indices) -> Indices | None:
+        """Which pairs are not of one who leaves and another one; None for all."""
+        if self._reach is None or not len(i):
+            return None
+        theirs = self._found.table.take(j, axis=1)
+        other = is_another(self._reach.take(i, axis=1), theirs)
+        return None if other is None else (~other).nonzero()[0]
 
     def _left(self, rows: list[Mask], cols: list[Mask]) -> tuple[Indices, Indices]:
         """All pairs of some tracks and some detections, of the same picture."""
         tracks, found = self._tracks, self._found
-        some_rows, some_cols = _passing(rows, len(tracks)), _passing(cols, len(found))
+        some_rows, some_cols = passing(rows, len(tracks)), passing(cols, len(found))
         of_rows, of_cols = tracks.picture[some_rows], found.picture[some_cols]
         i, j = pairs(of_rows, of_cols, tracks.num_pictures)
         return some_rows[i], some_cols[j]
 
     def _of_left(self, round_: Round, i: Indices, j: Indices) -> _Pairs:
-        tracks, found = self._tracks, self._found
+        tracks, found, own = self._tracks, self._found, self._own(i, j)
+        if own is not None:
+            i, j = i.take(own), j.take(own)
         if round_.likeness is Likeness.LAST_BOX:
             last = boxes.of_corners(tracks.table[LAST_XYXY])
             i, j, common = meeting_of(last[boxes.EDGES], found.table[boxes.EDGES], i, j)
@@ -228,31 +244,22 @@ class Rounds:
         are over.
         """
         tracks, (rows, cols) = self._tracks, self.matching.pairs()
+        if not len(rows):
+            return False
         residuals = self._found.table[boxes.CENTRE].take(cols, axis=1)
         residuals -= self._ahead[boxes.CENTRE].take(rows, axis=1)
-        spans = tracks.spans(rows)
-        shifts = [common_shift(residuals[:, own]) for own in spans]
+        counts = tracks.counts(rows)
+        shifts = common_shifts(residuals, counts)
         if not any(map(any, shifts)):
             return False
-        squared = [(x * x + y * y) / _MUCH**2 for x, y in shifts]
-        is_much = np.array(
-            [
-                bool(each) and each >= self._middle_area(rows[own])
-                for each, own in zip(squared, spans, strict=True)
-            ]
-        )
+        squared = np.array([(x * x + y * y) / _MUCH**2 for x, y in shifts])
+        is_much = squared >= middles(self._ahead[boxes.AREA].take(rows), counts)
         self._shifts = np.array(shifts).T
         if is_much.any():
             self._move(self._shifts * is_much)
             self._shifts[:, is_much] = 0
             self._look()
         return bool(is_much.any())
-
-    def _middle_area(self, rows: Indices) -> float:
-        """Median of width times height of some tracks, square pixels."""
-        areas = self._ahead[boxes.AREA].take(rows)
-        areas.sort()
-        return float(areas[len(areas) // 2])
 
     def _move(self, shifts: kalman.Floats) -> None:
         self._tracks.shift(shifts, 1 / (np.array(self._passed_s) + _TURN_S))
@@ -282,14 +289,3 @@ class Rounds:
         i, j, common = meeting_of(ahead[boxes.EDGES], found.table[boxes.EDGES], rows, cols)
         overlap = overlaps(ahead.take(i, axis=1), found.table.take(j, axis=1), common)[0]
         return int(np.count_nonzero(seen)), int(np.count_nonzero(overlap >= KEPT_OVERLAP))
-
-
-def _passing(masks: list[Mask], num: int) -> Indices:
-    """Which of so many things pass all masks."""
-    if not masks:
-        return np.arange(num)
-    passing = masks[0].copy()
-    for mask in masks[1:]:
-        passing &= mask
-    some: Indices = passing.nonzero()[0]
-    return some

@@ -27,32 +27,49 @@ KEPT_OVERLAP = 0.4
 """Intersection over union of an object with where it should be, from which it counts as there."""
 
 
-def common_shift(residuals: Floats) -> tuple[float, float]:
-    """By how much a picture is shifted against what was predicted; 0 where nothing shows it.
+def common_shifts(residuals: Floats, counts: Counts) -> list[tuple[float, float]]:
+    """By how much each picture is shifted against what was predicted; 0 where nothing shows it.
 
     The median, shrunk by how uncertain it is (James and Stein, 1961): an error as large as half of
     the shift leaves none of it, and objects that move each on their own give none.
 
     Args:
-        residuals: Where objects are less where they should be, [2, n], pixels; it is overwritten.
+        residuals: Where objects are less where they should be, [2, n], pixels, those of a picture
+            one after the other; it is overwritten.
+        counts: How many objects each picture has.
     """
-    num = residuals.shape[1]
-    if num < _MIN_OBJECTS:
-        return 0.0, 0.0
-    middle = num // 2
-    ordered = residuals.copy()
-    ordered.sort(axis=1)
-    x, y = ordered[:, middle].tolist()
-    residuals -= ordered[:, middle : middle + 1]
+    middle = middles(residuals, counts)
+    residuals -= middle if len(counts) == 1 else middle.repeat(counts, axis=1)
     residuals *= residuals
-    spread = residuals[0] + residuals[1]
-    spread.sort()
+    spread = middles(residuals[0] + residuals[1], counts)
+    return list(map(_shrunk, *middle.tolist(), spread.tolist(), counts.tolist()))
+
+
+def _shrunk(x: float, y: float, spread: float, num: int) -> tuple[float, float]:
     squared = x * x + y * y
-    error = float(spread[middle]) * _MIN_RATIO / num
-    if squared <= error:
+    if num < _MIN_OBJECTS or squared <= (error := spread * _MIN_RATIO / num):
         return 0.0, 0.0
     share = 1 - error / squared
     return share * x, share * y
+
+
+def middles(values: Floats, counts: Counts) -> Floats:
+    """The upper median of the values of each picture, [..., pictures]; infinity where it has none.
+
+    Args:
+        values: [..., n], n above 0, those of a picture one after the other.
+        counts: How many each picture has.
+    """
+    if len(counts) == 1:
+        ordered = values.copy()
+        ordered.sort()
+        middle = ordered.shape[-1] // 2
+        return np.asarray(ordered[..., middle : middle + 1])
+    places = np.arange(counts.max() + 1)
+    table = np.full((*values.shape[:-1], len(counts), len(places)), np.inf)
+    table[..., places < counts[:, None]] = values
+    table.sort()
+    return np.asarray(table[..., np.arange(len(counts)), counts // 2])
 
 
 def may_be_cuts(num_new: Counts, num_sure: Counts, passed_s: Floats) -> Counts:

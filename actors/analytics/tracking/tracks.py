@@ -90,7 +90,7 @@ class Tracks:
         num_rows = max(VOTES + num_classes, *map(len, tables))
         self.num_pictures = len(tables)
         if self.num_pictures == 1:
-            self.table = _padded(tables[0], num_rows)
+            self.table = _padded(tables[0], num_rows).copy()
             self.looks = looks[0].copy() if len(looks[0]) else looks[0]
             self.picture = np.zeros(self.table.shape[1], dtype=np.intp)
         else:
@@ -113,13 +113,13 @@ class Tracks:
 
     def predict(self, passed_s: Sequence[float]) -> None:
         """Take the tracks of each picture ahead by the time since the picture before."""
-        kalman.predict(self.state, passed_s, spans(self.picture, self.num_pictures))
+        kalman.predict(self.state, passed_s, self.picture)
 
-    def spans(self, rows: Indices) -> list[slice]:
-        """Where the tracks of each picture are among some, which ascend."""
+    def counts(self, rows: Indices) -> Indices:
+        """How many of some tracks each picture has."""
         if self.num_pictures == 1:
-            return [slice(0, len(rows))]
-        return spans(self.picture.take(rows), self.num_pictures)
+            return np.array([len(rows)])
+        return np.bincount(self.picture.take(rows), minlength=self.num_pictures)
 
     def shift(self, shifts: kalman.Floats, weights: kalman.Floats) -> None:
         """Move the tracks of each picture along with its camera.
@@ -194,7 +194,7 @@ class Tracks:
         rows = keep.nonzero()[0]
         rows = rows[self.picture[rows].argsort(kind="stable")]
         table, looks = self.table.take(rows, axis=1), self.looks.take(rows, axis=1)
-        own = self.spans(rows)
+        own = spans(self.picture.take(rows), self.num_pictures)
         return [table[:, each] for each in own], [looks[:, each] for each in own]
 
 
@@ -212,6 +212,6 @@ def _vote(table: Table, seen: Table, found: Found, cols: Indices) -> None:
 
 
 def _padded(table: Table, num_rows: int) -> Table:
-    """A copy with more rows."""
+    """The same with more rows."""
     num_more = num_rows - len(table)
-    return np.pad(table, ((0, num_more), (0, 0))) if num_more else table.copy()
+    return np.pad(table, ((0, num_more), (0, 0))) if num_more else table
