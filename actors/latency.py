@@ -15,6 +15,9 @@ _FIRST_BUCKET_S = 1e-4
 _LOG_RATIO = math.log(1.03)
 _UPPER_BOUNDS_S = [_FIRST_BUCKET_S * math.exp(n * _LOG_RATIO) for n in range(1, NUM_BUCKETS)]
 _BOUNDS = np.array(_UPPER_BOUNDS_S)
+_MIDDLES_MS = [
+    round(_FIRST_BUCKET_S * math.exp((n + 0.5) * _LOG_RATIO) * 1e3, 3) for n in range(NUM_BUCKETS)
+]
 _PERCENTS = (50, 95, 99)
 
 
@@ -30,7 +33,14 @@ def buckets_of(latencies_s: NDArray[np.float64]) -> NDArray[np.intp]:
 
 def middle_ms(bucket: int) -> float:
     """What stands for all latencies of a bucket, ms; wrong by 1.5 % at most."""
-    return round(_FIRST_BUCKET_S * math.exp((bucket + 0.5) * _LOG_RATIO) * 1e3, 3)
+    return _MIDDLES_MS[bucket]
+
+
+def counts_by_ms(counts: NDArray[np.int64]) -> dict[float, int]:
+    """Counts of all buckets by their middles in ms, ascending; empty ones are left out."""
+    filled = np.flatnonzero(counts)
+    nums = counts[filled].tolist()
+    return {_MIDDLES_MS[bucket]: num for bucket, num in zip(filled.tolist(), nums, strict=True)}
 
 
 def percentiles_ms(counts: Mapping[float, int]) -> dict[str, float]:

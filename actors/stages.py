@@ -13,7 +13,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.latency import NUM_BUCKETS, buckets_of, middle_ms
+from actors.latency import NUM_BUCKETS, buckets_of, counts_by_ms
 from actors.specs import QosClass
 
 _MAX_NOTED = 1024
@@ -69,10 +69,7 @@ class StageClock:
         counts, noted = self._state
         if noted:
             counts = counts + _counts(list(noted))
-        return [
-            {middle_ms(bucket): num for bucket, num in enumerate(row) if num}
-            for row in counts.tolist()
-        ]
+        return [counts_by_ms(row) for row in counts]
 
 
 def _counts(noted: Sequence[tuple[float, ...]]) -> NDArray[np.int64]:

@@ -27,6 +27,14 @@ class StreamSnapshot:
     num_inferred: int
     num_on_time: int
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return StreamSnapshot, (
+            self.qos_class,
+            self.waiting_ms,
+            self.num_inferred,
+            self.num_on_time,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ClassSnapshot:

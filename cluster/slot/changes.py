@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from actors.analytics.stream_state import StateChange
 from cluster.redaction import redacted
 from cluster.registry import StreamStatus
+from cluster.slot.stream_report import Doing
 
 _MIN_INTERVAL_S = 1.0
+
+Known = Doing | StreamStatus
 
 
 class StateWatch:
@@ -18,7 +21,7 @@ class StateWatch:
     """
 
     def __init__(self) -> None:
-        self._told: dict[str, StreamStatus | None] = {}
+        self._told: dict[str, Known | None] = {}
         self._told_at: dict[str, float] = {}
         self._counts: dict[str, int] = {}
 
@@ -39,7 +42,7 @@ class StateWatch:
         for known in (self._told, self._told_at, self._counts):
             known.pop(stream, None)
 
-    def changes(self, statuses: Mapping[str, StreamStatus], now: float) -> list[StateChange]:
+    def changes(self, statuses: Mapping[str, Known], now: float) -> list[StateChange]:
         """What is to be told; it is found again until it was ``told``. ``now`` in seconds."""
         return [
             self._change(stream, status)
@@ -49,17 +52,17 @@ class StateWatch:
             and now - self._told_at.get(stream, float("-inf")) >= _MIN_INTERVAL_S
         ]
 
-    def told(self, stream: str, status: StreamStatus, now: float) -> None:
+    def told(self, stream: str, status: Known, now: float) -> None:
         """The stream's change to this status was handed on."""
         self._told[stream] = status
         self._told_at[stream] = now
         self._counts[stream] += 1
 
-    def _differs(self, stream: str, status: StreamStatus) -> bool:
+    def _differs(self, stream: str, status: Known) -> bool:
         told = self._told[stream]
         return told is None or _essence(told) != _essence(status)
 
-    def _change(self, stream: str, status: StreamStatus) -> StateChange:
+    def _change(self, stream: str, status: Known) -> StateChange:
         before = self._told[stream]
         is_new_state = before is None or before.state is not status.state
         return StateChange(
@@ -75,5 +78,5 @@ class StateWatch:
         )
 
 
-def _essence(status: StreamStatus) -> tuple[object, object]:
+def _essence(status: Known) -> tuple[object, object]:
     return status.state, status.degrade_step

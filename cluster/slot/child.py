@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -69,18 +69,32 @@ class Child:
         """Whether its process has answered and is not known to have died since."""
         return self.status is not None
 
-    def poll(self, now: float) -> None:
-        """Ask for the status, or take the answer to an earlier question; never waits.
+    @property
+    def question(self) -> Any:
+        """The reference of what it was asked and has not been seen to answer; None for nothing."""
+        return None if self._question is None else self._question.ref
+
+    def ask(self, now: float) -> None:
+        """Ask for its status, unless it is being asked already; ``poll`` takes the answer."""
+        if self._question is None:
+            self._question = _Question(self.handle.status.remote(), now)
+
+    def poll(self, now: float, answered: Collection[Any] = ()) -> None:
+        """Notice its death, and take its answer; never waits. One that is away is asked again.
 
         A child that has died loses its status until it answers again; one that hangs is killed.
+
+        Args:
+            now: Seconds, never going back.
+            answered: References that are done.
         """
         if self.ready and self._has_ended():
             logger.warning("%s died, process %s", self.name, self.pid)
             self.status = self._question = None
         if self._question is None:
-            self._question = _Question(self.handle.status.remote(), now)
-        done, _ = ray.wait([self._question.ref], timeout=0)
-        if done:
+            if not self.ready:
+                self.ask(now)
+        elif self._question.ref in answered:
             self._answered(self._question.ref)
             self._question = None
         elif self.ready and now - self._question.asked_at > self._hung_after_s:
@@ -158,6 +172,14 @@ class Child:
         if self._process is not None:
             os.close(self._process)
             self._process = None
+
+
+def answers_of(children: Iterable[Child]) -> frozenset[Any]:
+    """References of the children's questions that are answered, all by one look; never waits."""
+    questions = [child.question for child in children if child.question is not None]
+    if not questions:
+        return frozenset()
+    return frozenset(ray.wait(questions, num_returns=len(questions), timeout=0)[0])
 
 
 def _whereabouts(_: object) -> tuple[int, tuple[str, ...]]:

@@ -20,7 +20,7 @@ from actors.ingest.config import IngestConfig
 from actors.ledger import Ledger
 from actors.pools import PoolConfig
 from actors.sinks.specs import SinkSpec
-from cluster.slot.child import HUNG_AFTER_S, Child
+from cluster.slot.child import HUNG_AFTER_S, Child, answers_of
 from cluster.slot.far import FarIngests, FarPlan
 from cluster.slot.holdings import Holding, Holdings
 from cluster.slot.role import Role, asked, make_role, numbered, say_nothing, start_actor, tell
@@ -73,13 +73,9 @@ class CrewConfig:
 
 
 class Crew:
-    """Engine, ingest and analytics actors of a slot, on its part of the machine.
+    """Engine, ingest and analytics actors of a slot, on its part of the machine."""
 
-    Attributes:
-        far: Ingest actors on other machines; None where there are none.
-    """
-
-    far: FarIngests | None = None
+    far: FarIngests | None = None  # ingest actors on other machines, where there are any
 
     def __init__(self, config: CrewConfig, ledger: Ledger, holdings: Holdings) -> None:
         self._ledger = ledger
@@ -156,12 +152,22 @@ class Crew:
         places = [*self.shards, *self.ingests]
         return engine is not None and bool(engine.model) and all(c.ready for c in places)
 
-    def poll(self, now: float) -> None:
-        """Take news from all actors; never waits. Spares are started last, one by one."""
+    def poll(self, now: float, *, is_asking: bool) -> None:
+        """Take news from all actors; never waits. Spares are started last, one by one.
+
+        Args:
+            now: Seconds, never going back.
+            is_asking: Ask each how it is, too; a call costs both sides far more than what it
+                carries. They are asked anyway while not all of them are ready.
+        """
+        answered = answers_of(self.all)
         for role in self._roles:
-            role.poll(now)
+            role.poll(now, answered)
         if self.far is not None:
-            self.far.poll(now)
+            self.far.poll(now, answered)
+        if is_asking or not self.ready:
+            for child in self.all:
+                child.ask(now)
         if self.ready and all(child.ready for role in self._roles for child in role.all):
             for role in self._roles:
                 if role.start_spare():
@@ -226,18 +232,13 @@ class Crew:
     def exported(self, reference: Any) -> bytes:
         """What another slot needs to go on; empty where there is nothing, or the shard died."""
         try:
-            state: bytes = ray.get(reference)
+            return bytes(ray.get(reference))
         except RayError as error:
             logger.warning("a stream moves without what was known of it: %s", error)
             return b""
-        return state
 
     def report_states(self, changes: Sequence[StateChange]) -> list[StateChange]:
-        """Hand changes to the shards of their streams, without waiting for the events.
-
-        Returns:
-            Those that were handed on; the shards of the others are away.
-        """
+        """Hand changes to the shards of their streams; returns those whose shards are there."""
         sent = []
         for number, shard in enumerate(self.shards):
             own = [c for c in changes if shard_of(c.stream, len(self.shards)) == number]

@@ -7,7 +7,7 @@ used only for streams that ask for it, and where the slot's own decoder is full.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,9 +101,9 @@ class FarIngests:
         """The actors."""
         return self.role.children
 
-    def poll(self, now: float) -> None:
-        """Take news, counts too; never waits."""
-        self.role.poll(now)
+    def poll(self, now: float, answered: Collection[Any] = ()) -> None:
+        """Take news, counts too; never waits. See ``Child.poll``."""
+        self.role.poll(now, answered)
         for child in self.children:
             status = child.status
             if isinstance(status, IngestStatus) and self._known.get(child.name) is not status:

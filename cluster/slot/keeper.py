@@ -7,7 +7,6 @@ specs are read when a lease's renewal or a wake-up call says that they have chan
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Iterable, Mapping
 
@@ -20,7 +19,6 @@ from cluster.placement import (
     Free,
     SlotLoad,
     decide,
-    slot_load,
 )
 from cluster.registry import Registry
 from cluster.slot.crew import Crew
@@ -29,6 +27,7 @@ from cluster.slot.endings import Endings
 from cluster.slot.far import decodes_far
 from cluster.slot.holdings import PIPELINE, Holdings, is_ours
 from cluster.slot.needs import Needs
+from cluster.slot.own_load import OwnLoad
 from cluster.slot.publishing import Publishing
 from cluster.slot.statuses import Statuses
 from cluster.slot.surroundings import Surroundings, look_after_end_s, wait_for_others_s
@@ -78,10 +77,9 @@ class StreamKeeper:
         self._crew = crew
         self._ledger = ledger
         self._holdings = holdings
-        self._max_streams = max_streams
         self._ttl_ms = ttl_ms
         self._lease_ms = round(_LEASE_LASTS * ttl_ms)
-        self._labels = labels
+        self._own_load = OwnLoad(name, max_streams, labels)
         self._departures = Departures(crew, holdings)
         self._endings = Endings(name, registry, crew, holdings)
         self._surroundings = Surroundings(registry, name, (PIPELINE,))
@@ -166,8 +164,8 @@ class StreamKeeper:
 
     def publish(self, now: float) -> None:
         """Tell of changes, and write the status of all streams; ``now`` never goes back."""
-        statuses = self._statuses.of([stream for stream, _ in self._holdings.items()], now)
-        self._publishing.all(statuses, now)
+        doing = self._statuses.look([stream for stream, _ in self._holdings.items()], now)
+        self._publishing.all(doing, self._statuses.of, now)
 
     @property
     def num_assumed(self) -> int:
@@ -218,16 +216,8 @@ class StreamKeeper:
     def _load(
         self, capacity: Axes, *, is_ready: bool = True, is_draining: bool = False
     ) -> SlotLoad:
-        return slot_load(
-            self._name,
-            self._needs.staying(self._assumed_mpx_s),
-            max_streams=self._max_streams,
-            capacity=capacity,
-            node=socket.gethostname(),
-            labels=self._labels,
-            is_ready=is_ready,
-            is_draining=is_draining,
-        )
+        needs = self._needs.staying(self._assumed_mpx_s)
+        return self._own_load.of(needs, capacity, is_ready=is_ready, is_draining=is_draining)
 
     def _tell(self, load: SlotLoad) -> None:
         self._surroundings.tell(load, max(self._ttl_ms, _MIN_LOAD_TTL_MS))
@@ -280,7 +270,8 @@ class StreamKeeper:
         row.settle()
         if departed.to is None:
             self._crew.close_rules(stream, holding, departed.state)
-        self._publishing.write(self._statuses.of([stream], time.monotonic()))
+        self._statuses.look([stream], time.monotonic())
+        self._publishing.write(self._statuses.of([stream]))
         if not self._give_up(departed, holding.token):
             self._departures.end_here(stream)
             return

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from cluster.registry import Registry, StreamStatus
 from cluster.slot.changes import StateWatch
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holdings
+from cluster.slot.stream_report import Doing
 
 MAX_PARTS = 4
 """Each stream's counts are written with one of so many calls, which are half a second apart."""
@@ -51,11 +53,22 @@ class Publishing:
         """Write no more of these: the status would be that of a new stream with the same id."""
         self._deleted.update(streams)
 
-    def all(self, statuses: Mapping[str, StreamStatus], now: float) -> None:
-        """Tell of changes, and write what is due; ``now`` in seconds, never going back."""
-        self._tell_changes(statuses, now)
-        due = self._turns.due(statuses)
-        self.write(due)
+    def all(
+        self,
+        doing: Mapping[str, Doing],
+        statuses_of: Callable[[Iterable[str]], dict[str, StreamStatus]],
+        now: float,
+    ) -> None:
+        """Tell of changes, and write what is due.
+
+        Args:
+            doing: What all streams do.
+            statuses_of: Gives the status of those that are written.
+            now: Seconds, never going back.
+        """
+        self._tell_changes(doing, now)
+        due = self._turns.due(doing)
+        self.write(statuses_of(due))
         self._turns.written(due)
 
     def write(self, statuses: Mapping[str, StreamStatus]) -> None:
@@ -67,11 +80,11 @@ class Publishing:
         }
         self._registry.leases.publish_statuses(written, _STATUS_TTL_MS)
 
-    def _tell_changes(self, statuses: Mapping[str, StreamStatus], now: float) -> None:
+    def _tell_changes(self, doing: Mapping[str, Doing], now: float) -> None:
         """What a stream does while it is ended is its user's doing, and no news."""
-        running = {s: status for s, status in statuses.items() if not self._holdings[s].closing}
+        running = {s: each for s, each in doing.items() if not self._holdings[s].closing}
         for change in self._crew.report_states(self._watch.changes(running, now)):
-            self._watch.told(change.stream, statuses[change.stream], now)
+            self._watch.told(change.stream, doing[change.stream], now)
 
 
 class Turns:
@@ -83,26 +96,25 @@ class Turns:
     def __init__(self) -> None:
         self._written: dict[str, Any] = {}  # what was last written, the oldest first
 
-    def due(self, statuses: Mapping[str, StreamStatus]) -> dict[str, StreamStatus]:
+    def due(self, doing: Mapping[str, Doing]) -> dict[str, Doing]:
         """Those that are to be written now."""
-        news = [s for s, status in statuses.items() if self._written.get(s) != _news(status)]
-        num = max(MIN_A_CALL, -(-len(statuses) // MAX_PARTS))
-        oldest = [stream for stream in self._written if stream in statuses][:num]
-        return {stream: statuses[stream] for stream in dict.fromkeys((*news, *oldest))}
+        news = [s for s, each in doing.items() if self._written.get(s) != _news(each)]
+        num = max(MIN_A_CALL, -(-len(doing) // MAX_PARTS))
+        oldest = [stream for stream in self._written if stream in doing][:num]
+        return {stream: doing[stream] for stream in dict.fromkeys((*news, *oldest))}
 
-    def written(self, statuses: Mapping[str, StreamStatus]) -> None:
+    def written(self, doing: Mapping[str, Doing]) -> None:
         """These were written: it is the turn of all others before them."""
-        for stream, status in statuses.items():
+        for stream, each in doing.items():
             self._written.pop(stream, None)
-            self._written[stream] = _news(status)
+            self._written[stream] = _news(each)
 
     def forget(self, stream: str) -> None:
         """The stream was let go."""
         self._written.pop(stream, None)
 
 
-def _news(status: StreamStatus) -> tuple[object, ...]:
-    """All but counts and rates."""
-    known = status.source is not None, status.decode_mpx_s
-    doing = status.state, status.reason, status.message, status.degrade_step, status.session
-    return status.token, status.generation, *doing, *known
+_news = attrgetter(
+    *("token", "generation", "state", "reason", "message", "degrade_step", "session"),
+    *("decode_mpx_s", "has_source"),
+)

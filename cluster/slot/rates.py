@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from actors.ledger import LedgerEntry
 from actors.messages import DropReason
 
 _WINDOW_S = 3.0
-_NOT_OFFERED = (DropReason.SAMPLED, DropReason.CORRUPT)
+NOT_OFFERED = (DropReason.SAMPLED, DropReason.CORRUPT)
+"""Why decoded frames were none of those that a stream would have inferred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,19 @@ class RateMeter:
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int, int]] = deque()
 
-    def measure(self, entry: LedgerEntry, now: float) -> Rates:
-        """Take the counts as of ``now`` (seconds, never going back); zero at the first."""
-        offered = entry.decoded - sum(entry.dropped[reason] for reason in _NOT_OFFERED)
-        self._seen.append((now, offered, entry.inferred))
+    def measure(self, offered: int, inferred: int, now: float) -> Rates:
+        """Take the counts as of ``now`` (seconds, never going back); zero at the first.
+
+        Args:
+            offered: Frames so far that were decoded, but for those ``NOT_OFFERED``.
+            inferred: Frames so far that were inferred.
+            now: Seconds.
+        """
+        self._seen.append((now, offered, inferred))
         while len(self._seen) > 2 and now - self._seen[1][0] >= _WINDOW_S:
             self._seen.popleft()
         then, offered_then, inferred_then = self._seen[0]
         span_s = now - then
         if span_s <= 0:
             return Rates()
-        return Rates((offered - offered_then) / span_s, (entry.inferred - inferred_then) / span_s)
+        return Rates((offered - offered_then) / span_s, (inferred - inferred_then) / span_s)

@@ -7,7 +7,7 @@ needs. A spare has done that already.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import ray
@@ -44,11 +44,16 @@ class Role:
         """Every process, the spare last."""
         return self.children if self.spare is None else [*self.children, self.spare]
 
-    def poll(self, now: float) -> None:
-        """Take news from all; never waits. A place whose process has died gets the spare."""
+    def poll(self, now: float, answered: Collection[Any] = ()) -> None:
+        """Take news from all; never waits. A place whose process has died gets the spare.
+
+        Args:
+            now: Seconds, never going back.
+            answered: References that are done.
+        """
         for child in self.all:
             was_ready = child.ready
-            child.poll(now)
+            child.poll(now, answered)
             if was_ready and not child.ready and child is not self.spare:
                 self._replace(child)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from actors.ingest.status import StreamStatus as CameraStatus
 from actors.ledger import Ledger
@@ -10,19 +11,31 @@ from cluster.registry import StreamStatus
 from cluster.slot.crew import Crew
 from cluster.slot.decode_load import DecodeMeter
 from cluster.slot.holdings import Holdings
-from cluster.slot.rates import RateMeter
+from cluster.slot.rates import NOT_OFFERED, RateMeter, Rates
 from cluster.slot.stream_report import (
+    Doing,
     StreamNews,
+    analytics_of,
     cameras_of,
-    crops_of,
-    last_events_of,
-    queue_ages_of,
+    doing,
+    queue_age_ms,
     stream_status,
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the last look at a stream found."""
+
+    doing: Doing
+    fps: float
+    rates: Rates
+
+
 class Statuses:
     """Remembers of each stream what is needed to say how it is.
+
+    All streams are looked at again and again; of few the whole status is written each time.
 
     Args:
         name: The slot's.
@@ -37,29 +50,38 @@ class Statuses:
         self._ledger = ledger
         self._holdings = holdings
         self._last_seen: dict[str, CameraStatus] = {}
+        self._seen: dict[str, _Seen] = {}
         self._meters: dict[str, RateMeter] = {}
         self._decoding: dict[str, DecodeMeter] = {}
 
-    def of(self, streams: Iterable[str], now: float) -> dict[str, StreamStatus]:
-        """The status of these streams, which are held; ``now`` in seconds, never going back."""
-        cameras, events = cameras_of(self._crew), last_events_of(self._crew)
-        ages, crops = queue_ages_of(self._crew), crops_of(self._crew)
+    def look(self, streams: Collection[str], now: float) -> dict[str, Doing]:
+        """What these streams do, which are held; ``now`` in seconds, never going back."""
+        cameras = cameras_of(self._crew)
+        frames = self._ledger.frames(NOT_OFFERED).tolist()
+        for stream in streams:
+            offered, inferred = frames[self._holdings[stream].assignment.ledger_row]
+            meter = self._meters.setdefault(stream, RateMeter())
+            rates = meter.measure(offered, inferred, now)
+            self._seen[stream] = self._look_at(stream, cameras.get(stream), rates, now)
+        return {stream: self._seen[stream].doing for stream in streams}
+
+    def of(self, streams: Iterable[str]) -> dict[str, StreamStatus]:
+        """The status of these streams, as of the last look at each, with the counts of now."""
+        analysed, engine = analytics_of(self._crew), self._crew.engine_status
         statuses = {}
         for stream in streams:
-            holding = self._holdings[stream]
-            entry = self._ledger.row(holding.assignment.ledger_row).read()
-            meter = self._meters.setdefault(stream, RateMeter())
+            seen, known = self._seen[stream], analysed.get(stream)
+            event = known.last_event if known is not None else None
             news = StreamNews(
-                camera=self._camera(stream, cameras.get(stream)),
-                entry=entry,
-                rates=meter.measure(entry, now),
-                queue_age_ms=ages.get(stream),
-                last_event=events.get(stream),
-                was_seen=stream in self._last_seen,
-                decode_mpx_s=self._measured_mpx_s(stream, cameras.get(stream), now),
-                crops=crops.get(stream, {}),
+                doing=seen.doing,
+                fps=seen.fps,
+                entry=self._ledger.row(self._holdings[stream].assignment.ledger_row).read(),
+                rates=seen.rates,
+                queue_age_ms=queue_age_ms(engine, stream),
+                last_event=event.to_dict() if event is not None else None,
+                crops=known.crops if known is not None else {},
             )
-            statuses[stream] = stream_status(holding, news, self._name)
+            statuses[stream] = stream_status(news, self._name)
         return statuses
 
     def expect(self, stream: str, decode_mpx_s: float) -> None:
@@ -79,8 +101,19 @@ class Statuses:
     def forget(self, stream: str) -> None:
         """The stream was let go."""
         self._last_seen.pop(stream, None)
+        self._seen.pop(stream, None)
         self._meters.pop(stream, None)
         self._decoding.pop(stream, None)
+
+    def _look_at(self, stream: str, camera: CameraStatus | None, rates: Rates, now: float) -> _Seen:
+        shown = self._camera(stream, camera)
+        known = doing(
+            self._holdings[stream],
+            shown,
+            was_seen=stream in self._last_seen,
+            decode_mpx_s=self._measured_mpx_s(stream, camera, now),
+        )
+        return _Seen(known, shown.fps if shown else 0.0, rates)
 
     def _measured_mpx_s(self, stream: str, camera: CameraStatus | None, now: float) -> float | None:
         meter = self._decoding.setdefault(stream, DecodeMeter())

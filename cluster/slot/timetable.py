@@ -41,6 +41,11 @@ class Timetable:
         """Something is due."""
         self._due[what] = 0.0
 
+    def put_off(self, what: str, until: float) -> None:
+        """Something is due at this moment, unless it is due at once."""
+        if self._due.get(what):
+            self._due[what] = until
+
     def is_look_due(self, now: float) -> bool:
         """Whether it is time to look for streams."""
         return now >= self.next_look_at

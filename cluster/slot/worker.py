@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _TICK_S = 0.1
 _PUBLISH_EVERY_S = 0.5
+_ANSWERED_AFTER_S = 0.1
 _DRAIN_TIMEOUT_S = 7.0
 _LEAVE_TIMEOUT_S = 5.0
 _ENDING_TICK_S = 0.02
@@ -108,13 +109,20 @@ class SlotWorker:
     def _turn(self) -> None:
         """One round. While Redis is away streams run on, and what must be written waits."""
         try:
-            self._crew.poll(time.monotonic())
+            self._follow_crew(time.monotonic())
             self._follow_registry(time.monotonic())
             self._wait()
         except UnavailableError as error:
             logger.warning("%s", error)
             self._times.at_once("renew")  # others may take what has ended soon after Redis is back
             self._stopping.wait(_TICK_S)
+
+    def _follow_crew(self, now: float) -> None:
+        """Ask the actors shortly before what they say is published."""
+        is_asking = self._times.is_due("ask", now, _PUBLISH_EVERY_S)
+        self._crew.poll(now, is_asking=is_asking)
+        if is_asking:
+            self._times.put_off("publish", now + _ANSWERED_AFTER_S)
 
     def _follow_registry(self, now: float) -> None:
         self._renew(now)
@@ -219,7 +227,7 @@ class SlotWorker:
             time.sleep(_ENDING_TICK_S)
 
     def _drain_turn(self, now: float) -> bool:
-        self._crew.poll(now)
+        self._follow_crew(now)
         self._renew(now)
         is_turn = self._times.is_due("drain", now, LOOK_AT_MOST_EVERY_S)
         is_done = is_turn and self._keeper.drain(self._admitted())

@@ -13,6 +13,7 @@ from actors.analytics.status import AnalyticsStatus
 from actors.analytics.stream_state import StateChange
 from actors.inference.actor import shard_of
 from actors.messages import DegradeStep, StreamState
+from cluster.slot import child as child_module
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holdings
@@ -89,3 +90,65 @@ def test_a_shard_that_comes_back_is_not_given_streams_that_leave() -> None:
     crew._holdings.close("leaves")
     crew._shard_started(crew.shards[0])
     assert opened == ["stays"]
+
+
+class Asked:
+    """The handle of an actor that counts how often it is asked; an answer is there at once."""
+
+    def __init__(self) -> None:
+        self.num = 0
+        self.status = SimpleNamespace(remote=self._ask)
+
+    def _ask(self) -> tuple[str, int]:
+        self.num += 1
+        return "the status number", self.num
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many answers were looked for at once, of a Ray that is played."""
+    seen: list[int] = []
+
+    def wait(references: list[Any], **_: object) -> tuple[list[Any], list[Any]]:
+        seen.append(len(references))
+        return references, []
+
+    def get(reference: tuple[str, int]) -> AnalyticsStatus:
+        return AnalyticsStatus("a", {}, (), reference[1])
+
+    monkeypatch.setattr(child_module, "ray", SimpleNamespace(wait=wait, get=get))
+    monkeypatch.setattr(Child, "_started", lambda _: None)
+    return seen
+
+
+def crew_of(*handles: Any) -> Crew:
+    crew = Crew.__new__(Crew)
+    children = [Child(f"analytics-{n}", each, lambda _: None) for n, each in enumerate(handles)]
+    crew._shards, crew._engines, crew._ingests = Role(children), Role([]), Role([])
+    return crew
+
+
+def test_actors_that_are_not_ready_are_asked_until_they_are(
+    looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Crew, "ready", property(lambda crew: all(c.ready for c in crew.all)))
+    actors = Asked(), Asked()
+    crew = crew_of(*actors)
+    for now in range(6):
+        crew.poll(float(now), is_asking=False)
+    assert [each.num for each in actors] == [1, 1]
+    assert crew.ready
+    assert looks == [2]
+
+
+def test_a_crew_that_is_complete_is_asked_only_where_somebody_wants_to_know(
+    looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Crew, "ready", True)
+    actors = Asked(), Asked()
+    crew = crew_of(*actors)
+    for now, is_asking in enumerate((True, False, False, False, True, False)):
+        crew.poll(float(now), is_asking=is_asking)
+    assert [each.num for each in actors] == [2, 2]
+    assert [child.status for child in crew.all] == [AnalyticsStatus("a", {}, (), 2)] * 2
+    assert looks == [2, 2]

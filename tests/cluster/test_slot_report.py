@@ -23,7 +23,7 @@ from actors.messages import DegradeStep, DropReason, StreamState
 from actors.sinks import SinkStatus
 from actors.specs import QosClass
 from actors.stages import Stage
-from cluster.registry import GpuLoad, SlotInfo, SlotState
+from cluster.registry import GpuLoad, SlotInfo, SlotState, StreamStatus
 from cluster.slot.capacity import Capacity
 from cluster.slot.child import Child
 from cluster.slot.crew import Crew
@@ -33,10 +33,10 @@ from cluster.slot.report import Nameplate, slot_info
 from cluster.slot.role import Role
 from cluster.slot.stream_report import (
     StreamNews,
+    analytics_of,
     cameras_of,
-    crops_of,
-    last_events_of,
-    queue_ages_of,
+    doing,
+    queue_age_ms,
     stream_status,
 )
 from tests.cluster.builders import stream_record
@@ -81,8 +81,12 @@ def camera(stream: str = "gate", **fields: Any) -> CameraStatus:
     return CameraStatus(**{**known, **fields})
 
 
-def news(seen: CameraStatus | None, **fields: Any) -> StreamNews:
-    return StreamNews(seen, ENTRY, **{"rates": Rates(12.345, 6.0), **fields})
+def shown(
+    holding: Holding, seen: CameraStatus | None, *, was_seen: bool = True, **fields: Any
+) -> StreamStatus:
+    """A stream of which its camera and its ledger say this, as the registry shows it."""
+    does, fps = doing(holding, seen, was_seen=was_seen), seen.fps if seen else 0.0
+    return stream_status(StreamNews(does, fps, ENTRY, Rates(12.345, 6.0), **fields), "slot-a")
 
 
 def ingest(*cameras: CameraStatus) -> IngestStatus:
@@ -143,31 +147,33 @@ def test_cameras_are_known_from_the_ingests_that_answer() -> None:
     assert cameras_of(crew(None, ingests=(ingest(north), None), shards=())) == {"north": north}
 
 
-def test_last_events_are_known_from_the_shards_that_answer() -> None:
-    says = analytics(gate=StreamAnalytics(1, last_event=EVENT), yard=StreamAnalytics(1))
-    assert last_events_of(crew(None, ingests=(), shards=(says, None))) == {"gate": EVENT.to_dict()}
+def test_streams_are_known_from_the_shards_that_answer() -> None:
+    north, south = StreamAnalytics(1, last_event=EVENT), StreamAnalytics(1)
+    says = analytics(north=north), analytics(south=south)
+    both = crew(None, ingests=(), shards=says)
+    assert analytics_of(both) == {"north": north, "south": south}
+    assert analytics_of(crew(None, ingests=(), shards=(says[0], None))) == {"north": north}
 
 
 def test_a_stream_shows_what_became_of_its_crops(holding: Holding) -> None:
     tally = CropTally(9, 5, Counter({MissReason.LATE: 3}))
-    says = analytics(gate=StreamAnalytics(1, crops={"vehicle": tally}), yard=StreamAnalytics(1))
-    known = crops_of(crew(None, ingests=(), shards=(says, None)))
-    shown = stream_status(holding, news(camera(), crops=known["gate"]), "slot-a").crops["vehicle"]
-    assert (shown.num_asked, shown.num_answered) == (9, 5)
-    assert shown.missed == {MissReason.LATE: 3}
-    assert stream_status(holding, news(camera(), crops=known["yard"]), "slot-a").crops == {}
+    crops = shown(holding, camera(), crops={"vehicle": tally}).crops["vehicle"]
+    assert (crops.num_asked, crops.num_answered) == (9, 5)
+    assert crops.missed == {MissReason.LATE: 3}
+    assert shown(holding, camera(), crops={}).crops == {}
 
 
 def test_queue_ages_are_known_from_the_engine_where_a_frame_waits() -> None:
-    assert queue_ages_of(crew(engine(), ingests=(), shards=())) == {"gate": 31.5}
-    assert queue_ages_of(crew(engine(model=""), ingests=(), shards=())) == {}
-    assert queue_ages_of(crew(None, ingests=(), shards=())) == {}
+    assert queue_age_ms(engine(), "gate") == 31.5
+    assert queue_age_ms(engine(), "yard") is None
+    assert queue_age_ms(engine(), "another") is None
+    assert queue_age_ms(engine(model=""), "gate") is None
+    assert queue_age_ms(None, "gate") is None
 
 
 def test_a_stream_shows_its_camera_its_counts_and_its_lease(holding: Holding) -> None:
     seen = camera(degrade_step=DegradeStep.KEY_FRAMES)
-    told = news(seen, last_event=EVENT.to_dict(), queue_age_ms=31.5)
-    status = stream_status(holding, told, "slot-a")
+    status = shown(holding, seen, last_event=EVENT.to_dict(), queue_age_ms=31.5)
     assert (status.state, status.since, status.session) == (StreamState.RUNNING, 5.0, 3)
     assert (status.slot, status.token, status.generation) == ("slot-a", 9, 6)
     assert (status.fps, status.offered_fps, status.inferred_fps) == (24.99, 12.35, 6.0)
@@ -186,14 +192,14 @@ def test_a_stream_is_in_the_state_that_its_camera_is_in(
     holding: Holding, state: StreamState
 ) -> None:
     seen = camera(state=state, reason="timeout", message="no answer")
-    status = stream_status(holding, news(seen), "slot-a")
+    status = shown(holding, seen)
     assert (status.state, status.reason, status.message) == (state, "timeout", "no answer")
 
 
 def test_while_its_ingest_is_away_a_stream_reconnects_and_keeps_its_counts(
     holding: Holding,
 ) -> None:
-    status = stream_status(holding, news(None), "slot-a")
+    status = shown(holding, None)
     assert (status.state, status.reason) == (StreamState.RECONNECTING, "restarting")
     assert status.message
     assert (status.fps, status.source, status.session) == (0.0, None, 0)
@@ -202,19 +208,19 @@ def test_while_its_ingest_is_away_a_stream_reconnects_and_keeps_its_counts(
 
 
 def test_a_stream_of_which_no_ingest_knows_yet_is_connecting(holding: Holding) -> None:
-    status = stream_status(holding, news(None, was_seen=False), "slot-a")
+    status = shown(holding, None, was_seen=False)
     assert (status.state, status.reason) == (StreamState.CONNECTING, "claimed")
     assert status.message
 
 
 def test_a_camera_that_has_not_opened_has_no_source(holding: Holding) -> None:
     seen = camera(state=StreamState.CONNECTING, properties=None, fps=0.0, session=0)
-    assert stream_status(holding, news(seen), "slot-a").source is None
+    assert shown(holding, seen).source is None
 
 
 def test_a_source_of_unknown_rate_is_shown_with_rate_zero(holding: Holding) -> None:
     seen = camera(properties=SourceProperties("hevc", 640, 360, None, True, None))
-    source = stream_status(holding, news(seen), "slot-a").source
+    source = shown(holding, seen).source
     assert source is not None
     assert source.fps == 0.0
 

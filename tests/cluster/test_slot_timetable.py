@@ -14,6 +14,20 @@ def test_what_was_never_asked_for_is_due_and_then_again_after_its_time() -> None
     assert times.is_due("renew", 12.1, 2.0)
 
 
+def test_what_is_put_off_is_due_at_that_moment() -> None:
+    times = Timetable()
+    times.put_off("publish", 10.1)
+    assert times.is_due("publish", 9.5, 0.5), "it was never asked for"
+    times.put_off("publish", 10.1)
+    assert not times.is_due("publish", 10.0, 0.5)
+    assert times.is_due("publish", 10.1, 0.5)
+    times.put_off("publish", 10.3)
+    assert times.is_due("publish", 10.3, 0.5), "it may come sooner, too"
+    times.at_once("publish")
+    times.put_off("publish", 10.5)
+    assert times.is_due("publish", 10.4, 0.5)
+
+
 def test_a_slot_looks_every_second() -> None:
     times = Timetable()
     assert times.is_look_due(10.0)

@@ -35,7 +35,7 @@ class ReadyActors(Actors):
     def ready(self) -> bool:
         return self.is_up
 
-    def poll(self, now: float) -> None:
+    def poll(self, now: float, *, is_asking: bool) -> None:
         pass
 
     def load(self, *_: object) -> None:
