@@ -119,7 +119,7 @@ class CudaMemory:
             plane if isinstance(plane, DevicePlane) else host_rows(plane, *shape)
             for shape, plane in zip(shapes, planes, strict=True)
         ]
-        for (rows, row_bytes), source in zip(shapes, sources, strict=True):
+        for (rows, row_bytes), source in joined(shapes, sources):
             self._copy(source, rows, row_bytes, address, stream)
             address += rows * row_bytes
         return sources
@@ -138,6 +138,30 @@ class CudaMemory:
         copy.dst_pitch = copy.width_in_bytes = row_bytes
         copy.height = rows
         copy(stream)
+
+
+def joined(
+    shapes: Sequence[tuple[int, int]], planes: Sequence[Plane | DevicePlane]
+) -> list[tuple[tuple[int, int], Plane | DevicePlane]]:
+    """What is copied in one go: the planes of a decoded surface follow each other in its memory."""
+    parts: list[tuple[tuple[int, int], Plane | DevicePlane]] = []
+    for shape, plane in zip(shapes, planes, strict=True):
+        if parts:
+            (rows, row_bytes), before = parts[-1]
+            if shape[1] == row_bytes and _follows(plane, before, rows):
+                parts[-1] = (rows + shape[0], row_bytes), before
+                continue
+        parts.append((shape, plane))
+    return parts
+
+
+def _follows(plane: Plane | DevicePlane, before: Plane | DevicePlane, rows: int) -> bool:
+    return (
+        isinstance(plane, DevicePlane)
+        and isinstance(before, DevicePlane)
+        and plane.pitch == before.pitch
+        and plane.address == before.address + rows * before.pitch
+    )
 
 
 def host_rows(plane: Plane, rows: int, row_bytes: int) -> Plane:
