@@ -9,13 +9,14 @@ from actors.analytics.events import Event
 from actors.analytics.inspector import Inspector
 from actors.analytics.life_cycle import EventContext, EventLifeCycle
 from actors.analytics.memory import Memory, remembered
-from actors.analytics.rules import Moment, Occurrence, Rule, Scene, make_rule
+from actors.analytics.rules import Moment, Occurrence, Rule, Scene, Whereabouts, make_rule
 from actors.analytics.session import Session
 from actors.analytics.tracking import Tracker, config_of, make_tracker
 from actors.crop_counts import CropCounts
 from actors.crop_messages import CropRequest, SecondaryModel
 from actors.errors import StateError
 from actors.messages import FrameResult
+from actors.rule_specs import AnyRule
 from actors.specs import StreamSpec
 from engines.detections import Detections
 
@@ -58,7 +59,8 @@ class StreamPipeline:
         self._labels = tuple(labels)
         self._secondaries = tuple(secondaries)
         self._slot = slot
-        self._rules: list[Rule] = [make_rule(rule) for rule in spec.rules]
+        self._whereabouts = Whereabouts()
+        self._rules = [self._rule(rule) for rule in spec.rules]
         self._session: Session | None = None
         self._memory: Memory | None = None  # from another slot, until the first frame here
 
@@ -110,7 +112,7 @@ class StreamPipeline:
         }
         gone = [rule for rule in self._rules if rule.spec.name not in kept]
         events = self._close(gone, "rule_removed")
-        self._rules = [kept.get(rule.name) or make_rule(rule) for rule in spec.rules]
+        self._rules = [kept.get(rule.name) or self._rule(rule) for rule in spec.rules]
         self.spec, session = spec, self._session
         if session is not None:
             session.tracker.config = config_of(spec.tracker)
@@ -175,7 +177,9 @@ class StreamPipeline:
         try:
             recalled = memory.recall(self.spec.id, source, self._rules, self._inspector())
         except StateError as error:
-            self._rules = [make_rule(rule) for rule in self.spec.rules]  # some were told something
+            # Some were told something.
+            self._whereabouts.clear()
+            self._rules = [self._rule(rule) for rule in self.spec.rules]
             self._start_afresh(error)
             return []
         self._session, self._rules = recalled
@@ -215,9 +219,15 @@ class StreamPipeline:
 
     def _end_session(self, reason: str) -> list[Event]:
         events = self._close(self._rules, reason)
+        self._whereabouts.clear()
         self._session = None
         self.tracked, self.requests = Detections.empty(), []
         return events
+
+    def _rule(self, spec: AnyRule) -> Rule:
+        rule = make_rule(spec)
+        rule.share(self._whereabouts)
+        return rule
 
     def _inspector(self) -> Inspector | None:
         if not self._secondaries and not self.spec.best_crop:
@@ -266,6 +276,7 @@ class StreamPipeline:
         if scene.ended:
             session.life_cycle.forget(scene.ended)
             session.clearance.forget(scene.ended)
+            self._whereabouts.forget(*scene.ended)
         return events
 
     def _record(self, session: Session, occurrences: Sequence[Occurrence]) -> list[Event]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.analytics.rules import Clearance, Scene, make_rule
+from actors.analytics.rules import Clearance, Scene, Whereabouts, make_rule
 from tests.actors.rule_scenes import EVERY_KIND, scene, sighting
 
 NUM_OBJECTS = 6
@@ -51,6 +51,25 @@ def test_rules_that_share_a_clearance_say_what_each_says_alone(spec, seed):
     assert together.close("stream_closed") == alone.close("stream_closed")
 
 
+@pytest.mark.parametrize("spec", EVERY_KIND, ids=lambda spec: spec.kind)
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), begin=st.integers(0, 60))
+def test_a_rule_that_joins_others_later_says_what_it_says_alone(spec, seed, begin):
+    clearance, whereabouts = Clearance(), Whereabouts()
+    alone, joining, other = make_rule(spec), make_rule(spec), make_rule(EVERY_KIND[0])
+    joining.share(whereabouts)
+    other.share(whereabouts)
+    for n, each in enumerate(walks(seed)):
+        shared = replace(each, clearance=clearance)
+        Scene.narrow([shared])
+        other.update(shared)
+        if n >= begin:
+            assert joining.update(shared) == alone.update(each)
+        clearance.forget(each.ended)
+        whereabouts.forget(*each.ended)
+    assert joining.close("stream_closed") == alone.close("stream_closed")
+
+
 def test_streams_that_are_asked_together_have_each_its_own_objects_near():
     alone, together = [Clearance(), Clearance()], [Clearance(), Clearance()]
     for scenes in zip(walks(1), walks(2), strict=True):
@@ -59,10 +78,10 @@ def test_streams_that_are_asked_together_have_each_its_own_objects_near():
         for each in apart:
             Scene.narrow([each])
         Scene.narrow(joint)
-        assert [each.near for each in joint] == [each.near for each in apart]
+        assert [list(each.near) for each in joint] == [list(each.near) for each in apart]
         for each in (*apart, *joint):
             for number in each.near:
-                each.clearance.limit(each.tracks[number], each.feet[number], 20.0)
+                each.clearance.limit(each.tracks[number], each.foot(number), 20.0)
             each.clearance.forget(each.ended)
 
 

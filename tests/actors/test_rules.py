@@ -99,7 +99,7 @@ def test_a_scene_tells_of_each_object_who_it_is_and_where_it_stands():
     confirmed = Sighting(7, "truck", 0.9, sighting(530, 250, 0.2).box, at(0.2), born)
     seen = scene(sighting(100, 200, 0.2), confirmed, t_s=0.2)
     assert seen.tracks == [1, 7]
-    assert seen.feet == [(100, 200), (530, 250)]
+    assert [seen.foot(0), seen.foot(1)] == [(100, 200), (530, 250)]
     told = seen.sighting(1)
     assert (told.track, told.class_name, told.box, told.at) == (7, "truck", confirmed.box, at(0.2))
     assert told.first is not None

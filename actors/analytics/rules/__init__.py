@@ -15,11 +15,22 @@ from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.scheduled import Scheduled
 from actors.analytics.rules.speed import Speed
 from actors.analytics.rules.stay import Stay
+from actors.analytics.rules.whereabouts import Whereabouts
 from actors.analytics.rules.wrong_way import WrongWay
 from actors.analytics.rules.zone import ZonePresence
 from actors.rule_specs import AnyRule
 
-__all__ = ["RULES", "Clearance", "Moment", "Occurrence", "Rule", "Scene", "Sighting", "make_rule"]
+__all__ = [
+    "RULES",
+    "Clearance",
+    "Moment",
+    "Occurrence",
+    "Rule",
+    "Scene",
+    "Sighting",
+    "Whereabouts",
+    "make_rule",
+]
 
 RULES: dict[str, Callable[[Any], Rule]] = {
     "line": LineCrossing,

@@ -35,8 +35,8 @@ class Clearance:
         streams: Sequence[Clearance],
         tracks: Sequence[Sequence[int]],
         feet: NDArray[np.float64],
-    ) -> list[list[int]]:
-        """Numbers of the objects that must be measured; from now on they may go anywhere.
+    ) -> list[dict[int, Point]]:
+        """Numbers and feet of the objects that must be measured; they may go anywhere from now on.
 
         Args:
             streams: One clearance for each of some streams.
@@ -54,15 +54,15 @@ class Clearance:
         gone = feet - known[:2]
         gone *= gone
         some = (gone[0] + gone[1] >= known[2]).nonzero()[0]
-        near: list[list[int]] = [[] for _ in streams]
+        near: list[dict[int, Point]] = [{} for _ in streams]
         before = _before(counts)
         pictures = before.searchsorted(some, side="right") - 1
         numbers, there = some - before.take(pictures), feet.take(some, axis=1).T
         for n, number, (x, y) in zip(
             pictures.tolist(), numbers.tolist(), there.tolist(), strict=True
         ):
-            near[n].append(number)
-            streams[n]._measured[tracks[n][number]] = (x, y), inf
+            near[n][number] = foot = x, y
+            streams[n]._measured[tracks[n][number]] = foot, inf
         return near
 
     def limit(self, track: int, foot: Point, distance_px: float) -> None:
@@ -76,6 +76,11 @@ class Clearance:
             column = self._columns.pop(track, None)
             if column is not None:
                 self._unused.append(column)
+
+    def clear(self) -> None:
+        """All must be measured again."""
+        self.forget(list(self._columns))
+        self._measured.clear()
 
     def _keep(self) -> None:
         for track, ((x, y), free_px) in self._measured.items():

@@ -75,7 +75,7 @@ class Appearance(Stay):
         if self._summary:
             for track, _, _ in self.seen_inside(scene):
                 number = scene.number(track)
-                foot, name = scene.feet[number], scene.class_name(number)
+                foot, name = scene.foot(number), scene.class_name(number)
                 self._journeys.setdefault(track, Journey()).go(foot, name, scene.at.t_s)
         return occurrences
 

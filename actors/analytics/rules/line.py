@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from actors.analytics.events import EventType, Phase
-from actors.analytics.rules.conditions import Conditions
 from actors.analytics.rules.geometry import Line, Point, between
+from actors.analytics.rules.lookout import Lookout
 from actors.analytics.rules.scene import Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
 from actors.analytics.rules.state import StateReader, StateWriter
@@ -37,17 +37,16 @@ class LineCrossing:
     def __init__(self, spec: LineRule) -> None:
         self.spec = spec
         self._paths: dict[int, _Path] = {}
-        self._whereabouts = Whereabouts()
+        self._lookout = Lookout(spec)
         self._counts = {"forward": 0, "backward": 0}
-        self._conditions = Conditions.of(spec)
         self._lines: dict[tuple[int, int], Line] = {}  # by size of the picture
 
     def update(self, scene: Scene) -> list[Occurrence]:
         """The crossings that this scene completes."""
-        line, crossings = self._line(scene.source_size), []
-        for number, track, before in self._whereabouts.take(scene, self._conditions):
-            path = self._paths.get(track)
-            distance_px = line.distance(scene.feet[number])
+        crossings = []
+        for number, track, before in self._lookout.take(scene):
+            line, path = self._line(scene.source_size), self._paths.get(track)
+            distance_px = line.distance(scene.foot(number))
             if path is None or not path.side.stays(distance_px, scene.at):
                 sighting = scene.sighting(number)
                 if path is None:
@@ -55,21 +54,25 @@ class LineCrossing:
                 elif before is not None:
                     path.catch_up(before, track, line)
                 if self._advance(path, sighting, line):
-                    crossings.append(self._crossing(path, sighting))
+                    crossings += self._crossing(path, sighting)
             if path.side.rest is None:
-                self._whereabouts.move(track)
+                self._lookout.move(track)
             else:
-                self._whereabouts.rest(scene, number, abs(distance_px))
+                self._lookout.rest(scene, number, abs(distance_px))
         for track in scene.ended:
             self._paths.pop(track, None)
-            self._whereabouts.forget(track)
-        return [c for c in crossings if self.spec.direction in ("both", c.data["direction"])]
+            self._lookout.forget(track)
+        return crossings
 
     def close(self, reason: str) -> list[Occurrence]:
         """Forget all objects; a crossing has no end to report."""
         self._paths.clear()
-        self._whereabouts.clear()
+        self._lookout.clear()
         return []
+
+    def share(self, whereabouts: Whereabouts) -> None:
+        """Note where objects are together with other rules of the stream."""
+        self._lookout.share(whereabouts)
 
     def save(self, to: StateWriter) -> None:
         """Write down all that it knows."""
@@ -77,7 +80,7 @@ class LineCrossing:
         to.ints(self._paths)
         to.sides([path.side for path in paths])
         to.flags([path.met_segment for path in paths])
-        to.sightings(self._whereabouts.sightings(self._paths))
+        to.sightings(self._lookout.whereabouts.sightings(self._paths))
         to.ints(self._counts.values())
 
     def restore(self, saved: StateReader) -> None:
@@ -85,7 +88,7 @@ class LineCrossing:
         tracks = saved.ints()
         rows = zip(tracks, saved.sides(), saved.flags(), strict=True)
         self._paths = {track: _Path((0.0, 0.0), side, bool(met)) for track, side, met in rows}
-        self._whereabouts.restore(tracks, saved.sightings())
+        self._lookout.whereabouts.restore(tracks, saved.sightings())
         self._counts = dict(zip(self._counts, saved.ints(), strict=True))
 
     def _line(self, size: tuple[int, int]) -> Line:
@@ -110,14 +113,12 @@ class LineCrossing:
         path.foot = foot
         return path.side.settle(sighting.size_px) and had_side and path.met_segment
 
-    def _crossing(self, path: _Path, sighting: Sighting) -> Occurrence:
+    def _crossing(self, path: _Path, sighting: Sighting) -> list[Occurrence]:
+        """Count a crossing; report it if its direction is asked for."""
         direction = "forward" if path.side.settled else "backward"
         self._counts[direction] += 1
-        return Occurrence(
-            EventType.LINE_CROSS,
-            Phase.INSTANT,
-            self.spec.name,
-            sighting,
-            path.side.since or sighting.at,
-            {"direction": direction, "counts": dict(self._counts)},
-        )
+        if self.spec.direction not in ("both", direction):
+            return []
+        at, name = path.side.since or sighting.at, self.spec.name
+        data = {"direction": direction, "counts": dict(self._counts)}
+        return [Occurrence(EventType.LINE_CROSS, Phase.INSTANT, name, sighting, at, data)]

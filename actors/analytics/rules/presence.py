@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from actors.analytics.rules.conditions import Conditions
 from actors.analytics.rules.geometry import Point, Polygon
+from actors.analytics.rules.lookout import Lookout
 from actors.analytics.rules.scene import Moment, Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
 from actors.analytics.rules.state import StateReader, StateWriter
@@ -60,8 +60,7 @@ class Presence(ABC):
     def __init__(self, spec: ZoneSpec) -> None:
         self._zone = spec
         self._visits: dict[int, Visit] = {}
-        self._whereabouts = Whereabouts()
-        self._conditions = Conditions.of(spec)
+        self._lookout = Lookout(spec)
         self._firsts: dict[int, Sighting] = {}  # of those that were just born and do not count
         self._polygons: dict[tuple[int, int], Polygon] = {}  # by size of the picture
 
@@ -72,23 +71,22 @@ class Presence(ABC):
 
     def update(self, scene: Scene) -> list[Occurrence]:
         """What this scene makes happen."""
-        polygon = self._polygon(scene.source_size)
         occurrences: list[Occurrence] = []
-        if self._conditions is not None and (scene.births or self._firsts):
+        if self._lookout.conditions is not None and (scene.births or self._firsts):
             self._remember(scene)
-        for number, track, before in self._whereabouts.take(scene, self._conditions):
-            visit = self._visits.get(track)
+        for number, track, before in self._lookout.take(scene):
+            polygon, visit = self._polygon(scene.source_size), self._visits.get(track)
             if visit is None:
-                visit = self._begin(scene.sighting(number), polygon)
-            distance_px = polygon.distance(scene.feet[number])
+                visit, before = self._begin(scene.sighting(number), polygon), None
+            distance_px = polygon.distance(scene.foot(number))
             if not visit.side.stays(distance_px, scene.at):
                 if before is not None:
                     visit.catch_up(before, polygon)
                 occurrences += self._advance(visit, scene.sighting(number), distance_px, polygon)
             if visit.side.rest is None:
-                self._whereabouts.move(track)
+                self._lookout.move(track)
             else:
-                self._whereabouts.rest(scene, number, self.free_px(scene, distance_px))
+                self._lookout.rest(scene, number, self.free_px(scene, distance_px))
         for track in scene.ended:
             occurrences += self._end(track, "track_lost")
         return occurrences
@@ -96,8 +94,12 @@ class Presence(ABC):
     def close(self, reason: str) -> list[Occurrence]:
         """End what is open, with ``reason`` in its data, and forget all objects."""
         ends = [end for track in list(self._visits) for end in self._end(track, reason)]
-        self._whereabouts.clear()
+        self._lookout.clear()
         return ends
+
+    def share(self, whereabouts: Whereabouts) -> None:
+        """Note where objects are together with other rules of the stream."""
+        self._lookout.share(whereabouts)
 
     def save(self, to: StateWriter) -> None:
         """Write down all that it knows."""
@@ -105,16 +107,17 @@ class Presence(ABC):
         to.ints(self._visits)
         to.sides([visit.side for visit in visits])
         to.moments([visit.entered for visit in visits])
-        to.sightings(self._whereabouts.sightings(self._visits))
+        to.sightings(self._lookout.whereabouts.sightings(self._visits))
         to.sightings(self._firsts.values())
 
     def restore(self, saved: StateReader) -> None:
         """Go on from what ``save`` wrote."""
         rows = zip(saved.ints(), saved.sides(), saved.moments(), strict=True)
+        whereabouts = self._lookout.whereabouts
         self._visits = {
-            track: Visit(track, self._whereabouts, side, entered) for track, side, entered in rows
+            track: Visit(track, whereabouts, side, entered) for track, side, entered in rows
         }
-        self._whereabouts.restore(self._visits, saved.sightings())
+        whereabouts.restore(self._visits, saved.sightings())
         self._firsts = {first.track: first for first in saved.sightings()}
 
     def inside(self) -> Iterator[tuple[int, Visit, Moment]]:
@@ -125,12 +128,14 @@ class Presence(ABC):
 
     def seen_inside(self, scene: Scene) -> Iterator[tuple[int, Visit, Moment]]:
         """Of these, who is in the scene."""
-        return (each for each in self.inside() if self._whereabouts.last(each[0]) is scene)
+        last = self._lookout.whereabouts.last
+        return (each for each in self.inside() if last(each[0]) is scene)
 
     def seen(self, scene: Scene) -> Iterator[Visit]:
         """Who is in the scene, on whichever side."""
+        last = self._lookout.whereabouts.last
         for track, visit in self._visits.items():
-            if self._whereabouts.last(track) is scene:
+            if last(track) is scene:
                 yield visit
 
     def free_px(self, scene: Scene, distance_px: float) -> float:
@@ -160,7 +165,7 @@ class Presence(ABC):
         return self._zone.in_pixels(self._zone.points, size)
 
     def _begin(self, sighting: Sighting, polygon: Polygon) -> Visit:
-        self._visits[sighting.track] = visit = Visit(sighting.track, self._whereabouts)
+        self._visits[sighting.track] = visit = Visit(sighting.track, self._lookout.whereabouts)
         first = sighting.first or self._firsts.pop(sighting.track, None)
         if first is not None:
             visit.foot = first.foot
@@ -196,7 +201,7 @@ class Presence(ABC):
         visit, occurrences = self._visits.pop(track, None), []
         if visit is not None and visit.entered is not None:
             occurrences = self._leave(visit, visit.sighting.at, reason)
-        self._whereabouts.forget(track)
+        self._lookout.forget(track)
         self.forget(track)
         return occurrences
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from actors.analytics.rules.scene import Occurrence, Scene
 from actors.analytics.rules.state import StateReader, StateWriter
+from actors.analytics.rules.whereabouts import Whereabouts
 from actors.rule_specs import AnyRule
 
 
@@ -21,6 +22,9 @@ class Rule(Protocol):
 
     def close(self, reason: str) -> list[Occurrence]:
         """End what is open, with ``reason`` in its data, and forget all objects."""
+
+    def share(self, whereabouts: Whereabouts) -> None:
+        """Note where objects are together with other rules of the stream."""
 
     def save(self, to: StateWriter) -> None:
         """Write down all that it knows of the objects."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from actors.analytics.rules.conditions import Known
 from actors.analytics.rules.geometry import Point
 from actors.analytics.tracking import Birth
 from engines.detections import Detections
+
+_NO_FEET: Mapping[int, Point] = {}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -106,16 +107,14 @@ class Scene:
     known: Known = lambda _track, _name: ()
     tracks: list[int] = field(init=False)
     present: frozenset[int] = field(init=False)
-    near: Sequence[int] = field(init=False)
-    _feet: list[Point] | None = field(init=False, default=None)
-    _numbers: dict[int, int] = field(init=False, default_factory=dict)
+    near: Collection[int] = field(init=False)
+    _feet: Mapping[int, Point] = field(init=False)
     _sightings: dict[int, Sighting] = field(init=False, default_factory=dict)
-    _by_track: dict[int, Sighting] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tracks = self.tracked.track_id.tolist()
         self.present = frozenset(self.tracks)
-        self.near = range(len(self.tracks))
+        self.near, self._feet = range(len(self.tracks)), _NO_FEET
 
     @staticmethod
     def narrow(scenes: Sequence[Scene]) -> None:
@@ -124,33 +123,30 @@ class Scene:
         feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]])
         clearances, tracks = [s.clearance for s in scenes], [s.tracks for s in scenes]
         for scene, near in zip(scenes, Clearance.near(clearances, tracks, feet), strict=True):
-            scene.near = near
+            scene.near = scene._feet = near
 
-    @property
-    def feet(self) -> list[Point]:
-        """Where each object stands: x and y of the bottom centre of its box."""
-        if self._feet is None:
-            boxes = self.tracked.xyxy.tolist()
-            self._feet = [((left + right) / 2, bottom) for left, _, right, bottom in boxes]
-        return self._feet
+    def measure_all(self) -> None:
+        """Somebody has just begun to look: all are to be measured, now and when they come again."""
+        self.near = range(len(self.tracks))
+        self.clearance.clear()
+
+    def foot(self, number: int) -> Point:
+        """Where an object stands: x and y of the bottom centre of its box."""
+        foot = self._feet.get(number)
+        if foot is None:
+            left, _, right, bottom = self.tracked.xyxy[number].tolist()
+            foot = (left + right) / 2, bottom
+        return foot
 
     def number(self, track: int) -> int:
         """Which of the objects an identity is."""
-        if not self._numbers:
-            self._numbers.update(zip(self.tracks, count(), strict=False))
-        return self._numbers[track]
+        return self.tracks.index(track)
 
     def sighting(self, number: int) -> Sighting:
         """One of the objects by its number, from 0; the same one for all that ask."""
         if number not in self._sightings:
             self._sightings[number] = self._see(number)
         return self._sightings[number]
-
-    def by_track(self) -> Mapping[int, Sighting]:
-        """All objects by identity."""
-        if len(self._by_track) < len(self.tracks):
-            self._by_track = {track: self.sighting(n) for n, track in enumerate(self.tracks)}
-        return self._by_track
 
     def _see(self, number: int) -> Sighting:
         tracked, track = self.tracked, self.tracks[number]

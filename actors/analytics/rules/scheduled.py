@@ -5,6 +5,7 @@ from __future__ import annotations
 from actors.analytics.rules.rule import Rule
 from actors.analytics.rules.scene import Occurrence, Scene
 from actors.analytics.rules.state import StateReader, StateWriter
+from actors.analytics.rules.whereabouts import Whereabouts
 from actors.rule_specs import AnyRule
 from actors.schedule import Schedule
 
@@ -34,6 +35,10 @@ class Scheduled:
     def close(self, reason: str) -> list[Occurrence]:
         """End what is open."""
         return self._rule.close(reason)
+
+    def share(self, whereabouts: Whereabouts) -> None:
+        """Let the rule note where objects are together with others."""
+        self._rule.share(whereabouts)
 
     def save(self, to: StateWriter) -> None:
         """Write down all that it and the rule know."""

@@ -128,7 +128,7 @@ class Speed(Presence):
     def _place(self, scene: Scene, number: int) -> bool:
         """Take note of where an object is on the ground, if that can be told."""
         drive = self._drives.setdefault(scene.tracks[number], _Drive())
-        (width, height), (x, y) = scene.source_size, scene.feet[number]
+        (width, height), (x, y) = scene.source_size, scene.foot(number)
         left, _, right, bottom = scene.tracked.xyxy[number].tolist()
         ground = to_ground(self._matrix, (x / width, y / height))
         is_cut = min(left, width - right, height - bottom) < _EDGE_PX

@@ -94,7 +94,7 @@ class WrongWay(Presence):
     def _place(self, scene: Scene, number: int) -> Point:
         """Where an object is along the lawful way and across it, in pixels."""
         (ax, ay), (bx, by) = self._way.in_pixels(self._way.direction, scene.source_size)
-        length, (x, y) = math.hypot(bx - ax, by - ay), scene.feet[number]
+        length, (x, y) = math.hypot(bx - ax, by - ay), scene.foot(number)
         ux, uy = (bx - ax) / length, (by - ay) / length
         return x * ux + y * uy, y * ux - x * uy
 
