@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from engines.cuda.context import DeviceContext, open_device
+from engines.cuda.copy_rows import RowCopier, Rows
 from engines.cuda.pool import DevicePlane
 from engines.frames import Plane
+
+
+class _Write(NamedTuple):
+    offset_bytes: int
+    shapes: Sequence[tuple[int, int]]
+    planes: list[Plane | DevicePlane]
 
 
 class CudaMemory:
@@ -19,7 +26,8 @@ class CudaMemory:
 
     Copies run on streams that wait for the legacy default stream, where FFmpeg converts decoded
     surfaces: a copy never reads a surface that is still being made. Those that nobody waits for yet
-    share one stream, so that what is written last into a slot is what stays there.
+    are not even begun: all surfaces are copied by one launch. What is written last into a slot is
+    what stays there.
     """
 
     def __init__(self, context: DeviceContext, allocation: Any, *, is_owner: bool) -> None:
@@ -29,8 +37,9 @@ class CudaMemory:
         self._allocation = allocation
         self._is_owner = is_owner
         self._idle_streams: list[Any] = []
-        self._begun: deque[list[Plane | DevicePlane]] = deque()
+        self._begun: deque[_Write] = deque()
         self._finishing = threading.Lock()
+        self._copier: RowCopier | None = None
         with context:
             self._stream = context.cuda.Stream()
 
@@ -47,7 +56,9 @@ class CudaMemory:
         with context:
             # PyCUDA takes a bytearray only, which pickling has made bytes of.
             mapping = context.cuda.IPCMemoryHandle(bytearray(handle))
-            return cls(context, mapping, is_owner=False)
+            opened = cls(context, mapping, is_owner=False)
+        opened._copier = RowCopier(context)  # now, since it may have to be compiled
+        return opened
 
     def export(self) -> bytes:
         """See ``Memory.export``."""
@@ -74,20 +85,21 @@ class CudaMemory:
         planes: Sequence[Plane | DevicePlane],
     ) -> list[Plane | DevicePlane]:
         """See ``Memory.begin_write``."""
-        with self._context:
-            sources = self._copy_all(offset_bytes, shapes, planes, self._stream)
-        self._begun.append(sources)  # last: all that is in there has been begun
-        return sources
+        kept = _sources(shapes, planes)
+        self._begun.append(_Write(offset_bytes, shapes, kept))
+        return kept
 
     def finish_writes(self) -> None:
         """See ``Memory.finish_writes``."""
         with self._finishing:
-            num_begun = len(self._begun)
-            if num_begun:
-                with self._context:
-                    self._stream.synchronize()
-            for _ in range(num_begun):
-                self._begun.popleft().clear()
+            begun = [self._begun.popleft() for _ in range(len(self._begun))]
+            if not begun:
+                return
+            try:
+                self._copy_begun(begun)
+            finally:
+                for write in begun:
+                    write.planes.clear()
 
     def close(self) -> None:
         """See ``Memory.close``."""
@@ -95,10 +107,26 @@ class CudaMemory:
         with self._context:
             self._idle_streams.clear()
             del self._stream
+            if self._copier is not None:
+                self._copier.close()
             if self._is_owner:
                 self._allocation.free()
             else:
                 self._allocation.close()
+
+    def _copy_begun(self, begun: Sequence[_Write]) -> None:
+        latest = {write.offset_bytes: write for write in begun}
+        surfaces: list[Rows] = []
+        with self._context:
+            for offset_bytes, shapes, planes in latest.values():
+                if isinstance(planes[0], DevicePlane):
+                    surfaces += _rows(self.address + offset_bytes, shapes, planes)
+                else:
+                    self._copy_all(offset_bytes, shapes, planes, self._stream)
+            if surfaces:
+                self._copier = self._copier or RowCopier(self._context)
+                self._copier.enqueue(surfaces, self._stream)
+            self._stream.synchronize()
 
     def _take_stream(self) -> Any:
         try:
@@ -115,11 +143,8 @@ class CudaMemory:
     ) -> list[Plane | DevicePlane]:
         """Begin the copies; what they read has to stay until the stream has come to its end."""
         address = self.address + offset_bytes
-        sources = [
-            plane if isinstance(plane, DevicePlane) else host_rows(plane, *shape)
-            for shape, plane in zip(shapes, planes, strict=True)
-        ]
-        for (rows, row_bytes), source in joined(shapes, sources):
+        sources = _sources(shapes, planes)
+        for (rows, row_bytes), source in zip(shapes, sources, strict=True):
             self._copy(source, rows, row_bytes, address, stream)
             address += rows * row_bytes
         return sources
@@ -140,28 +165,24 @@ class CudaMemory:
         copy(stream)
 
 
-def joined(
+def _sources(
     shapes: Sequence[tuple[int, int]], planes: Sequence[Plane | DevicePlane]
-) -> list[tuple[tuple[int, int], Plane | DevicePlane]]:
-    """What is copied in one go: the planes of a decoded surface follow each other in its memory."""
-    parts: list[tuple[tuple[int, int], Plane | DevicePlane]] = []
-    for shape, plane in zip(shapes, planes, strict=True):
-        if parts:
-            (rows, row_bytes), before = parts[-1]
-            if shape[1] == row_bytes and _follows(plane, before, rows):
-                parts[-1] = (rows + shape[0], row_bytes), before
-                continue
-        parts.append((shape, plane))
-    return parts
+) -> list[Plane | DevicePlane]:
+    """What is copied of planes: those of the host in rows that a pitch describes."""
+    return [
+        plane if isinstance(plane, DevicePlane) else host_rows(plane, *shape)
+        for shape, plane in zip(shapes, planes, strict=True)
+    ]
 
 
-def _follows(plane: Plane | DevicePlane, before: Plane | DevicePlane, rows: int) -> bool:
-    return (
-        isinstance(plane, DevicePlane)
-        and isinstance(before, DevicePlane)
-        and plane.pitch == before.pitch
-        and plane.address == before.address + rows * before.pitch
-    )
+def _rows(
+    address: int, shapes: Sequence[tuple[int, int]], planes: Sequence[Plane | DevicePlane]
+) -> Iterator[Rows]:
+    """Planes of a surface behind each other in a slot."""
+    for (num_rows, row_bytes), plane in zip(shapes, planes, strict=True):
+        source = cast(DevicePlane, plane)
+        yield Rows(source.address, address, source.pitch, row_bytes, num_rows)
+        address += num_rows * row_bytes
 
 
 def host_rows(plane: Plane, rows: int, row_bytes: int) -> Plane:

@@ -18,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engines.cuda.context import open_device
+from engines.cuda.copy_rows import MAX_SURFACES, RowCopier, Rows, launches, parameters
 from engines.cuda.descriptors import PICTURE, DeviceView, PictureRecords, model_record
 from engines.cuda.nvrtc import KERNELS
 from engines.cuda.pool import DevicePool, Memory
@@ -52,6 +53,8 @@ class Backend(Protocol):
         overlaps: Overlaps,
         max_detections: int,
     ) -> list[Array]: ...
+
+    def copy_rows(self, surfaces: Sequence[Rows]) -> None: ...
 
     def download(self, address: int, size_bytes: int) -> bytes: ...
 
@@ -107,6 +110,10 @@ class OnHost:
         )
         host_kernels().run_suppress(*map(pointer, (boxes, scores, classes, out)), *sizes)
         return split(out)
+
+    def copy_rows(self, surfaces: Sequence[Rows]) -> None:
+        for records in launches(surfaces):
+            host_kernels().run_copy_rows(parameters(records), len(records))
 
     def download(self, address: int, size_bytes: int) -> bytes:
         return ctypes.string_at(address, size_bytes)
@@ -168,6 +175,14 @@ class OnDevice:
             suppressor.close()
         return split(out)
 
+    def copy_rows(self, surfaces: Sequence[Rows]) -> None:
+        copier = RowCopier(self.context)
+        with self.context:
+            stream = self.cuda.Stream()
+            copier.enqueue(surfaces, stream)
+            stream.synchronize()
+        copier.close()
+
     def download(self, address: int, size_bytes: int) -> bytes:
         with self.context:
             return bytes(self.cuda.from_device(address, size_bytes, np.uint8))
@@ -191,7 +206,8 @@ def host_kernels() -> ctypes.CDLL:
         pytest.skip("no C++ compiler")
     source = Path(__file__).with_name("kernels_on_host.cpp")
     options = ["-O1", "-std=c++17", "-shared", "-fPIC", "-pthread", "-Wall", "-Werror"]
-    options += ["-ffp-contract=off", f"-DMAX_CANDIDATES={MAX_CANDIDATES}", f"-I{KERNELS}"]
+    options += ["-ffp-contract=off", f"-I{KERNELS}"]
+    options += [f"-DMAX_CANDIDATES={MAX_CANDIDATES}", f"-DMAX_SURFACES={MAX_SURFACES}"]
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "kernels.so"
         subprocess.run([compiler, *options, str(source), "-o", str(library)], check=True)

@@ -15,7 +15,7 @@ struct Index {
     unsigned x, y, z;
 };
 static thread_local Index threadIdx, blockIdx;
-static Index blockDim;
+static Index blockDim, gridDim;
 static pthread_barrier_t block_barrier;
 
 #define __global__
@@ -30,6 +30,7 @@ static unsigned short half_bits(float value) {
     return bits;
 }
 
+#include "copy_rows.cu"
 #include "preprocess.cu"
 #include "suppress.cu"
 
@@ -80,4 +81,12 @@ extern "C" void run_suppress(const Box* boxes, const float* scores, const int* c
         suppress(boxes, scores, classes, out, num_candidates, max_kept, confidence, iou,
                  one_plus_iou, across, one_plus_across, parts);
     });
+}
+
+extern "C" void run_copy_rows(const Surfaces* surfaces, unsigned num_surfaces) {
+    gridDim = {3, num_surfaces, 1};
+    blockDim = {5, 1, 1};
+    for (blockIdx.y = 0; blockIdx.y < gridDim.y; ++blockIdx.y)
+        for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x)
+            for (threadIdx.x = 0; threadIdx.x < blockDim.x; ++threadIdx.x) copy_rows(*surfaces);
 }

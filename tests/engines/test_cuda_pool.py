@@ -214,6 +214,25 @@ def test_writes_that_were_begun_are_there_once_they_are_finished(
         assert content(backend, pool, slot, picture) == packed(picture, planes[slot])
 
 
+@pytest.mark.parametrize("is_interleaved", [False, True])
+def test_surfaces_that_were_begun_lose_the_padding_of_their_rows(
+    backend: Backend, pool: DevicePool, is_interleaved: bool
+) -> None:
+    picture = PICTURES[is_interleaved]
+    slots = range(4)
+    planes = [noise(picture, padding=32, seed=slot) for slot in slots]
+    uploaded = [[backend.upload(plane) for plane in some] for some in planes]
+    for slot in slots:
+        surface = [
+            DevicePlane(address, plane.shape[1], owner)
+            for plane, (address, owner) in zip(planes[slot], uploaded[slot], strict=True)
+        ]
+        pool.begin_write(slot, picture, surface)
+    pool.finish_writes()
+    for slot in slots:
+        assert content(backend, pool, slot, picture) == packed(picture, planes[slot])
+
+
 def test_many_threads_may_begin_and_finish_writes_at_once(
     backend: Backend, pool: DevicePool
 ) -> None:
