@@ -105,7 +105,7 @@ class Feeder:
             self._outbox.wait(_IDLE_S, self._config.poll_interval_s)
             is_last = self._stop.is_set()  # what streams were closed is still told
             began = time.monotonic()
-            batch = self._outbox.collect()
+            batch = self._outbox.collect(began)
             if batch.tickets:
                 pool.finish_writes()
             is_busy = self._exchange(batch, lease)

@@ -16,7 +16,8 @@ from actors.ingest.waiting_room import WaitingRoom
 from actors.messages import DropReason, PoolLease, Release, StreamQos, Ticket
 from actors.pools import Pool
 
-_MAX_PATIENCE = 2
+_PATIENCE_S = 0.024
+"""So long do nearly all frames wait at the engine at most."""
 
 
 class Slot(NamedTuple):
@@ -68,7 +69,7 @@ class Outbox:
         self._held: dict[int, Lane] = {}
         self._waiting: WaitingRoom[Entry] = WaitingRoom(max_waiting)
         self._max_waiting = max_waiting
-        self._patience: dict[str, int] = {}
+        self._sent_at: dict[str, float] = {}
         self._outstanding: dict[int, Entry] = {}
         self._streams: dict[str, StreamQos] = {}
         self._news: dict[str, StreamQos | None] = {}
@@ -126,7 +127,9 @@ class Outbox:
                 self._free.append(slot.number)
                 lane.row.count_dropped(DropReason.CLOSED)
                 return
-            pushed_out = self._waiting.put(ticket.stream, Entry(ticket, lane))
+            if not self._waiting:
+                self._changed.notify_all()  # the feeder sleeps only then
+            pushed_out = self._waiting.put(lane.stream, Entry(ticket, lane))
             if pushed_out is not None:
                 self._give_up(pushed_out)
 
@@ -156,6 +159,7 @@ class Outbox:
             while (entry := self._waiting.pop(stream)) is not None:
                 self._withdraw(entry, DropReason.CLOSED)
             self.steps.forget(stream)
+            self._sent_at.pop(stream, None)
             if self._streams.pop(stream, None) is not None:
                 self._news[stream] = None
             self._changed.notify_all()
@@ -191,14 +195,18 @@ class Outbox:
             self._is_ending = True
             self._changed.notify_all()
 
-    def collect(self) -> Batch:
+    def collect(self, now: float) -> Batch:
         """Take the first frame of each stream; the tickets are outstanding from now on.
 
-        Where more may wait, a frame gives the one before it two calls to come back from the engine,
-        which would give that up for a newer one.
+        Where more may wait, a frame does not follow the one before it at once, unless that has come
+        back: the engine would give it up for the newer one.
+
+        Args:
+            now: Monotonic, seconds.
         """
         with self._lock:
-            entries = self._waiting.pop_each(but=self._patient())
+            entries = self._waiting.pop_each(but=self._patient(now))
+            self._sent_at.update((entry.ticket.stream, now) for entry in entries)
             self._outstanding.update((entry.ticket.slot, entry) for entry in entries)
             batch = Batch(
                 tickets=tuple(entry.ticket for entry in entries),
@@ -259,17 +267,15 @@ class Outbox:
 
     # Under the lock
 
-    def _patient(self) -> set[str]:
+    def _patient(self, now: float) -> set[str]:
         """The streams whose frames wait for the one before."""
-        if self._max_waiting == 1 or not self._waiting:
+        if self._max_waiting == 1:
             return set()
-        at_engine = {entry.ticket.stream for entry in self._outstanding.values()}
-        num_calls = {
-            stream: self._patience.get(stream, 0) + 1
-            for stream in self._waiting.streams() & at_engine
-        }
-        self._patience = {stream: num for stream, num in num_calls.items() if num <= _MAX_PATIENCE}
-        return set(self._patience)
+        latest = now - _PATIENCE_S
+        patient = {s for s in self._waiting.streams() if self._sent_at.get(s, latest) > latest}
+        if patient:
+            patient &= {entry.ticket.stream for entry in self._outstanding.values()}
+        return patient
 
     def _give_up(self, entry: Entry | None) -> None:
         """A newer frame takes its place."""
@@ -285,8 +291,8 @@ class Outbox:
         """Whether the slot is still of use: its pool and its place in the lease still stand."""
         if slot.pool is not self._pool:
             return False
-        del self._held[slot.number]
-        self._changed.notify_all()
+        if self._held.pop(slot.number).is_closed:
+            self._changed.notify_all()  # somebody may wait for its frames to end
         return slot.number in self._leased
 
     def _lose_frames(self) -> None:

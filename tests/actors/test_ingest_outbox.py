@@ -60,8 +60,8 @@ def put(outbox: Outbox, lane: Lane, index: int = 0) -> int:
     return slot.number
 
 
-def taken(outbox: Outbox) -> list[tuple[str, int]]:
-    return [(ticket.stream, ticket.index) for ticket in outbox.collect().tickets]
+def taken(outbox: Outbox, now: float) -> list[tuple[str, int]]:
+    return [(ticket.stream, ticket.index) for ticket in outbox.collect(now).tickets]
 
 
 def dropped(lane: Lane) -> dict[str, int]:
@@ -72,31 +72,31 @@ def test_a_newer_frame_replaces_the_one_that_still_waits(outbox, ledger):
     lane = Lane("a", ledger.row(0))
     put(outbox, lane, 0)
     put(outbox, lane, 1)
-    assert [ticket.index for ticket in outbox.collect().tickets] == [1]
+    assert [ticket.index for ticket in outbox.collect(0.0).tickets] == [1]
     assert dropped(lane) == {"superseded": 1}
     assert len(outbox.slot_use().free) == NUM_SLOTS - 1
 
 
-def test_a_frame_waits_until_the_one_before_is_back_but_no_longer_than_two_calls(pool, ledger):
+def test_a_frame_waits_until_the_one_before_is_back_but_not_for_long(pool, ledger):
     outbox = Outbox(max_waiting=4)
     outbox.adopt(pool, PoolLease(pool.layout, range(NUM_SLOTS), 1))
     lane, other = Lane("a", ledger.row(0)), Lane("b", ledger.row(1))
     first = put(outbox, lane, 0)
-    assert taken(outbox) == [("a", 0)]
+    assert taken(outbox, 5.0) == [("a", 0)]
     put(outbox, lane, 1)
     put(outbox, other, 0)
-    batch = outbox.collect()
+    batch = outbox.collect(5.01)
     assert ([ticket.stream for ticket in batch.tickets], batch.num_left) == (["b"], 1)
     outbox.settle([Release(first, None, 10.0)])
-    assert taken(outbox) == [("a", 1)]
+    assert taken(outbox, 5.015) == [("a", 1)]
     put(outbox, lane, 2)  # its last one stays away
-    assert [taken(outbox) for _ in range(3)] == [[], [], [("a", 2)]]
+    assert [taken(outbox, now) for now in (5.02, 5.03, 5.04)] == [[], [], [("a", 2)]]
 
 
 def test_releases_book_the_outcome_and_the_latency(outbox, ledger):
     a, b = Lane("a", ledger.row(0)), Lane("b", ledger.row(1))
     first, second = put(outbox, a), put(outbox, b)
-    outbox.collect()
+    outbox.collect(0.0)
     outbox.settle([Release(first, None, 10.05), Release(second, DropReason.DEADLINE, 10.5)])
     assert (a.row.read().inferred, a.row.read().on_time) == (1, 1)
     assert a.row.read().latency_ms["p50"] == pytest.approx(50, rel=0.03)
@@ -108,7 +108,7 @@ def test_releases_book_the_outcome_and_the_latency(outbox, ledger):
 def test_a_frame_is_on_time_until_its_deadline(outbox, ledger, finished_at, on_time):
     lane = Lane("a", ledger.row(0))
     number = put(outbox, lane)
-    outbox.collect()
+    outbox.collect(0.0)
     outbox.settle([Release(number, None, finished_at)])
     assert (lane.row.read().inferred, lane.row.read().on_time) == (1, on_time)
 
@@ -119,12 +119,12 @@ def test_frames_that_end_before_they_are_sent_are_told_once(outbox, ledger, pool
         put(outbox, a, index)
     for _ in range(NUM_SLOTS):
         outbox.take_slot(b)
-    assert outbox.collect().num_given_up == 3
-    assert outbox.collect().num_given_up == 0
+    assert outbox.collect(0.0).num_given_up == 3
+    assert outbox.collect(0.0).num_given_up == 0
     outbox.take_slot(b)
     outbox.lose_all()
     outbox.adopt(pool, PoolLease(pool.layout, range(NUM_SLOTS), 2))
-    assert outbox.collect().num_given_up == 0
+    assert outbox.collect(0.0).num_given_up == 0
 
 
 def test_steps_fall_with_their_stream_and_with_the_engine(outbox):
@@ -166,7 +166,7 @@ def test_a_frame_whose_lane_was_closed_while_it_was_copied_is_closed(outbox, led
     outbox.close_lane(lane)
     outbox.put(lane, slot, make_ticket(lane, slot))
     assert dropped(lane) == {"closed": 1}
-    assert outbox.collect().tickets == ()
+    assert outbox.collect(0.0).tickets == ()
 
 
 def test_closing_a_stream_drops_its_waiting_frame_and_tells_the_engine_once(outbox, ledger):
@@ -175,16 +175,16 @@ def test_closing_a_stream_drops_its_waiting_frame_and_tells_the_engine_once(outb
     put(outbox, lane)
     outbox.close_lane(lane)
     outbox.close_stream("a")
-    batch = outbox.collect()
+    batch = outbox.collect(0.0)
     assert (batch.tickets, batch.opened, batch.closed) == ((), (), ("a",))
     assert dropped(lane) == {"closed": 1}
-    assert outbox.collect().closed == ()
+    assert outbox.collect(0.0).closed == ()
 
 
 def test_draining_gives_up_on_frames_that_the_engine_does_not_release(outbox, ledger):
     lane = Lane("a", ledger.row(0))
     number = put(outbox, lane)
-    outbox.collect()
+    outbox.collect(0.0)
     outbox.close_lane(lane)
     outbox.drain("a", timeout_s=0.01)
     assert dropped(lane) == {"closed": 1}
@@ -195,7 +195,7 @@ def test_draining_gives_up_on_frames_that_the_engine_does_not_release(outbox, le
 
 def test_draining_does_not_wait_for_a_stream_that_was_opened_again(outbox, ledger):
     put(outbox, Lane("a", ledger.row(0)))
-    outbox.collect()
+    outbox.collect(0.0)
     outbox.drain("a", timeout_s=60)
     assert len(outbox.slot_use().outstanding) == 1
 
@@ -203,7 +203,7 @@ def test_draining_does_not_wait_for_a_stream_that_was_opened_again(outbox, ledge
 def test_a_lost_engine_loses_what_it_held_and_what_waited(outbox, ledger, pool):
     lane = Lane("a", ledger.row(0))
     put(outbox, lane)
-    outbox.collect()
+    outbox.collect(0.0)
     put(outbox, lane)
     outbox.lose_all()
     assert dropped(lane) == {"lost": 2}
@@ -219,7 +219,7 @@ def test_a_slot_that_is_being_filled_survives_a_new_lease_of_the_same_pool(outbo
     outbox.adopt(pool, PoolLease(pool.layout, range(NUM_SLOTS), 2))
     assert slot.number not in outbox.slot_use().free
     outbox.put(lane, slot, make_ticket(lane, slot))
-    assert [ticket.slot for ticket in outbox.collect().tickets] == [slot.number]
+    assert [ticket.slot for ticket in outbox.collect(0.0).tickets] == [slot.number]
 
 
 def test_a_slot_of_a_pool_that_was_replaced_is_lost(outbox, ledger):
@@ -235,10 +235,10 @@ def test_a_slot_of_a_pool_that_was_replaced_is_lost(outbox, ledger):
 def test_a_new_lease_is_told_of_all_streams(outbox, pool):
     for stream in ("a", "b"):
         outbox.open_stream(StreamQos(stream, QosSpec()))
-    outbox.collect()
+    outbox.collect(0.0)
     outbox.close_stream("a")
     outbox.adopt(pool, PoolLease(pool.layout, range(NUM_SLOTS), 2))
-    batch = outbox.collect()
+    batch = outbox.collect(0.0)
     assert [qos.stream for qos in batch.opened] == ["b"]
 
 
@@ -289,7 +289,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule()
     def collect(self):
-        self.outbox.collect()
+        self.outbox.collect(0.0)
 
     @rule(slot=st.integers(0, NUM_SLOTS), reason=st.sampled_from([None, DropReason.DEADLINE]))
     def settle(self, slot, reason):
