@@ -171,6 +171,14 @@ def test_a_box_that_jumps_for_a_moment_does_not_end_parking():
     ]
 
 
+def test_a_box_that_is_out_of_the_zone_for_a_moment_does_not_tell_when_a_car_came_to_rest():
+    left_s = np.maximum(4.0 - np.arange(0, 10, 0.1), 0.0)  # it brakes and is at rest at 4 s
+    boxes = [(380 + 15 * t * t, 210, 440 + 15 * t * t, 250) for t in left_s.tolist()]
+    boxes[32:36] = [(box[0] - 50, *box[1:]) for box in boxes[32:36]]  # another car passes
+    (begin,) = boxes_of(make_rule(PARKING.model_copy(update={"points": CORNERS})), boxes)
+    assert begin.at.t_s == pytest.approx(4.0, abs=0.1)
+
+
 def test_a_car_that_parks_again_elsewhere_is_reported_again():
     feet = path((300, 300, 6), (300, 600, 2), (600, 600, 6))
     phases = [phase for phase, _ in told(follow(make_rule(PARKING), feet))]

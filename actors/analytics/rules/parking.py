@@ -48,8 +48,12 @@ class IllegalParking(Presence):
         return min(abs(distance_px), abs(distance_px + near_px))
 
     def left(self, visit: Visit, entered: Moment, at: Moment, reason: str) -> list[Occurrence]:
-        """The end of a stand that was reported."""
-        still = self._still.pop(visit.sighting.track, None)
+        """The end of a stand that was reported.
+
+        It is still followed near the zone: one box that is off, where another object passes, may
+        carry it out of the zone and back.
+        """
+        still = self._still.get(visit.track)
         started = still.started() if still is not None and reason == "left" else None
         since = entered if still is None or still.since is None else max(entered, still.since)
         return self._end_of(visit, since, started or at, reason)
