@@ -23,7 +23,7 @@ class Deadlines:
         """Another frame of the stream waits."""
         if stream.ticket is not None:
             heap = self._blocked if stream.is_in_flight else self._free
-            heap.put(stream, (stream.ticket.deadline,))
+            heap.put(stream, stream.ticket.deadline)
 
     def remove(self, stream: WaitingStream) -> None:
         """The stream waits no longer, or no longer there."""

@@ -44,7 +44,7 @@ class FloorQueue:
 
     def enter(self, stream: WaitingStream) -> None:
         """The stream waits."""
-        self._heaps[stream.qos_class].put(stream, (stream.due,))
+        self._heaps[stream.qos_class].put(stream, stream.due)
 
     def leave(self, stream: WaitingStream) -> None:
         """The stream does not wait any more."""
@@ -55,6 +55,15 @@ class FloorQueue:
         for heap in self._heaps.values():
             heap.clear()
         self._owed = 0.0
+
+    def is_kept(self, now: float) -> bool:
+        """Whether no floor is due, so that nothing is owed either."""
+        for heap in self._heaps.values():
+            first = heap.first()
+            if first is not None and first.due <= now:
+                return False
+        self._owed = 0.0
+        return True
 
     def pick(self, now: float, *, is_within_share: bool) -> WaitingStream | None:
         """The stream that goes before the shares; None where the shares decide.

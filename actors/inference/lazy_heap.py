@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+Key = Any
+"""A number, or a tuple of numbers; of one heap all alike."""
 
 _SLACK = 32
 
@@ -18,7 +20,7 @@ class LazyHeap(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[tuple[float, ...], int, T]] = []
+        self._heap: list[tuple[Key, int, T]] = []
         self._live: dict[T, int] = {}
         self._num_puts = 0
 
@@ -30,13 +32,14 @@ class LazyHeap(Generic[T]):
         """Entries held in memory, the withdrawn ones too."""
         return len(self._heap)
 
-    def put(self, item: T, key: tuple[float, ...]) -> None:
+    def put(self, item: T, key: Key) -> None:
         """Add an item, or give it another key; of equal keys the one put first comes first."""
-        self._num_puts += 1
-        self._live[item] = self._num_puts
-        heapq.heappush(self._heap, (key, self._num_puts, item))
-        if len(self._heap) > 2 * len(self._live) + _SLACK:
-            self._heap = [e for e in self._heap if self._live.get(e[2]) == e[1]]
+        self._num_puts = number = self._num_puts + 1
+        heap, live = self._heap, self._live
+        live[item] = number
+        heapq.heappush(heap, (key, number, item))
+        if len(heap) > 2 * len(live) + _SLACK:
+            self._heap = [e for e in heap if live.get(e[2]) == e[1]]
             heapq.heapify(self._heap)
 
     def remove(self, item: T) -> None:
@@ -51,6 +54,19 @@ class LazyHeap(Generic[T]):
         self._live.clear()
         self._heap.clear()
         return items
+
+    def pop(self) -> T:
+        """Withdraw the item with the lowest key.
+
+        Raises:
+            IndexError: if there is none.
+        """
+        heap, live = self._heap, self._live
+        while True:
+            _, number, item = heapq.heappop(heap)
+            if live.get(item) == number:
+                self.remove(item)
+                return item
 
     def first(self) -> T | None:
         """The item with the lowest key; None where there is none."""

@@ -124,8 +124,8 @@ class Scheduler:
     def submit(self, tickets: Iterable[Ticket], now: float) -> tuple[Drop, ...]:
         """Bring tickets; the waiting frame of the same stream is superseded by its newer one."""
         self._now = max(self._now, now)
-        admitted = (self._admit(ticket, now) for ticket in tickets)
-        return tuple(drop for drop in admitted if drop is not None)
+        admitted = [self._admit(ticket, now) for ticket in tickets]
+        return tuple([drop for drop in admitted if drop is not None])
 
     def next_batch(self, now: float) -> Decision:
         """Close a batch if one is due, and give up the frames that can no longer be on time."""
@@ -235,11 +235,13 @@ class Scheduler:
 
     def _release(self, stream: WaitingStream, now: float) -> None:
         """The stream's frame is done: its next one, if it is here already, can be taken."""
+        if stream.ticket is None:
+            stream.is_in_flight = False
+            return
         self._deadlines.remove(stream)
         stream.is_in_flight = False
-        if stream.ticket is not None:
-            self._deadlines.put(stream)
-            self._queue.enter(stream, now)
+        self._deadlines.put(stream)
+        self._queue.enter(stream, now)
 
     def _expire(self, now: float) -> list[Drop]:
         """Drop what cannot be on time even in a batch of its own that starts now."""

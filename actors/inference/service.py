@@ -26,7 +26,7 @@ from actors.pools import Pool, PoolConfig, create_pool
 from actors.stages import Stage, StageClock, StageClocks, StageCounts
 from engines.cuda.ranges import PUBLISH
 from engines.engine import Engine
-from engines.frames import Frame, unpacked
+from engines.frames import DeviceFrame, Frame, Picture, unpacked
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ class InferenceService:
         self._streams: dict[str, _Stream] = {}
         self._stages = StageClocks(Stage.DECODE, Stage.QUEUE, Stage.INFERENCE)
         self._counting = threading.Lock()
+        self._frames: dict[int, tuple[tuple[Picture, tuple[int, int]], Frame]] = {}
         self._num_running = 0
         self._num_pausing = 0
         self._changed = threading.Condition()
@@ -252,8 +253,16 @@ class InferenceService:
             self._changed.notify_all()
 
     def _frame(self, ticket: Ticket) -> Frame:
+        """A slot of a device is a mere address, so what points to it is made once."""
+        of = ticket.picture, ticket.source_size
+        known = self._frames.get(ticket.slot)
+        if known is not None and known[0] == of:
+            return known[1]
         found = self._pool.read(ticket.slot, ticket.picture, source_size=ticket.source_size)
-        return cast(Frame, found)  # a pool on a device has an engine that reads it there
+        frame = cast(Frame, found)  # a pool on a device has an engine that reads it there
+        if isinstance(found, DeviceFrame):
+            self._frames[ticket.slot] = of, frame
+        return frame
 
     def _close_stream(self, stream: str) -> None:
         self._streams.pop(stream, None)

@@ -92,8 +92,8 @@ class Tally:
     """Counts what becomes of tickets, by class; each stream carries its own counts."""
 
     def __init__(self) -> None:
-        self._inferred: Counter[QosClass] = Counter()
-        self._on_time: Counter[QosClass] = Counter()
+        self._inferred = dict.fromkeys(QosClass, 0)
+        self._on_time = dict.fromkeys(QosClass, 0)
         self._dropped: Counter[QosClass] = Counter()
         self._batches: Counter[int] = Counter()
 

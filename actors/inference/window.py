@@ -48,8 +48,11 @@ class BatchWindow:
 
     def arrived(self, cadence: Cadence, now: float) -> None:
         """A frame of the stream came: none is expected while it waits."""
-        self.forget(cadence)
-        self._count(now)
+        if cadence.bucket is not None:
+            self.forget(cadence)
+        if now - self._counts_since >= _SPAN_S:
+            self._begin_span(now)
+        self._num_arrived += 1
         last_s, cadence.last_s = cadence.last_s, now
         if last_s is None:
             return
@@ -113,10 +116,8 @@ class BatchWindow:
                 return (bucket + 1) * self._width_s
         return float("inf")
 
-    def _count(self, now: float) -> None:
-        """Of the frame that begins a span the next one counts."""
+    def _begin_span(self, now: float) -> None:
+        """The frame that begins a span counts in it, not in the one before."""
         elapsed_s = now - self._counts_since
-        if elapsed_s >= _SPAN_S:
-            self._rate_fps = self._num_arrived / elapsed_s or self._rate_fps
-            self._num_arrived, self._counts_since = 0, now
-        self._num_arrived += 1
+        self._rate_fps = self._num_arrived / elapsed_s or self._rate_fps
+        self._num_arrived, self._counts_since = 0, now

@@ -26,10 +26,12 @@ from actors.messages import (
 )
 from actors.specs import QosClass, QosSpec
 from actors.stages import Stage
+from engines.cuda.pool import DevicePool
+from engines.cuda.stand_in import HostMemory
 from engines.detections import Detections
 from engines.errors import FramePoolError
 from engines.fake import FAKE_SPEC, CostModel, FakeEngine
-from engines.frames import Frame, FramePool, Picture, PoolLayout
+from engines.frames import DeviceFrame, Frame, FramePool, Picture, PoolLayout
 from tests.actors.builders import eventually
 
 PICTURE = Picture(64, 36)
@@ -130,6 +132,28 @@ def test_a_frame_s_stages_add_up_to_its_latency_and_count_in_its_class(
     assert took_ms[Stage.DECODE] == pytest.approx((ticket.ready - ticket.arrival) * 1e3, rel=0.016)
     whole_ms = (result.inferred_at - result.arrival) * 1e3
     assert sum(took_ms.values()) == pytest.approx(whole_ms, rel=0.016, abs=0.1)
+
+
+def test_a_slot_of_a_device_is_read_as_its_ticket_says_whatever_was_in_it_before(
+    results: Collector,
+) -> None:
+    def make_pool(config: PoolConfig) -> DevicePool:
+        return DevicePool.create(config.num_slots, config.slot_bytes, memory=HostMemory)
+
+    config = PoolConfig(4, Picture(64, 48).size_bytes)
+    service = InferenceService(FakeEngine(), config, results, make_pool=make_pool)
+    try:
+        lease = service.attach("ingest-0")
+        tall = make_ticket(lease, "gate", 0)
+        wide = replace(tall, picture=Picture(48, 32), source_size=(96, 64))
+        seen = [service._frame(ticket) for ticket in (tall, tall, wide, tall)]
+    finally:
+        service.close()
+    assert seen[0] is seen[1]
+    assert [(f.picture, f.source_width) for f in seen] == [
+        (ticket.picture, ticket.source_size[0]) for ticket in (tall, tall, wide, tall)
+    ]
+    assert len({f.address for f in seen if isinstance(f, DeviceFrame)}) == 1
 
 
 def test_frames_of_an_unknown_stream_are_given_back_as_closed(service: InferenceService) -> None:

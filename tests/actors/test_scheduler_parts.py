@@ -40,6 +40,19 @@ def test_a_heap_gives_the_lowest_and_forgets_what_was_withdrawn(
         assert len(heap) == len(known)
 
 
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99)), min_size=1, max_size=60))
+def test_a_heap_is_popped_from_the_lowest_to_the_highest(puts: list[tuple[int, int]]) -> None:
+    heap, known = LazyHeap[int](), dict[int, int]()
+    for item, key in puts:
+        heap.put(item, key)
+        known[item] = key
+    popped = [heap.pop() for _ in known]
+    assert [known[item] for item in popped] == sorted(known.values())
+    assert sorted(popped) == sorted(known)
+    assert heap.first() is None
+    assert heap.num_entries == 0
+
+
 def test_a_heap_does_not_grow_with_what_is_put_again_and_again() -> None:
     heap = LazyHeap[int]()
     heap.put(0, (0.0,))
@@ -60,6 +73,24 @@ def waiting(queue: FairQueue) -> list[WaitingStream]:
         queue.enter(stream, 1.01)
         streams.append(stream)
     return streams
+
+
+@given(st.integers(1, 7), st.floats(0.0, 0.15), st.sampled_from([0.0, 100.0, 1e4]))
+def test_who_is_taken_together_is_who_would_be_taken_one_by_one(
+    num: int, after_s: float, capacity_fps: float
+) -> None:
+    together, one_by_one = FairQueue(), FairQueue()
+    streams, others = waiting(together), waiting(one_by_one)
+    for queue in (together, one_by_one):
+        queue.reserve(capacity_fps)
+    now = 1.02 + after_s
+    taken = together.take(num, now)
+    alone = [one_by_one._take_next(now) for _ in range(num)]
+    assert [s.stream for s in taken] == [s.stream for s in alone]
+    assert [(s.virtual_time, s.due) for s in streams] == [(s.virtual_time, s.due) for s in others]
+    assert [s.stream for s in together.take(8 - num, now)] == [
+        s.stream for s in one_by_one.take(8 - num, now)
+    ]
 
 
 def test_all_that_waits_is_charged_as_if_it_were_taken_one_by_one() -> None:
