@@ -81,7 +81,7 @@ def test_streams_that_are_asked_together_have_each_its_own_objects_near():
         assert [list(each.near) for each in joint] == [list(each.near) for each in apart]
         for each in (*apart, *joint):
             for number in each.near:
-                each.clearance.limit(each.tracks[number], each.foot(number), 20.0)
+                each.clearance.limit(each.tracks[number], 20.0)
             each.clearance.forget(each.ended)
 
 

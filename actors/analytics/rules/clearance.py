@@ -28,7 +28,9 @@ class Clearance:
         self._table = np.zeros((3, _NUM_FIRST))  # a column an object: from where, how far squared
         self._columns: dict[int, int] = {}
         self._unused = list(range(_NUM_FIRST - 1, _NOBODY, -1))
-        self._measured: dict[int, tuple[Point, float]] = {}  # in this frame, not in the table yet
+        # Of who is measured in this frame, and is not in the table yet.
+        self._feet: dict[int, Point] = {}
+        self._free_px: dict[int, float] = {}
 
     @staticmethod
     def near(
@@ -45,7 +47,7 @@ class Clearance:
         """
         columns: list[int] = []
         for stream, own in zip(streams, tracks, strict=True):
-            if stream._measured:
+            if stream._free_px:
                 stream._keep()
             columns += map(stream._columns.get, own, repeat(_NOBODY))
         counts, widths = list(map(len, tracks)), [stream._table.shape[1] for stream in streams]
@@ -61,14 +63,14 @@ class Clearance:
         for n, number, (x, y) in zip(
             pictures.tolist(), numbers.tolist(), there.tolist(), strict=True
         ):
-            near[n][number] = foot = x, y
-            streams[n]._measured[tracks[n][number]] = foot, inf
+            stream, track = streams[n], tracks[n][number]
+            near[n][number] = stream._feet[track] = x, y
+            stream._free_px[track] = inf
         return near
 
-    def limit(self, track: int, foot: Point, distance_px: float) -> None:
+    def limit(self, track: int, distance_px: float) -> None:
         """An object stands so far from a border; who was not near is measured again next time."""
-        _, free_px = self._measured.get(track, _FIXED)
-        self._measured[track] = foot, max(0.0, min(free_px, distance_px - _CERTAIN_PX))
+        self._free_px[track] = min(self._free_px.get(track, 0.0), distance_px)
 
     def forget(self, tracks: Iterable[int]) -> None:
         """These do not come again."""
@@ -80,13 +82,16 @@ class Clearance:
     def clear(self) -> None:
         """All must be measured again."""
         self.forget(list(self._columns))
-        self._measured.clear()
+        self._feet.clear()
+        self._free_px.clear()
 
     def _keep(self) -> None:
-        for track, ((x, y), free_px) in self._measured.items():
+        for track, distance_px in self._free_px.items():
+            (x, y), free_px = self._feet.get(track, _ANYWHERE), max(0.0, distance_px - _CERTAIN_PX)
             column = self._columns.get(track) or self._take(track)
             self._table[:, column] = x, y, free_px * free_px
-        self._measured.clear()
+        self._feet.clear()
+        self._free_px.clear()
 
     def _take(self, track: int) -> int:
         if not self._unused:
@@ -102,4 +107,4 @@ def _before(counts: Sequence[int]) -> NDArray[np.intp]:
     return np.array([0, *counts[:-1]], dtype=np.intp).cumsum()
 
 
-_FIXED: tuple[Point, float] = (0.0, 0.0), 0.0
+_ANYWHERE: Point = (0.0, 0.0)

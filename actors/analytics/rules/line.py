@@ -10,7 +10,7 @@ from actors.analytics.rules.lookout import Lookout
 from actors.analytics.rules.scene import Occurrence, Scene, Sighting
 from actors.analytics.rules.side import Side
 from actors.analytics.rules.state import StateReader, StateWriter
-from actors.analytics.rules.whereabouts import Whereabouts, foot_in
+from actors.analytics.rules.whereabouts import Last, Whereabouts, foot_in
 from actors.rule_specs import LineRule
 
 
@@ -20,10 +20,11 @@ class _Path:
     side: Side = field(default_factory=Side)
     met_segment: bool = False
 
-    def catch_up(self, last: Scene | Sighting, track: int, line: Line) -> None:
-        """Take where the object was last seen, if that was only noted."""
-        self.foot = foot_in(last, track)
-        self.side.distance_px, self.side.at = line.distance(self.foot), last.at
+    def catch_up(self, last: Last, track: int, line: Line) -> None:
+        """Take where the object was seen before, if that was only noted."""
+        if last is not None:
+            self.foot = foot_in(last, track)
+            self.side.distance_px, self.side.at = line.distance(self.foot), last.at
 
 
 class LineCrossing:
@@ -44,21 +45,21 @@ class LineCrossing:
     def update(self, scene: Scene) -> list[Occurrence]:
         """The crossings that this scene completes."""
         crossings = []
-        for number, track, before in self._lookout.take(scene):
-            line, path = self._line(scene.source_size), self._paths.get(track)
-            distance_px = line.distance(scene.foot(number))
+        for number in self._lookout.take(scene):
+            track, line = scene.tracks[number], self._line(scene.source_size)
+            path, distance_px = self._paths.get(track), line.distance(scene.foot(number))
             if path is None or not path.side.stays(distance_px, scene.at):
                 sighting = scene.sighting(number)
                 if path is None:
                     path = self._begin(sighting, line)
-                elif before is not None:
-                    path.catch_up(before, track, line)
+                else:
+                    path.catch_up(self._lookout.whereabouts.before(track), track, line)
                 if self._advance(path, sighting, line):
                     crossings += self._crossing(path, sighting)
             if path.side.rest is None:
                 self._lookout.move(track)
             else:
-                self._lookout.rest(scene, number, abs(distance_px))
+                self._lookout.rest(scene, track, abs(distance_px))
         for track in scene.ended:
             self._paths.pop(track, None)
             self._lookout.forget(track)

@@ -7,11 +7,8 @@ from itertools import compress
 
 from actors.analytics.rules.conditions import Conditions
 from actors.analytics.rules.scene import Scene
-from actors.analytics.rules.whereabouts import Last, Whereabouts
+from actors.analytics.rules.whereabouts import Whereabouts
 from actors.rule_specs import AnyRule
-
-Look = tuple[int, int, Last]
-"""Number in the scene, identity, and where the object was seen before."""
 
 
 class Lookout:
@@ -34,8 +31,8 @@ class Lookout:
         if self.conditions is None:
             self.whereabouts, self._is_shared = whereabouts, True
 
-    def take(self, scene: Scene) -> list[Look]:
-        """Note who is in a scene and counts; who of them is worth a look."""
+    def take(self, scene: Scene) -> Collection[int]:
+        """Note who is in a scene and counts; the numbers of those who are worth a look."""
         if self._is_new:
             self._is_new = False
             scene.measure_all()
@@ -52,13 +49,12 @@ class Lookout:
         if not self._unsure.isdisjoint(present):
             numbers = sorted({*numbers, *map(scene.number, self._unsure & present)})
         self.whereabouts.note(scene, present)
-        tracks, before = scene.tracks, self.whereabouts.before
-        return [(number, tracks[number], before(tracks[number])) for number in numbers]
+        return numbers
 
-    def rest(self, scene: Scene, number: int, free_px: float) -> None:
+    def rest(self, scene: Scene, track: int, free_px: float) -> None:
         """An object is certainly on one side, and is so until it has gone so far."""
-        self._unsure.discard(scene.tracks[number])
-        scene.clearance.limit(scene.tracks[number], scene.foot(number), free_px)
+        self._unsure.discard(track)
+        scene.clearance.limit(track, free_px)
 
     def move(self, track: int) -> None:
         """It is not certain on which side an object is: look at it next time."""

@@ -43,10 +43,12 @@ class Visit:
         """The object, as it was last seen."""
         return self.whereabouts.sighting(self.track)
 
-    def catch_up(self, last: Scene | Sighting, zone: Polygon) -> None:
-        """Take where the object was last seen, if that was only noted."""
-        self.foot = foot_in(last, self.track)
-        self.side.distance_px, self.side.at = zone.distance(self.foot), last.at
+    def catch_up(self, zone: Polygon) -> None:
+        """Take where the object was seen before, if that was only noted."""
+        last = self.whereabouts.before(self.track)
+        if last is not None:
+            self.foot = foot_in(last, self.track)
+            self.side.distance_px, self.side.at = zone.distance(self.foot), last.at
 
 
 class Presence(ABC):
@@ -74,19 +76,19 @@ class Presence(ABC):
         occurrences: list[Occurrence] = []
         if self._lookout.conditions is not None and (scene.births or self._firsts):
             self._remember(scene)
-        for number, track, before in self._lookout.take(scene):
-            polygon, visit = self._polygon(scene.source_size), self._visits.get(track)
-            if visit is None:
-                visit, before = self._begin(scene.sighting(number), polygon), None
+        for number in self._lookout.take(scene):
+            track, polygon = scene.tracks[number], self._polygon(scene.source_size)
+            known = self._visits.get(track)
+            visit = known or self._begin(scene.sighting(number), polygon)
             distance_px = polygon.distance(scene.foot(number))
             if not visit.side.stays(distance_px, scene.at):
-                if before is not None:
-                    visit.catch_up(before, polygon)
+                if known is not None:
+                    known.catch_up(polygon)
                 occurrences += self._advance(visit, scene.sighting(number), distance_px, polygon)
             if visit.side.rest is None:
                 self._lookout.move(track)
             else:
-                self._lookout.rest(scene, number, self.free_px(scene, distance_px))
+                self._lookout.rest(scene, track, self.free_px(scene, distance_px))
         for track in scene.ended:
             occurrences += self._end(track, "track_lost")
         return occurrences

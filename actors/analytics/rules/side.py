@@ -81,7 +81,8 @@ class Side:
         if positive is self.settled:
             return False
         sizes, stay_s = abs(self.distance_px) / max(size_px, 1.0), self.at.t_s - self.since.t_s
-        if not any(sizes >= far and stay_s >= long for far, long in CERTAINTY):
-            return False
-        self.settled = self.rest = positive
-        return True
+        for far, long in CERTAINTY:
+            if sizes >= far and stay_s >= long:
+                self.settled = self.rest = positive
+                return True
+        return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise, starmap
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,7 +184,7 @@ class Matching:
     def _solve(self, rows: Indices, cols: Indices, worth: Floats) -> int:
         """Match where it is not clear, picture by picture."""
         ends = np.diff(self._picture.take(rows)).nonzero()[0] + 1
-        parts = np.split(np.arange(len(rows)), ends)
+        parts = starmap(slice, pairwise([0, *ends.tolist(), len(rows)]))
         return sum(self._take(*_solved(rows[p], cols[p], worth[p])) for p in parts)
 
     def _take(self, rows: Indices, cols: Indices) -> int:
@@ -194,11 +195,11 @@ class Matching:
 
 
 def _solved(rows: Indices, cols: Indices, worth: Floats) -> tuple[Indices, Indices]:
-    """The best assignment of one picture's pairs."""
-    first_row, first_col = rows.min(), cols.min()
-    rows, cols = rows - first_row, cols - first_col
-    table = np.zeros((rows.max() + 1, cols.max() + 1))
-    table[rows, cols] = worth
+    """The best assignment of one picture's pairs; rows ascend."""
+    first_row, last_row, some = int(rows[0]), int(rows[-1]), cols.tolist()
+    first_col, last_col = min(some), max(some)
+    table = np.zeros((last_row - first_row + 1, last_col - first_col + 1))
+    table[rows - first_row, cols - first_col] = worth
     i, j = best_assignment()(table, maximize=True)
     good = table[i, j] > 0
     return i[good] + first_row, j[good] + first_col
