@@ -14,6 +14,7 @@ from actors.ingest.timeline import Timeline
 from actors.messages import DegradeStep
 
 _MAX_SKIPPED = 300
+_HELD = (DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)
 
 
 class Decoded(NamedTuple):
@@ -47,6 +48,7 @@ class CpuDecoder:
         fallback: Why it is the CPU where it should be the GPU; empty where all is as wanted.
         num_errors: Packets that it has refused.
         is_deferred: Whether pictures may be collected some time after their packets have begun.
+        has_begun: Whether each packet is decoded: none before it is left out.
     """
 
     def __init__(self, context: VideoCodecContext, interval_s: float) -> None:
@@ -56,10 +58,10 @@ class CpuDecoder:
         self.fallback = ""
         self.num_errors = 0
         self.is_deferred = False
+        self.has_begun = False
         self._context = context
         self._timeline = Timeline(interval_s)
         self._num_skipped = 0
-        self._has_begun = False
         self._has_key_frames = False
 
     def decode(
@@ -74,22 +76,21 @@ class CpuDecoder:
             packet: Each of the stream, also those that the step leaves out.
             step: What to decode from now on.
         """
-        self._has_key_frames |= packet.is_keyframe
-        if step is DegradeStep.PAUSED:
-            self._cut_off()
-            return []
-        if step is DegradeStep.KEY_FRAMES:
-            self._cut_off()
-            return self._decode_alone(packet) if packet.is_keyframe else []
-        if not self._has_begun and not self._begins_with(packet):
-            return []
-        return self._decode(packet)
+        return self.begin(packet, step) + self.collect()
 
     def begin(
         self, packet: Packet[VideoStream], step: DegradeStep = DegradeStep.NONE
     ) -> list[Decoded]:
         """The same without waiting for the packet's own picture, where it is deferred."""
-        return self.decode(packet, step)
+        if packet.is_keyframe:
+            self._has_key_frames = True
+        if step in _HELD:
+            self._cut_off()
+            is_shown = step is DegradeStep.KEY_FRAMES and packet.is_keyframe
+            return self._decode_alone(packet) if is_shown else []
+        if self.has_begun or self._begins_with(packet):
+            return self._decode(packet)
+        return []
 
     def collect(self) -> list[Decoded]:
         """The picture of the packet that was begun last, where it has not come yet."""
@@ -97,7 +98,7 @@ class CpuDecoder:
 
     def leaves_out(self, packet: Packet[VideoStream]) -> bool:
         """Whether the packet will not be decoded, since those that it builds on were not."""
-        return self._has_key_frames and not self._has_begun and not packet.is_keyframe
+        return not self.has_begun and self._has_key_frames and not packet.is_keyframe
 
     def catch_up(self) -> None:
         """Leave out what comes before the next key frame; streams without key frames go on."""
@@ -113,14 +114,14 @@ class CpuDecoder:
         # Streams with intra refresh have no key frames; their decoder heals by itself.
         self._num_skipped += 1
         is_patient = self._has_key_frames or self._num_skipped <= _MAX_SKIPPED
-        self._has_begun = packet.is_keyframe or not is_patient
-        return self._has_begun
+        self.has_begun = packet.is_keyframe or not is_patient
+        return self.has_begun
 
     def _cut_off(self) -> None:
         """Forget the pictures that others would build on, and wait for a key frame again."""
-        if self._has_begun:
+        if self.has_begun:
             self._context.flush_buffers()
-        self._has_begun = False
+        self.has_begun = False
         self._num_skipped = 0
 
     def _decode_alone(self, packet: Packet[VideoStream]) -> list[Decoded]:
@@ -138,7 +139,11 @@ class CpuDecoder:
         except FFmpegError:
             self.num_errors += 1
             return []
-        return [self._decoded(frame) for frame in frames]
+        if not frames:
+            return []
+        self._note_frame(frames[-1])
+        place = self._timeline.place
+        return [Decoded(frame, place(frame.time), frame.is_corrupt) for frame in frames]
 
-    def _decoded(self, frame: VideoFrame) -> Decoded:
-        return Decoded(frame, self._timeline.place(frame.time), frame.is_corrupt)
+    def _note_frame(self, frame: VideoFrame) -> None:
+        """See what a new picture tells of the decoder."""

@@ -13,11 +13,9 @@ from typing import cast
 
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from actors.ingest.decoder import CpuDecoder, Decoded
-from actors.messages import DegradeStep
 
 _END_OF_SEQUENCE = bytes.fromhex("000000010a")  # H.264, a NAL unit of type 10 and no more
 
@@ -41,22 +39,11 @@ class DeferredDecoder(CpuDecoder):
         self._keeps_back = context.name == "h264" and not is_reordered
         self.is_deferred = is_reordered or self._keeps_back
         self._end = cast("Packet[VideoStream]", Packet(_END_OF_SEQUENCE))
+        self._is_timed = False
         self._is_begun = False
         self._last_s = float("-inf")
         if self._keeps_back:
             context.options = {**context.options, "has_b_frames": "1"}
-
-    def decode(
-        self, packet: Packet[VideoStream], step: DegradeStep = DegradeStep.NONE
-    ) -> list[Decoded]:
-        """See ``CpuDecoder.decode``; waits for the picture."""
-        return self.begin(packet, step) + self.collect()
-
-    def begin(
-        self, packet: Packet[VideoStream], step: DegradeStep = DegradeStep.NONE
-    ) -> list[Decoded]:
-        """The same without the wait: pictures of earlier packets that nobody has collected."""
-        return super().decode(packet, step)
 
     def collect(self) -> list[Decoded]:
         """The picture of the last packet that was begun, if it was kept back."""
@@ -64,19 +51,18 @@ class DeferredDecoder(CpuDecoder):
             return []
         self._is_begun = False
         pictures = super()._decode(self._end)
-        if any(self._comes_out_of_order(picture) for picture in pictures):
-            self._keeps_back = False  # FFmpeg orders them when it is left alone
+        for picture in pictures:
+            # It is reordered after all, or shows fields, which come in pairs: FFmpeg, left alone,
+            # gives them in order.
+            if picture.pts_s < self._last_s or picture.frame.interlaced_frame:
+                self._keeps_back = False
+            self._last_s = picture.pts_s
         return pictures
 
     def _decode(self, packet: Packet[VideoStream]) -> list[Decoded]:
         pictures = super()._decode(packet)
         self._is_begun = self._keeps_back and packet.size > 0
-        if packet.time_base is not None:  # pictures are told in that of the packet that frees them
-            self._end.time_base = packet.time_base
+        # Pictures are told in the time base of what frees them; a stream's packets have but one.
+        if not self._is_timed and packet.time_base is not None:
+            self._end.time_base, self._is_timed = packet.time_base, True
         return pictures
-
-    def _comes_out_of_order(self, picture: Decoded) -> bool:
-        """Whether the stream is reordered after all, or shows fields, which come in pairs."""
-        last_s, self._last_s = self._last_s, picture.pts_s
-        frame: VideoFrame = picture.frame
-        return picture.pts_s < last_s or frame.interlaced_frame

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from actors.ingest.decoder import Decoded
 from actors.ingest.frame_clock import FrameClock
 from actors.ingest.lane import Lane
-from actors.ingest.outbox import Outbox, Slot
+from actors.ingest.outbox import Outbox
 from actors.ingest.picture import PictureLayout
 from actors.ingest.sampling import FrameSampler, RateMeter
+from actors.ingest.slot_use import Slot
 from actors.messages import DegradeStep, DropReason, Ticket
 from actors.pools import Pool
 from engines.cuda.context import device_works
@@ -76,7 +77,7 @@ class Delivery:
     def deliver(self, decoded: Decoded, arrival: Arrival, policy: FramePolicy) -> None:
         """Book a picture as dropped, or put its ticket."""
         index = self.num_frames
-        self.num_frames += 1
+        self.num_frames = index + 1
         self.rate.count(arrival.monotonic)
         self.last_ts = self._clock.stamp(decoded.pts_s, arrival.utc)
         if decoded.is_corrupt:
@@ -103,18 +104,18 @@ class Delivery:
         picture = self._fill(slot, decoded)
         if picture is None:
             return
-        ticket = Ticket(
-            stream=self._lane.stream,
-            session=self._session,
-            index=index,
-            slot=slot.number,
-            picture=picture,
-            source_size=(decoded.frame.width, decoded.frame.height),
-            pts_s=decoded.pts_s,
-            ts=self.last_ts,
-            arrival=arrival,
-            deadline=arrival + deadline_s,
-            ready=time.monotonic(),
+        ticket = Ticket(  # by place: names cost as much again
+            self._lane.stream,
+            self._session,
+            index,
+            slot.number,
+            picture,
+            self._layout.source_size,
+            decoded.pts_s,
+            self.last_ts,
+            arrival,
+            arrival + deadline_s,
+            time.monotonic(),
         )
         self._outbox.put(self._lane, slot, ticket)
 
@@ -125,7 +126,8 @@ class Delivery:
             picture = self._layout.picture(
                 frame, layout.slot_bytes, is_device_slot=layout.device is not None
             )
-            self.finish()  # where the feeder is late: a decoder has few surfaces to give out
+            if self._begun:  # the feeder is late, and a decoder has few surfaces to give out
+                self.finish()
             planes = self._layout.planes(frame, picture)
             self._pool = slot.pool
             self._begun = slot.pool.begin_write(slot.number, picture, planes)

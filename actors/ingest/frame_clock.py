@@ -33,23 +33,19 @@ class FrameClock:
             pts_s: Presentation time in the source's clock, seconds.
             arrival: UTC when its packet arrived, seconds since 1970.
         """
-        offset_s = self._follow(pts_s, arrival)
-        self._offset_s = offset_s
-        self._last_pts_s = pts_s
-        self._last_ts = max(self._last_ts, pts_s + offset_s)
-        return self._last_ts
-
-    def _follow(self, pts_s: float, arrival: float) -> float:
         observed_s = arrival - pts_s
-        if self._offset_s is None:
-            return observed_s
-        late_s = observed_s - self._offset_s
-        step_s = pts_s - self._last_pts_s
+        offset_s = observed_s if self._offset_s is None else self._offset_s
+        late_s = observed_s - offset_s
+        step_s, self._last_pts_s = pts_s - self._last_pts_s, pts_s
         if step_s <= 0 or late_s <= 0 or self._is_late_for_good(late_s, arrival):
             self.num_jumps += abs(late_s) > _MAX_LATE_S
             self._late_since = None
-            return observed_s
-        return self._offset_s + min(late_s, _SLEW * step_s)
+            offset_s = observed_s
+        else:
+            offset_s += min(late_s, _SLEW * step_s)
+        self._offset_s = offset_s
+        self._last_ts = max(self._last_ts, pts_s + offset_s)
+        return self._last_ts
 
     def _is_late_for_good(self, late_s: float, arrival: float) -> bool:
         if late_s <= _MAX_LATE_S:

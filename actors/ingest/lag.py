@@ -25,12 +25,13 @@ class DecodeLag:
         self._kept_s = 0.0
         self._is_starved = False
         self._begin: float | None = None
+        self._due_at = float("-inf")
         self._busy_s = 0.0
         self._waited_s = 0.0
 
     def is_due(self, now: float) -> bool:
         """Whether the next note has to tell the processor time."""
-        return self._begin is None or now - self._begin >= _WINDOW_S
+        return now >= self._due_at
 
     def note(
         self, media_s: float | None, now: float, waited_s: float, busy_s: float | None
@@ -44,9 +45,10 @@ class DecodeLag:
             busy_s: Processor time of the session's thread so far, seconds; None where none is due.
         """
         self._waited_s += waited_s
-        if busy_s is not None and self.is_due(now):
+        if busy_s is not None and now >= self._due_at:
             self._judge(now - (self._begin or now), busy_s - self._busy_s)
             self._begin, self._busy_s, self._waited_s = now, busy_s, 0.0
+            self._due_at = now + _WINDOW_S
         if media_s is not None:
             self._follow(media_s, now)
 
@@ -68,8 +70,10 @@ class DecodeLag:
 
     def _follow(self, media_s: float, now: float) -> None:
         step_s, self._last_media_s = media_s - self._last_media_s, media_s
-        if self._offset_s is None or not 0 <= step_s <= _MAX_GAP_S:
-            self._offset_s, self._kept_s = now - media_s - self._kept_s, 0.0
-        # A packet comes late, never early: the least offset is the true one.
-        self._offset_s = min(self._offset_s, now - media_s)
-        self._late_s = now - media_s - self._offset_s
+        offset_s, found_s = self._offset_s, now - media_s
+        if offset_s is None or not 0 <= step_s <= _MAX_GAP_S:
+            offset_s, self._kept_s = found_s - self._kept_s, 0.0
+        if found_s < offset_s:
+            offset_s = found_s  # a packet comes late, never early: the least offset is the true one
+        self._offset_s = offset_s
+        self._late_s = found_s - offset_s

@@ -72,30 +72,31 @@ class NvdecDecoder(DeferredDecoder):
         self._is_open = False
         self._num_refused = 0
 
+    @DECODE
     def _decode(self, packet: Packet[VideoStream]) -> list[Decoded]:
+        num_errors = self.num_errors
         if self._is_open:
-            return self._decode_and_check(packet)
-        with _opening:
-            pictures = self._decode_and_check(packet)
-        self._is_open = self._num_refused == 0
+            pictures = super()._decode(packet)
+        else:
+            with _opening:
+                pictures = super()._decode(packet)
+        if self.num_errors == num_errors:
+            self._is_open, self._num_refused = True, 0
+        else:
+            self._note_refused()
         return pictures
 
-    @DECODE
-    def _decode_and_check(self, packet: Packet[VideoStream]) -> list[Decoded]:
-        num_errors = self.num_errors
-        pictures = super()._decode(packet)
+    def _note_refused(self) -> None:
         # FFmpeg tells a broken GPU from a broken packet no more than this.
-        self._num_refused = self._num_refused + 1 if self.num_errors > num_errors else 0
+        self._num_refused += 1
         if self._num_refused >= _MAX_ERRORS:
             raise DeviceError(f"NVDEC has refused {self._num_refused} packets on end")
-        return pictures
 
-    def _decoded(self, frame: VideoFrame) -> Decoded:
+    def _note_frame(self, frame: VideoFrame) -> None:
         is_on_device = frame.format.name == DEVICE_FORMAT
         if is_on_device != (self.name == "nvdec"):
             self.name = "nvdec" if is_on_device else "cpu"
             self.fallback = "" if is_on_device else _refused(frame)
-        return super()._decoded(frame)
 
 
 def unsupported(context: VideoCodecContext) -> str:

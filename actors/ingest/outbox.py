@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from actors.ingest.lane import Entry, Lane
+from actors.ingest.slot_use import Slot, SlotUse
 from actors.ingest.steps import Steps
 from actors.ingest.waiting_room import WaitingRoom
 from actors.messages import DropReason, PoolLease, Release, StreamQos, Ticket
@@ -18,13 +18,6 @@ from actors.pools import Pool
 
 _PATIENCE_S = 0.024
 """So long do nearly all frames wait at the engine at most."""
-
-
-class Slot(NamedTuple):
-    """A slot that is being filled; of no use any more once the pool has been replaced."""
-
-    pool: Pool
-    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +30,6 @@ class Batch:
     num_given_up: int
     num_left: int = 0
     """Frames that wait for a later call."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlotUse:
-    """Which slots are where; each slot of the lease is in exactly one of the sets."""
-
-    free: frozenset[int]
-    held: frozenset[int]
-    waiting: frozenset[int]
-    outstanding: frozenset[int]
 
 
 class Outbox:
@@ -74,6 +57,7 @@ class Outbox:
         self._streams: dict[str, StreamQos] = {}
         self._news: dict[str, StreamQos | None] = {}
         self._num_given_up = 0
+        self._is_resting = False
         self._is_ending = False
 
     # Camera threads
@@ -127,8 +111,8 @@ class Outbox:
                 self._free.append(slot.number)
                 lane.row.count_dropped(DropReason.CLOSED)
                 return
-            if not self._waiting:
-                self._changed.notify_all()  # the feeder sleeps only then
+            if self._is_resting:
+                self._changed.notify_all()
             pushed_out = self._waiting.put(lane.stream, Entry(ticket, lane))
             if pushed_out is not None:
                 self._give_up(pushed_out)
@@ -187,7 +171,9 @@ class Outbox:
         """
         with self._lock:
             if not self._waiting and not self._news and not self._is_ending:
+                self._is_resting = True
                 self._changed.wait(poll_s if self._outstanding else idle_s)
+                self._is_resting = False
 
     def end(self) -> None:
         """Let no ``wait`` last any longer."""

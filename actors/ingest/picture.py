@@ -6,6 +6,7 @@ That is planar, except for pictures of NVDEC on their way into a slot of the sam
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -41,11 +42,15 @@ class PictureLayout:
     """Chooses the layout of a stream's pictures and gives their planes in it.
 
     Keeps the answer for pictures of the same kind; size, format and colour may change at any time.
+
+    Attributes:
+        source_size: (width, height) in pixels of the picture that was laid out last.
     """
 
     def __init__(self) -> None:
+        self.source_size = (0, 0)
         self._reformatter = VideoReformatter()
-        self._kind: _Kind | None = None
+        self._kind = _Kind(0, 0, "", 0, 0, 0, False)
         self._picture = Picture(0, 0)
 
     def picture(
@@ -58,25 +63,32 @@ class PictureLayout:
             max_bytes: What a slot holds.
             is_device_slot: Whether the slot lies on the GPU.
         """
-        kind = _kind(frame, max_bytes, is_device_slot)
+        kind = (
+            frame.width,
+            frame.height,
+            frame.format.name,
+            frame.colorspace,
+            frame.color_range,
+            max_bytes,
+            is_device_slot,
+        )
         if kind != self._kind:
-            self._kind, self._picture = kind, _picture(kind)
+            self._kind = _Kind(*kind)
+            self.source_size, self._picture = kind[:2], _picture(self._kind)
         return self._picture
 
-    def planes(self, frame: VideoFrame, picture: Picture) -> tuple[Plane | DevicePlane, ...]:
+    def planes(self, frame: VideoFrame, picture: Picture) -> Sequence[Plane | DevicePlane]:
         """The stored planes of a layout, uint8, rows padded; valid as long as ``frame`` is.
 
         Formats other than 8-bit planar 4:2:0 are converted, larger pictures scaled by area; those
         of a GPU come to the host for it.
         """
         if picture.chroma is Chroma.INTERLEAVED:
-            return tuple(
-                DevicePlane(plane.buffer_ptr, plane.line_size, frame) for plane in frame.planes
-            )
+            return [DevicePlane(plane.buffer_ptr, plane.line_size, frame) for plane in frame.planes]
         is_size = (frame.width, frame.height) == (picture.width, picture.height)
         if frame.format.name in _AS_IT_IS and is_size:
-            return tuple(_array(plane) for plane in frame.planes)
-        return tuple(_array(plane) for plane in self._convert(frame, picture).planes)
+            return [_array(plane) for plane in frame.planes]
+        return [_array(plane) for plane in self._convert(frame, picture).planes]
 
     def _convert(self, frame: VideoFrame, picture: Picture) -> VideoFrame:
         matrix = _SWS_MATRIX[picture.matrix]
@@ -105,18 +117,6 @@ def fitted_size(width: int, height: int, max_bytes: int) -> tuple[int, int]:
         return width, height
     scale = math.sqrt(max_bytes / size_bytes)
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
-
-
-def _kind(frame: VideoFrame, max_bytes: int, is_device_slot: bool) -> _Kind:
-    return _Kind(
-        frame.width,
-        frame.height,
-        frame.format.name,
-        int(frame.colorspace),
-        int(frame.color_range),
-        max_bytes,
-        is_device_slot,
-    )
 
 
 def _picture(kind: _Kind) -> Picture:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from av.packet import Packet
@@ -54,6 +53,7 @@ class Playback:
         self._gate = facilities.gate
         self._lag = DecodeLag()
         self._tick_s: float | None = None
+        self._num_errors = decoder.num_errors
         self._seen: tuple[int, int, str] | None = None
         self._last: Arrival | None = None
 
@@ -75,7 +75,9 @@ class Playback:
         """When a packet is to be decoded, seconds in the source's clock; None if it has no time."""
         if self._tick_s is None:  # it costs as much as all else here, and stays the same
             self._tick_s = float(packet.time_base or 0)
-        stamp = packet.dts if packet.dts is not None else packet.pts
+        stamp = packet.dts
+        if stamp is None:
+            stamp = packet.pts
         return None if stamp is None or not self._tick_s else stamp * self._tick_s
 
     def note(self, packet: Packet[VideoStream], now: float, waited_s: float) -> None:
@@ -111,17 +113,18 @@ class Playback:
     def begin(self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy) -> None:
         """Begin to decode a packet; what comes out at once is of those before it."""
         came, self._last = self._last or arrival, arrival
-        self._note_step(packet, arrival, policy)
-        self._deliver(lambda: self._decoder.begin(packet, policy.step), came, policy)
+        if policy.step in _HELD or not self._decoder.has_begun:
+            self._note_step(packet, arrival, policy)
+        self._deliver(self._decoder.begin(packet, policy.step), came, policy)
 
     def collect(self, policy: FramePolicy) -> None:
         """Deliver the picture that was begun last, if it has not come yet."""
         if self._last is not None:
-            self._deliver(self._decoder.collect, self._last, policy)
+            self._deliver(self._decoder.collect(), self._last, policy)
 
     def _take(self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy) -> None:
         self._note_step(packet, arrival, policy)
-        self._deliver(lambda: self._decoder.decode(packet, policy.step), arrival, policy)
+        self._deliver(self._decoder.decode(packet, policy.step), arrival, policy)
 
     def _note_step(
         self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy
@@ -131,19 +134,19 @@ class Playback:
         if self._decoder.leaves_out(packet):
             self._outbox.count_skipped(self._lane)
 
-    def _deliver(
-        self, decode: Callable[[], list[Decoded]], arrival: Arrival, policy: FramePolicy
-    ) -> None:
-        """Hand on the pictures that a call of the decoder gives, and count what it refused."""
-        num_errors = self._decoder.num_errors
-        for decoded in decode():
-            seen = (decoded.frame.width, decoded.frame.height, self._decoder.name)
+    def _deliver(self, pictures: list[Decoded], arrival: Arrival, policy: FramePolicy) -> None:
+        """Hand on the pictures that the decoder has given, and count what it has refused."""
+        decoder = self._decoder
+        for decoded in pictures:
+            frame = decoded.frame
+            seen = (frame.width, frame.height, decoder.name)
             if seen != self._seen:
                 self._note_picture(*seen)
                 self._seen = seen
             self._delivery.deliver(decoded, arrival, policy)
-        num_refused = self._decoder.num_errors - num_errors
+        num_refused = decoder.num_errors - self._num_errors
         if num_refused:
+            self._num_errors += num_refused
             self._outbox.count_decode_errors(self._lane, num_refused)
 
     def _note_picture(self, width: int, height: int, decoder: str) -> None:

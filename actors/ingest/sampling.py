@@ -32,7 +32,10 @@ class FrameSampler:
             ts: Time of the picture, seconds, not less than the one before.
             max_fps: The limit in force now; None lets all through.
         """
-        self._learn_interval(ts)
+        last, self._last = self._last, ts
+        if last is not None and 0 < ts - last < _PAUSE_S:
+            weight = _SMOOTHING if self._interval_s else 1.0
+            self._interval_s += weight * (ts - last - self._interval_s)
         if max_fps is None:
             self._due = None
             return True
@@ -48,16 +51,6 @@ class FrameSampler:
         late_s = ts - self._due
         self._due = (ts if late_s > period_s else self._due) + period_s
         return True
-
-    def _learn_interval(self, ts: float) -> None:
-        last, self._last = self._last, ts
-        if last is None or not 0 < ts - last < _PAUSE_S:
-            return
-        step_s = ts - last
-        if self._interval_s == 0:
-            self._interval_s = step_s
-        else:
-            self._interval_s += (step_s - self._interval_s) * _SMOOTHING
 
 
 class RateMeter:

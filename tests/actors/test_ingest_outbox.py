@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.ingest.lane import Lane
-from actors.ingest.outbox import Outbox, Slot
+from actors.ingest.outbox import Outbox
+from actors.ingest.slot_use import Slot
 from actors.ledger import Ledger
 from actors.messages import (
     DegradeStep,

@@ -90,11 +90,6 @@ class Depacketizer(ABC):
         self._fragment = 0  # how further fragments of the NAL unit in work begin; 0 between them
 
     @property
-    def is_fragmented(self) -> bool:
-        """Whether further fragments of a NAL unit should come next."""
-        return self._fragment != 0
-
-    @property
     def has_begun(self) -> bool:
         """Whether packets have come."""
         return self._expected != _NONE
@@ -137,7 +132,7 @@ class Depacketizer(ABC):
             self._end_at_marker()
 
     def follow(self, begin: int, end: int) -> int:
-        """Take the fragments that complete the NAL unit in work: most packets are such.
+        """Take the fragments that complete the NAL unit in work, if any: most packets are such.
 
         They differ in nothing but length and sequence number, so that a look at each is enough.
 
@@ -148,6 +143,8 @@ class Depacketizer(ABC):
         Returns:
             Where the first packet begins that is none of them, or incomplete.
         """
+        if not self._fragment:
+            return begin
         buffer, view = self._buffer, self._view
         append, unpack = self._parts.append, _FRAME.unpack_from
         mark, timestamp, last = self._mark, self._timestamp, self._fragment | _END

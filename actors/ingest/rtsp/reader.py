@@ -51,18 +51,18 @@ class Reader:
         if self._has_ended:
             raise failure(self._url, "disconnected", "ended the stream")
         wire, depacketizer = self._wire, self._depacketizer
-        if wire.is_full:
+        if wire.begin == wire.end and depacketizer.is_empty:
+            wire.begin = wire.end = 0  # a small part of the buffer stays in the cache
+        elif wire.is_full:
             depacketizer.settle()
             wire.compact()
-        elif wire.begin == wire.end and depacketizer.is_empty:
-            wire.begin = wire.end = 0  # a small part of the buffer stays in the cache
         wire.fill()
         self._drain()
         return depacketizer.take()
 
     def _drain(self) -> None:
         wire, depacketizer, rtp = self._wire, self._depacketizer, self._rtp
-        push, unpack = depacketizer.push, _FRAME.unpack_from
+        push, follow, unpack = depacketizer.push, depacketizer.follow, _FRAME.unpack_from
         buffer, begin, end = wire.buffer, wire.begin, wire.end
         while end - begin >= _FRAME.size:
             mark, channel, length = unpack(buffer, begin)
@@ -79,8 +79,7 @@ class Reader:
                 if length < HEADER_BYTES:
                     raise UnfamiliarError("sends RTP packets that are too short")
                 push(start, stop)
-                if depacketizer.is_fragmented:
-                    stop = depacketizer.follow(stop, end)
+                stop = follow(stop, end)
             elif channel == self._rtcp:
                 self._has_ended |= says_goodbye(bytes(buffer[start:stop]))
             begin = stop

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import cast
@@ -52,7 +51,7 @@ class RtspSource:
         self._dialogue = Dialogue(url, address, wire)
         self._agreement = agree(self._dialogue, address)
         self._play(self._agreement)
-        self._units: deque[AccessUnit] = deque()
+        self._units: list[AccessUnit] = []
         self._await_first_units()
         self._context, self.properties = examine(self._agreement.video, self._units)
         self._stamps = Stamps(is_reordered=self._context.has_b_frames)
@@ -73,7 +72,7 @@ class RtspSource:
         try:
             while True:
                 while self._units:
-                    yield self._packet(self._units.popleft())
+                    yield self._packet(self._units.pop(0))
                 self._await_units()
         except UnfamiliarError as error:
             raise self._given_up(error) from None
@@ -92,9 +91,8 @@ class RtspSource:
             self._read()
         except UnfamiliarError as error:
             raise self._given_up(error) from None
-        packets = [self._packet(unit) for unit in self._units]
-        self._units.clear()
-        return packets
+        units, self._units = self._units, []
+        return [self._packet(unit) for unit in units]
 
     def rewind(self) -> None:
         """Refuse: what a camera has shown is gone.
@@ -156,8 +154,10 @@ class RtspSource:
         packet = cast("Packet[VideoStream]", Packet(unit.data))
         packet.pts, packet.dts = self._stamps.place(unit.timestamp)
         packet.time_base = _TIME_BASE
-        packet.is_keyframe = unit.is_keyframe
-        packet.is_corrupt = unit.is_corrupt
+        if unit.is_keyframe:
+            packet.is_keyframe = True
+        if unit.is_corrupt:
+            packet.is_corrupt = True
         return packet
 
 
