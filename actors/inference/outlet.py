@@ -16,8 +16,14 @@ logger = logging.getLogger(__name__)
 
 _MAX_RESULTS = 4096
 _RETRY_S = 0.1
-_MIN_INTERVAL_S = 0.02
-"""A call costs about as much as a tracker's work on a frame; events may wait for so long."""
+_MIN_INTERVAL_S = 0.03
+"""A call costs about as much as a tracker's work on a frame; events may wait for so long.
+
+A little less than between two calls of ingest actors on a GPU: one call brings what those brought.
+"""
+_GATHER_S = 0.012
+"""Within so long the batches are done of all tickets that ingest actors send together."""
+_PAUSE_S = 0.1
 
 Deliver = Callable[[tuple[FrameResult, ...]], Sequence[CropRequest]]
 Ask = Callable[[Sequence[CropRequest]], None]
@@ -26,8 +32,8 @@ Ask = Callable[[Sequence[CropRequest]], None]
 class ResultOutlet:
     """Hands results to one analytics shard in order; all that came since a call go with the next.
 
-    The first result after a pause goes at once; under load calls keep a least distance, since each
-    costs the same whatever it carries.
+    The first result after a pause goes at once. Otherwise calls keep a least distance, and a result
+    waits for those of the next batches, since a call costs the same whatever it carries.
 
     Results that find the shard away for long are given up, oldest first; ``inferred - analysed`` of
     the ledger shows them.
@@ -64,8 +70,12 @@ class ResultOutlet:
         self._thread.join(timeout=1.0)
 
     def _run(self) -> None:
-        while (results := self._take()) is not None:
-            began = time.monotonic()
+        began = float("-inf")
+        while self._wait():
+            came = time.monotonic()
+            if came - began < _PAUSE_S:
+                time.sleep(max(came + _GATHER_S, began + _MIN_INTERVAL_S) - came)
+            results, began = self._take(), time.monotonic()
             try:
                 if requests := self._deliver(results):
                     self._ask(requests)
@@ -75,7 +85,6 @@ class ResultOutlet:
                 time.sleep(_RETRY_S)
             except Exception:  # later frames may do better
                 logger.exception("analytics failed, %d results lost", len(results))
-            time.sleep(max(0.0, began + _MIN_INTERVAL_S - time.monotonic()))
 
     def _put_back(self, results: tuple[FrameResult, ...]) -> None:
         """In front of what has come since. A shard refuses what it has had already."""
@@ -84,11 +93,14 @@ class ResultOutlet:
             self._results.clear()
             self._results.extend(results + newer)
 
-    def _take(self) -> ResultBatch | None:
+    def _wait(self) -> bool:
+        """Wait for results; False once it is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._results or self._closed)
-            if self._closed:
-                return None
+            return not self._closed
+
+    def _take(self) -> ResultBatch:
+        with self._changed:
             results = ResultBatch(self._results)
             self._results.clear()
             return results

@@ -268,6 +268,23 @@ def test_results_reach_a_slow_shard_in_order_and_in_few_calls() -> None:
     assert len(calls) <= 3
 
 
+def test_results_of_batches_that_follow_each_other_go_together() -> None:
+    calls: list[tuple[FrameResult, ...]] = []
+
+    def deliver(results: tuple[FrameResult, ...]) -> tuple[CropRequest, ...]:
+        calls.append(results)
+        return ()
+
+    outlet = ResultOutlet(deliver, ask_nothing)
+    outlet.put([make_result(0)])
+    eventually(lambda: len(calls) == 1)
+    for index in range(1, 30):
+        outlet.put([make_result(index)])
+    eventually(lambda: sum(map(len, calls)) == 30)
+    outlet.close()
+    assert [len(call) for call in calls] == [1, 29]
+
+
 def test_what_a_shard_that_was_away_missed_comes_first_when_it_is_back() -> None:
     arrived: list[FrameResult] = []
     away = [True]
