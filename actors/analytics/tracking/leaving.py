@@ -61,7 +61,7 @@ def reach_of(
     leaves &= _OTHER_SIDE.dot(velocity) <= _FOLLOWS * size
     if not np.count_nonzero(leaves):
         return None
-    return np.where(leaves.any(axis=0), edges, np.inf)
+    return np.where(np.logical_or.reduce(leaves), edges, np.inf)
 
 
 def is_another(reach: kalman.Floats, found: kalman.Floats) -> Mask | None:
@@ -72,4 +72,4 @@ def is_another(reach: kalman.Floats, found: kalman.Floats) -> Mask | None:
         found: Box of the detection of each pair, a table.
     """
     beyond = found[boxes.EDGES] - reach > _BEYOND * np.sqrt(found[boxes.AREA])
-    return beyond.any(axis=0) if np.count_nonzero(beyond) else None
+    return np.logical_or.reduce(beyond) if np.count_nonzero(beyond) else None

@@ -188,17 +188,18 @@ class Rounds:
         else:
             i, j = pairs(tracks.picture, found.picture, tracks.num_pictures)
         i, j, common = meeting_of(edges, found.table[boxes.EDGES], i, j)
-        own = self._own(i, j)
+        theirs = found.table.take(j, axis=1)
+        own = self._own(i, theirs)
         if own is not None:
             i, j, common = i.take(own), j.take(own), common.take(own, axis=1)
-        mine, theirs = self._ahead.take(i, axis=1), found.table.take(j, axis=1)
+            theirs = theirs.take(own, axis=1)
+        mine = self._ahead.take(i, axis=1)
         return i, j, mine, theirs, overlaps(mine, theirs, common)
 
-    def _own(self, i: Indices, j: Indices) -> Indices | None:
+    def _own(self, i: Indices, theirs: kalman.Floats) -> Indices | None:
         """Which pairs are not of one who leaves and another one; None for all."""
-        if self._reach is None or not len(i):
+        if self._reach is None:
             return None
-        theirs = self._found.table.take(j, axis=1)
         other = is_another(self._reach.take(i, axis=1), theirs)
         return None if other is None else (~other).nonzero()[0]
 
@@ -211,7 +212,8 @@ class Rounds:
         return some_rows[i], some_cols[j]
 
     def _of_left(self, round_: Round, i: Indices, j: Indices) -> _Pairs:
-        tracks, found, own = self._tracks, self._found, self._own(i, j)
+        tracks, found = self._tracks, self._found
+        own = self._own(i, found.table.take(j, axis=1))
         if own is not None:
             i, j = i.take(own), j.take(own)
         if round_.likeness is Likeness.LAST_BOX:

@@ -64,7 +64,8 @@ def middles(values: Floats, counts: Counts) -> Floats:
         ordered = values.copy()
         ordered.sort()
         middle = ordered.shape[-1] // 2
-        return np.asarray(ordered[..., middle : middle + 1])
+        only: Floats = ordered[..., middle : middle + 1]
+        return only
     places = np.arange(counts.max() + 1)
     table = np.full((*values.shape[:-1], len(counts), len(places)), np.inf)
     table[..., places < counts[:, None]] = values
