@@ -235,7 +235,7 @@ def crowd(rule: Any, counts: list[int], step_s: float = 0.1) -> list[Occurrence]
 
 
 def test_too_many_for_long_are_a_crowd_until_fewer_are_left():
-    found = crowd(make_rule(CROWD), [1] * 10 + [3] * 15 + [4] * 5 + [2] * 10 + [1] * 10)
+    found = crowd(make_rule(CROWD), [1] * 10 + [3] * 15 + [4] * 5 + [2] * 10 + [1] * 15)
     begin, end = found
     assert begin.type is EventType.OVERCROWDING
     assert (begin.phase, end.phase) == (Phase.BEGIN, Phase.END)
@@ -252,6 +252,22 @@ def test_a_crowd_of_a_moment_is_none():
 def test_a_count_that_flickers_about_the_limit_is_one_crowd():
     counts = [3] * 15 + [2, 3] * 20
     assert [phase for phase, _ in told(crowd(make_rule(CROWD), counts))] == ["begin"]
+
+
+def test_a_crowd_of_which_one_leaves_as_others_come_is_one_crowd():
+    counts = [3] * 20 + [1] * 4 + [3] * 20 + [1] * 15
+    assert told(crowd(make_rule(CROWD), counts)) == [
+        ("begin", 0.0),
+        ("end", pytest.approx(4.35, abs=0.05)),
+    ]
+
+
+def test_a_crowd_that_was_cleared_just_before_it_is_closed_ended_there():
+    rule = make_rule(CROWD)
+    crowd(rule, [3] * 20 + [1] * 4)
+    (end,) = rule.close("session_ended")
+    assert (end.data["reason"], end.data["count"]) == ("cleared", 1)
+    assert end.at.t_s == pytest.approx(2.0, abs=0.11)
 
 
 def test_closing_a_crowd_ends_it_when_it_was_last_seen():
