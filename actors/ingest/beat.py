@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.ingest.config import IngestConfig
 
 _SMOOTHING = 0.1
-_COMPANY = 4.0
+_COMPANY = 8.0
 """Frames a beat from which an actor's cameras are worth waiting for."""
 
 
@@ -13,7 +13,7 @@ class Beat:
     """Paces the calls of one feeder.
 
     A GPU takes thirty frames in little more than the time of one, and each call and each batch
-    costs processor time in four processes. So while its cameras bring a few frames a beat, an actor
+    costs processor time in four processes. So while its cameras bring many frames a beat, an actor
     calls at the multiples of ``beat_s`` on the monotonic clock, which all processes of a machine
     share: the engine gets the frames of all actors at once. With fewer cameras each frame goes
     at once, as it does everywhere on a CPU, which gains nothing by larger batches. A call brings

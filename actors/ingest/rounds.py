@@ -18,7 +18,7 @@ from typing import Protocol
 
 from actors.ingest.delivery import Arrival
 
-_USUAL_BEAT_S = 0.008
+_USUAL_BEAT_S = 0.016
 _FEW = 8
 _FASTER = 4.0
 _CATCHING_UP = 2.0

@@ -17,7 +17,7 @@ from engines.frames import Picture
 
 _MAX_GPU_INGESTS = 8
 _GPU_WAITING = 4  # decoders that are nearly full give out some pictures late
-_GPU_BEAT_S = 0.016  # no longer than between two frames of a camera at 60 a second
+_GPU_BEAT_S = 0.032  # a little less than between two frames of a camera at 30 a second
 
 
 def crew_config(name: str, config: SightlineConfig) -> CrewConfig:

@@ -38,20 +38,20 @@ def test_with_few_frames_the_next_call_comes_after_the_usual_interval():
 
 
 def test_with_many_frames_actors_call_at_the_same_moments():
-    one = calls(Beat(CONFIG), 5, start=7.0011)[-20:]
-    two = calls(Beat(CONFIG), 9, start=7.0077)[-20:]
+    one = calls(Beat(CONFIG), 10, start=7.0011)[-20:]
+    two = calls(Beat(CONFIG), 19, start=7.0077)[-20:]
     for moment in (*one, *two):
         assert moment / CONFIG.beat_s == pytest.approx(round(moment / CONFIG.beat_s), abs=1e-6)
 
 
 def test_where_a_call_leaves_frames_behind_the_next_one_comes_after_half_a_beat():
     beat = Beat(CONFIG)
-    now = calls(beat, 8, start=7.0011)[-1] + 0.0011
+    now = calls(beat, 16, start=7.0011)[-1] + 0.0011
     half_s = CONFIG.beat_s / 2
-    assert pause_s(beat, 8, now, is_behind=True) == pytest.approx(half_s - 0.0011)
+    assert pause_s(beat, 16, now, is_behind=True) == pytest.approx(half_s - 0.0011)
     now += half_s
-    assert pause_s(beat, 8, now, is_behind=True) == pytest.approx(half_s - 0.0011)
-    assert pause_s(beat, 8, now) == pytest.approx(half_s - 0.0011)
+    assert pause_s(beat, 16, now, is_behind=True) == pytest.approx(half_s - 0.0011)
+    assert pause_s(beat, 16, now) == pytest.approx(half_s - 0.0011)
 
 
 def test_a_beat_of_zero_is_none():
@@ -61,7 +61,7 @@ def test_a_beat_of_zero_is_none():
 
 def test_cameras_that_leave_end_the_beat():
     beat = Beat(CONFIG)
-    last = calls(beat, 8, start=3.0)[-1]
+    last = calls(beat, 16, start=3.0)[-1]
     for number in range(60):
         last += 0.05
         paused_s = pause_s(beat, number % 2, last)
