@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
@@ -25,6 +26,10 @@ from cluster.folders import make_private
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 5.0
 _NUM_ATTEMPTS = 3
+_OWN_PORTS = range(20_000, 32_768)
+"""Above those of Ray's workers, and below those that Linux gives to outgoing connections: one of
+these could take a port that was free a second before its server wants it."""
+_NUM_TRIED = 20
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL("libc.so.6", use_errno=True) if sys.platform == "linux" else None
 
@@ -105,7 +110,10 @@ class EmbeddedRedis:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on at the moment."""
+    """A TCP port on loopback that nobody listens on at the moment, or is likely to take soon."""
+    for port in random.sample(_OWN_PORTS, _NUM_TRIED):
+        if is_free(port):
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

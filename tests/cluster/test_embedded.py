@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from cluster import embedded
-from cluster.embedded import EmbeddedRedis, free_port
+from cluster.embedded import EmbeddedRedis, free_port, is_free
 from cluster.errors import UnavailableError
 from tests.cluster.builders import eventually
 
@@ -91,3 +91,9 @@ def test_it_ends_when_its_program_is_killed() -> None:
     parent.wait()
     parent.stdout.close()
     eventually(lambda: not is_running(pid))
+
+
+def test_a_free_port_is_one_that_no_outgoing_connection_gets():
+    ports = {free_port() for _ in range(8)}
+    assert len(ports) > 1
+    assert all(is_free(port) and 20_000 <= port < 32_768 for port in ports)
