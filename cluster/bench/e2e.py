@@ -117,7 +117,10 @@ def _feeds(films: Sequence[Feed], num_cameras: int) -> list[Feed]:
 def await_all(api: ApiClient, feeds: Sequence[Feed]) -> None:
     """Wait until a frame of each camera was inferred; TimeoutError after a minute says of what."""
     deadline = time.monotonic() + 60.0
-    while missing := [s for s in statistics(api, feeds) if not s["inferred"]]:
+    waiting = list(feeds)  # who runs is not asked again: answers take processor time, too
+    while missing := [s for s in statistics(api, waiting) if not s["inferred"]]:
+        ids = {s["id"] for s in missing}
+        waiting = [feed for feed in waiting if feed.name in ids]
         if time.monotonic() > deadline:
             found = Counter(f"{s['state']}: {s['reason'] or 'no frame inferred'}" for s in missing)
             what = "; ".join(f"{num} {text}" for text, num in found.most_common(3))

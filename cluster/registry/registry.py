@@ -28,7 +28,7 @@ class Snapshot:
         streams: Their jobs.
         leases: Of those that a slot has.
         statuses: What slots last said of them.
-        slots: All that are alive.
+        slots: All that are alive; of ``snapshot_of`` none where no stream waits for one.
         assumed_mpx_s: What slots take decoding for while a stream's source is not known.
     """
 
@@ -99,17 +99,32 @@ class Registry:
 
     def snapshot(self) -> Snapshot:
         """All desired streams with lease and status, and the live slots."""
-        return self.snapshot_of(self.streams.all())
+        streams = self.streams.all()
+        return self._snapshot(streams, self.leases.lookup(streams), with_slots=True)
 
     def snapshot_of(self, streams: Mapping[str, StreamRecord]) -> Snapshot:
-        """The same of some streams, by their ids."""
-        loads = map(SlotLoad.from_json, self.slots.loads().values())
+        """The same of some streams, by their ids.
+
+        The slots are read only where one of them waits: nothing else depends on them.
+        """
+        leases = self.leases.lookup(streams)
+        return self._snapshot(streams, leases, with_slots=len(leases) < len(streams))
+
+    def _snapshot(
+        self,
+        streams: Mapping[str, StreamRecord],
+        leases: Mapping[str, Lease],
+        *,
+        with_slots: bool,
+    ) -> Snapshot:
+        texts = self.slots.loads().values() if with_slots else ()
+        loads = [load for load in map(SlotLoad.from_json, texts) if load is not None]
         return Snapshot(
             streams=streams,
-            leases=self.leases.lookup(streams),
+            leases=leases,
             statuses=self.leases.statuses(streams),
-            slots=self.slots.all(),
-            assumed_mpx_s=assumed_mpx_s(load for load in loads if load is not None),
+            slots=self.slots.all() if with_slots else {},
+            assumed_mpx_s=assumed_mpx_s(loads),
         )
 
     def subscribe(self) -> WakeUp:

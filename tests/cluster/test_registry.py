@@ -265,6 +265,17 @@ def test_statuses_are_written_in_one_batch_and_the_refused_are_named(registry: R
     assert set(registry.leases.statuses("xyz")) == {"x", "y"}
 
 
+def test_a_snapshot_of_some_streams_shows_slots_where_one_of_them_waits(registry: Registry) -> None:
+    held, waiting = (registry.streams.create(stream_spec(name)) for name in ("gate", "yard"))
+    registry.leases.claim("slot-a", ["gate"], TTL_MS)
+    registry.slots.publish(slot_info(), TTL_MS)
+    both = registry.snapshot_of({"gate": held, "yard": waiting})
+    assert both.slots == {"slot-a": slot_info()}
+    one = registry.snapshot_of({"gate": held})
+    assert one.slots == {}
+    assert one.state("gate") == both.state("gate")
+
+
 def test_deleting_a_stream_forgets_its_status(registry: Registry) -> None:
     registry.streams.create(stream_spec("gate"))
     token = registry.leases.claim("a", ["gate"], TTL_MS)["gate"]

@@ -152,8 +152,7 @@ def _raise(
             report(f"{num_cameras} cameras: {error}")
             break
         time.sleep(_WARM_UP_S)
-        report(f"{num_cameras} cameras, {plan.seconds:.0f} s")
-        step = _measure(api, feeds[:num_cameras], farm, plan.seconds)
+        step = _measure(api, feeds[:num_cameras], farm, plan.seconds, report)
         steps.append({**step, "holds": judge(step, plan.max_p95_ms)})
         report(f"{num_cameras} cameras: {step['inferred_fps']} frames/s, {step['latency_ms']}")
         if not steps[-1]["holds"]:
@@ -161,8 +160,12 @@ def _raise(
     return steps
 
 
-def _measure(api: ApiClient, feeds: Sequence[Feed], farm: Farm, seconds: float) -> dict[str, Any]:
+def _measure(
+    api: ApiClient, feeds: Sequence[Feed], farm: Farm, seconds: float, report: Report
+) -> dict[str, Any]:
+    """Between two looks at the counts, which take time of what is measured, nothing is asked."""
     before, slot_before = statistics(api, feeds), _slot(api)
+    report(f"{len(feeds)} cameras, {seconds:.0f} s")
     cpu, began = cpu_times(os.getpid(), farm.pids), time.monotonic()
     with GpuGauges() as gauges:
         time.sleep(seconds)
