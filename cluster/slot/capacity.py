@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
-from statistics import median
 
 from actors.inference.actor import EngineStatus
 
@@ -24,14 +24,18 @@ class SteadyValue:
     def __init__(self) -> None:
         self.value = 0.0
         self._seen: deque[tuple[float, float]] = deque()
+        self._ascending: list[float] = []  # the same values: every camera has such a median
 
     def add(self, value: float, now: float) -> None:
         """Take a measurement; ``now`` in seconds, never going back."""
-        self._seen.append((now, value))
-        while now - self._seen[0][0] > _WINDOW_S:
-            self._seen.popleft()
-        if now - self._seen[0][0] >= _KNOWN_AFTER_S:
-            self.value = median(each for _, each in self._seen)
+        seen, ascending = self._seen, self._ascending
+        seen.append((now, value))
+        insort(ascending, value)
+        while now - seen[0][0] > _WINDOW_S:
+            del ascending[bisect_left(ascending, seen.popleft()[1])]
+        if now - seen[0][0] >= _KNOWN_AFTER_S:
+            half = len(ascending) // 2
+            self.value = (ascending[half] + ascending[-half - 1]) / 2.0
 
 
 class Capacity:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import median
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.inference.actor import EngineStatus
 from actors.inference.scheduler import Scheduler, SchedulerConfig
@@ -43,6 +47,19 @@ def test_what_is_known_stays_while_nothing_new_is() -> None:
     for now in (0.0, 2.0, 5.0, 500.0):
         value.add(80.0, now)
     assert value.value == 80.0
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.0, 100.0)), min_size=1, max_size=60))
+def test_a_value_is_the_median_of_what_was_seen_in_ten_seconds(
+    steps: list[tuple[float, float]],
+) -> None:
+    value, now, seen = SteadyValue(), 0.0, list[tuple[float, float]]()
+    for step_s, each in steps:
+        now += step_s
+        value.add(each, now)
+        seen = [(at, x) for at, x in (*seen, (now, each)) if now - at <= 10.0]
+        if now - seen[0][0] >= 5.0:
+            assert value.value == median(x for _, x in seen)
 
 
 def test_at_rest_twice_as_much_is_admitted_as_batches_one_by_one_get_done() -> None:
