@@ -10,6 +10,7 @@ from actors.analytics.status import AnalyticsStatus
 from actors.analytics.stream_state import StateChange
 from actors.channel import ChannelAddress, ChannelServer
 from actors.crop_messages import SecondaryModel
+from actors.garbage import collect_seldom
 from actors.ledger import Ledger
 from actors.messages import Assignment
 from actors.sinks.specs import SinkSpec
@@ -46,6 +47,7 @@ class AnalyticsActor:
         opened, frame_sinks = [open_sink(spec) for spec in sinks], open_frame_sinks(sinks)
         self._shard = AnalyticsShard(ledger, opened, slot_name, labels, frame_sinks=frame_sinks)
         self._channel = ChannelServer(self._shard.process, "analytics")
+        collect_seldom()
 
     def start(self) -> str:
         """Answers once the actor is up, with its incarnation."""

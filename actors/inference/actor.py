@@ -19,6 +19,7 @@ import ray.util
 from actors.channel import ChannelAddress, ChannelServer, Route
 from actors.crop_messages import CropRequest
 from actors.far_messages import FarReply, FarRequest
+from actors.garbage import collect_seldom
 from actors.inference.ladder import LadderStatus
 from actors.inference.options import EngineOptions
 from actors.inference.outlet import ResultOutlet
@@ -227,6 +228,7 @@ class EngineActor:
         except EngineError:  # no room for the pool
             engine.close()
             raise
+        collect_seldom()
         threading.Thread(target=self._serve, name="inference", daemon=True).start()
 
     def _serve(self) -> None:
