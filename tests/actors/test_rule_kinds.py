@@ -129,6 +129,15 @@ def test_who_stands_in_a_zone_parks_from_when_it_came_to_rest_until_it_moves():
     assert end.data["standing_s"] == pytest.approx(end.at.t_s - begin.at.t_s, abs=1e-3)
 
 
+def test_who_is_driving_off_when_the_rule_is_closed_parked_until_then():
+    rule = make_rule(PARKING)
+    leave = [(140 + 30 * t * t, 250.0) for t in np.arange(0, 1.0, 0.1)]  # from 6 s on
+    follow(rule, [*[(140.0, 250.0)] * 60, *leave])
+    (end,) = rule.close("session_ended")
+    assert end.data["reason"] == "session_ended"
+    assert end.at.t_s == pytest.approx(6.0, abs=0.2)
+
+
 def test_parking_is_updated_while_it_lasts():
     rule = make_rule(PARKING.model_copy(update={"update_s": 2.0}))
     phases = [phase for phase, _ in told(follow(rule, [(140.0, 250.0)] * 100))]

@@ -54,8 +54,10 @@ class IllegalParking(Presence):
         carry it out of the zone and back.
         """
         still = self._still.get(visit.track)
-        started = still.started() if still is not None and reason == "left" else None
-        since = entered if still is None or still.since is None else max(entered, still.since)
+        if still is None:
+            return self._end_of(visit, entered, at, reason)
+        since = entered if still.since is None else max(entered, still.since)
+        started = still.started() if reason == "left" or still.is_away else None
         return self._end_of(visit, since, started or at, reason)
 
     def forget(self, track: int) -> None:

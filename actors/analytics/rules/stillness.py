@@ -93,6 +93,11 @@ class Stillness:
         self.since, self._samples = None, [(at, _rounded(box))]
         return started
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it was last seen out of its place, though it may come back."""
+        return self._away is not None
+
     def started(self) -> Moment | None:
         """When it started to move; None if it has not, or does not rest."""
         if self.since is None or self._moved is None:
