@@ -45,7 +45,7 @@ def test_the_sweep_leaves_out_who_is_not_beside():
 
 
 @settings(max_examples=80, deadline=None)
-@given(seed=SEEDS, num_pictures=st.integers(1, 4), num=st.integers(1, 7))
+@given(seed=SEEDS, num_pictures=st.integers(1, 12), num=st.integers(1, 9))
 def test_the_matching_is_worth_as_much_as_the_best_of_all(seed, num_pictures, num):
     random = np.random.default_rng(seed)
     picture = np.arange(num_pictures).repeat(num)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from itertools import pairwise, starmap
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,8 @@ Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 Meeting = tuple[Indices, Indices, Floats]
 """Pairs of boxes that overlap, and area and height of what they have in common [2, p]."""
+
+_LARGE = 2500  # cells of a table; the solver takes longer over a larger one than over its parts
 
 # Arrays: NumPy takes longer over a number.
 _NOTHING, _NONE, _THRICE, _NO_LENGTH = np.array(0.0), np.array(0), np.array(3.0), np.array(1e-6)
@@ -182,24 +183,24 @@ class Matching:
         return num
 
     def _solve(self, rows: Indices, cols: Indices, worth: Floats) -> int:
-        """Match where it is not clear, picture by picture."""
-        ends = np.diff(self._picture.take(rows)).nonzero()[0] + 1
-        parts = starmap(slice, pairwise([0, *ends.tolist(), len(rows)]))
-        return sum(self._take(*_solved(rows[p], cols[p], worth[p])) for p in parts)
+        """Match where it is not clear: what several pictures leave in one table, if it is small."""
+        some_rows, i = np.unique(rows, return_inverse=True)
+        some_cols, j = np.unique(cols, return_inverse=True)
+        picture = self._picture.take(rows)
+        if len(some_rows) * len(some_cols) > _LARGE and picture[0] < picture[-1]:
+            middle = picture[len(picture) // 2]
+            cut = picture.searchsorted(middle, "right" if middle == picture[0] else "left")
+            first, last = slice(None, cut), slice(cut, None)
+            num = self._solve(rows[first], cols[first], worth[first])
+            return num + self._solve(rows[last], cols[last], worth[last])
+        table = np.zeros((len(some_rows), len(some_cols)))
+        table[i, j] = worth
+        i, j = best_assignment()(table, maximize=True)
+        good = (table[i, j] > 0).nonzero()[0]
+        return self._take(some_rows[i[good]], some_cols[j[good]])
 
     def _take(self, rows: Indices, cols: Indices) -> int:
         self.row_of[cols], self.col_of[rows] = rows, cols
         self._pairs = None if self.num_pairs else (rows, cols)
         self.num_pairs += len(rows)
         return len(rows)
-
-
-def _solved(rows: Indices, cols: Indices, worth: Floats) -> tuple[Indices, Indices]:
-    """The best assignment of one picture's pairs; rows ascend."""
-    first_row, last_row, some = int(rows[0]), int(rows[-1]), cols.tolist()
-    first_col, last_col = min(some), max(some)
-    table = np.zeros((last_row - first_row + 1, last_col - first_col + 1))
-    table[rows - first_row, cols - first_col] = worth
-    i, j = best_assignment()(table, maximize=True)
-    good = table[i, j] > 0
-    return i[good] + first_row, j[good] + first_col
