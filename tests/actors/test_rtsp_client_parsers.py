@@ -23,6 +23,7 @@ from actors.ingest.rtsp.sdp import parse_sdp
 from actors.ingest.rtsp.stamps import Stamps
 from actors.ingest.rtsp.unfamiliar import UnfamiliarError
 from actors.ingest.rtsp.upkeep import receiver_report, says_goodbye
+from actors.ingest.rtsp.wire import Wire
 from cluster.demo.rtsp.digest import Credentials, DigestAuthenticator, Verdict
 from cluster.demo.rtsp.nal import H264, H265
 from cluster.demo.rtsp.packetizer import payloads
@@ -35,30 +36,29 @@ IRAP, TRAIL = b"\x26\x01\x80" + b"\x55" * 3000, b"\x02\x01\x80" + b"\x33" * 1500
 
 
 class Tape:
-    """A wire that holds bytes and gives them in pieces."""
+    """A wire that holds bytes and gives them in pieces; others use its buffer meanwhile."""
+
+    keep, take_message = Wire.keep, Wire.take_message
 
     def __init__(self, *pieces: bytes, size: int = 1 << 18) -> None:
-        self.buffer = bytearray(size)
+        self.buffer = bytearray()
         self.begin = self.end = 0
-        self.is_full = False
+        self.shared = bytearray(size)
         self.pieces = list(pieces)
 
     def fill(self) -> None:
-        piece = self.pieces.pop(0)
-        self.buffer[self.end : self.end + len(piece)] = piece
-        self.end += len(piece)
+        found = self.buffer[self.begin : self.end] + self.pieces.pop(0)
+        self.shared[: self.end] = b"$" * self.end
+        self.shared[: len(found)] = found
+        self.buffer, self.begin, self.end = self.shared, 0, len(found)
 
 
-def read(
-    pieces: list[bytes], kind: type[Depacketizer] = H264Depacketizer, *, settles: bool = False
-) -> list[AccessUnit]:
+def read(pieces: list[bytes], kind: type[Depacketizer] = H264Depacketizer) -> list[AccessUnit]:
     tape = Tape(*pieces)
-    depacketizer = kind(tape.buffer, 0, PAYLOAD_TYPE)
+    depacketizer = kind(0, PAYLOAD_TYPE)
     reader = Reader("rtsp://host", tape, depacketizer, (0, 1), lambda _: None)
     units = []
     while tape.pieces:
-        if settles:
-            depacketizer.settle()
         units += reader.read()
     return units
 
@@ -83,17 +83,16 @@ def content(unit: AccessUnit) -> bytes:
 
 
 @pytest.mark.parametrize("piece", [1, 7, 500, 1 << 20])
-@pytest.mark.parametrize("settles", [False, True])
 @pytest.mark.parametrize(
     ("codec", "kind", "key", "other"),
     [(H264, H264Depacketizer, IDR, P_SLICE), (H265, H265Depacketizer, IRAP, TRAIL)],
 )
-def test_pictures_are_whole_however_they_are_cut(piece, settles, codec, kind, key, other):
+def test_pictures_are_whole_however_they_are_cut(piece, codec, kind, key, other):
     found = packets([key, other], 65_533, 5, codec)
     found += packets([other], 65_533 + len(found) - (1 << 16), 9, codec)
     data = stream(found)
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
-    first, second = read(pieces, kind, settles=settles)
+    first, second = read(pieces, kind)
     assert content(first) == annexb(key, other)
     assert content(second) == annexb(other)
     assert (first.timestamp, second.timestamp) == (5, 9)
@@ -169,7 +168,7 @@ def test_a_recovery_point_is_a_place_to_begin():
 
 def test_a_picture_without_end_is_refused():
     tape = Tape()
-    depacketizer = H264Depacketizer(tape.buffer, 0, PAYLOAD_TYPE)
+    depacketizer = H264Depacketizer(0, PAYLOAD_TYPE)
     fragments = packets([b"\x41\x80" + bytes(200_000)], size=60_000)[:-1]
     tape.pieces = [stream([fragments[0]])]
     reader = Reader("rtsp://host", tape, depacketizer, (0, 1), lambda _: None)
@@ -178,8 +177,6 @@ def test_a_picture_without_end_is_refused():
     def go_on() -> None:
         for number in range(1, 400):
             packet = fragments[1][:2] + number.to_bytes(2, "big") + fragments[1][4:]
-            depacketizer.settle()
-            tape.begin = tape.end = 0
             tape.pieces = [stream([packet])]
             reader.read()
 
@@ -387,12 +384,8 @@ def test_no_packets_break_the_depacketizers(kind, made):
     )
 )
 def test_no_stream_breaks_the_reader(pieces):
-    from actors.ingest.rtsp.wire import Wire
-
     tape = Tape(*[piece for piece in pieces if piece])
-    tape._view = memoryview(tape.buffer)
-    tape.take_message = lambda: Wire.take_message(tape)
-    depacketizer = H264Depacketizer(tape.buffer, 0, PAYLOAD_TYPE)
+    depacketizer = H264Depacketizer(0, PAYLOAD_TYPE)
     reader = Reader("rtsp://host", tape, depacketizer, (0, 1), lambda _: None)
     try:
         while tape.pieces:

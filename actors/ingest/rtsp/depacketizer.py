@@ -1,6 +1,7 @@
 """RTP packets into access units: what both codings have in common (RFC 3550).
 
-The packets lie in a connection's buffer and are not copied before their access unit is complete.
+The packets lie in a buffer and are not copied before their access unit is complete or others need
+the buffer.
 Over TCP a packet is missing only where the camera or a relay has left it out, and none overtakes
 another.
 """
@@ -54,7 +55,6 @@ class Depacketizer(ABC):
     picture in it: some cameras mark each parameter set.
 
     Args:
-        buffer: Where packets lie.
         channel: On which they come.
         payload_type: Packets of others are left out.
     """
@@ -70,6 +70,7 @@ class Depacketizer(ABC):
         "_has_picture",
         "_is_corrupt",
         "_is_keyframe",
+        "_kept",
         "_mark",
         "_parts",
         "_payload_type",
@@ -78,13 +79,14 @@ class Depacketizer(ABC):
         "_view",
     )
 
-    def __init__(self, buffer: bytearray, channel: int, payload_type: int) -> None:
+    def __init__(self, channel: int, payload_type: int) -> None:
         self._units: list[AccessUnit] = []
-        self._buffer = buffer
-        self._view = memoryview(buffer)
+        self._buffer = bytearray()
+        self._view = memoryview(self._buffer)
         self._mark = _MARK | channel
         self._payload_type = payload_type
         self._expected = self._timestamp = self._ended = _NONE
+        self._kept = bytearray()  # of the access unit in work, of what was read before
         self._parts: list[bytes | memoryview] = []
         self._has_picture = self._is_keyframe = self._is_corrupt = False
         self._fragment = 0  # how further fragments of the NAL unit in work begin; 0 between them
@@ -94,13 +96,19 @@ class Depacketizer(ABC):
         """Whether packets have come."""
         return self._expected != _NONE
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing of the buffer is needed any more."""
-        return not self._parts
+    def look_at(self, buffer: bytearray) -> None:
+        """Say where packets lie from now on."""
+        if buffer is not self._buffer:
+            self._buffer, self._view = buffer, memoryview(buffer)
 
     def take(self) -> list[AccessUnit]:
-        """Those that are complete, each once."""
+        """Those that are complete, each once; the buffer may be written over from now on.
+
+        Raises:
+            UnfamiliarError: if what is not complete is too large for a picture.
+        """
+        if self._parts:
+            self._settle()
         units, self._units = self._units, []
         return units
 
@@ -169,15 +177,11 @@ class Depacketizer(ABC):
         self._expected = word & 0xFFFF
         return begin
 
-    def settle(self) -> None:
-        """Copy what the access unit in work needs of the buffer, which may then be written over.
-
-        Raises:
-            UnfamiliarError: if that is too large for a picture.
-        """
-        data = b"".join(self._parts)
-        self._parts = [data] if data else []
-        if len(data) > MAX_UNIT_BYTES:
+    def _settle(self) -> None:
+        """Copy what the access unit in work needs of the buffer."""
+        self._kept += b"".join(self._parts)
+        self._parts = []
+        if len(self._kept) > MAX_UNIT_BYTES:
             raise UnfamiliarError(f"sends a picture of more than {MAX_UNIT_BYTES >> 20} MiB")
 
     def _payload(self, first: int, begin: int, end: int) -> tuple[int, int]:
@@ -227,9 +231,8 @@ class Depacketizer(ABC):
             self._end()
 
     def _end(self) -> None:
-        self._parts.append(_PADDING)
-        data = b"".join(self._parts)
+        data = b"".join((self._kept, *self._parts, _PADDING))
         self._units.append(AccessUnit(data, self._timestamp, self._is_keyframe, self._is_corrupt))
-        self._parts = []
+        self._kept, self._parts = bytearray(), []
         self._has_picture = self._is_keyframe = self._is_corrupt = False
         self._fragment = 0

@@ -22,7 +22,7 @@ class Reader:
     Args:
         url: Of the camera, for messages.
         wire: The connection.
-        depacketizer: Takes RTP; reads the wire's buffer.
+        depacketizer: Takes RTP.
         channels: Of RTP and RTCP; others are left out.
         hear: Takes messages.
     """
@@ -51,13 +51,11 @@ class Reader:
         if self._has_ended:
             raise failure(self._url, "disconnected", "ended the stream")
         wire, depacketizer = self._wire, self._depacketizer
-        if wire.begin == wire.end and depacketizer.is_empty:
-            wire.begin = wire.end = 0  # a small part of the buffer stays in the cache
-        elif wire.is_full:
-            depacketizer.settle()
-            wire.compact()
         wire.fill()
+        depacketizer.look_at(wire.buffer)
         self._drain()
+        if wire.begin < wire.end:
+            wire.keep()
         return depacketizer.take()
 
     def _drain(self) -> None:

@@ -113,9 +113,7 @@ class RtspSource:
         begin = {"Session": agreement.session, "Range": "npt=0.000-"}
         wire.send(self._dialogue.encode("PLAY", agreement.url, **begin))
         self._upkeep = Upkeep(self._dialogue, agreement, wire, time.monotonic())
-        self._depacketizer = _DEPACKETIZERS[video.codec](
-            wire.buffer, agreement.channels[0], video.payload_type
-        )
+        self._depacketizer = _DEPACKETIZERS[video.codec](agreement.channels[0], video.payload_type)
         hear = self._upkeep.hear
         self._reader = Reader(self.url, wire, self._depacketizer, agreement.channels, hear)
 

@@ -1,7 +1,8 @@
 """The TCP connection with a camera and the buffer into which it is read.
 
 One system call reads what has come, usually a whole picture. Python's own time-outs would add
-another, so those of the socket are used.
+another, so those of the socket are used. A thread has one buffer for all its connections, so that
+it stays in the processor's cache.
 """
 
 from __future__ import annotations
@@ -17,12 +18,22 @@ from actors.ingest.rtsp.unfamiliar import UnfamiliarError
 from actors.ingest.source_errors import broken_open, connection_error, failure, timed_out
 
 _BUFFER_BYTES = 256 * 1024
-_ROOM_BYTES = 96 * 1024  # more than the longest packet or message
 _TIMEVAL = struct.Struct("ll")
+
+
+class _Inbox(threading.local):
+    def __init__(self) -> None:
+        self.buffer = bytearray(_BUFFER_BYTES)  # three times the longest packet or message
+        self.view = memoryview(self.buffer)
+
+
+_INBOX = _Inbox()
 
 
 class Wire:
     """A connection; ``buffer[begin:end]`` is what has come and was not yet taken.
+
+    The buffer is that of the thread which has filled it, and ``keep`` makes room for others.
 
     Args:
         url: Of the camera, for messages.
@@ -34,10 +45,9 @@ class Wire:
     """
 
     def __init__(self, url: str, address: tuple[str, int], deadline: float) -> None:
-        self.buffer = bytearray(_BUFFER_BYTES)
+        self.buffer = bytearray()
         self.begin = self.end = 0
         self._url = url
-        self._view = memoryview(self.buffer)
         self._deadline: float | None = deadline
         self._is_closed = False
         self._receiving = threading.Lock()
@@ -70,34 +80,32 @@ class Wire:
             raise self._broken(error) from None
 
     def fill(self) -> None:
-        """Wait until more has come.
+        """Wait until more has come; what was not yet taken moves to the front.
 
         Raises:
             SourceError: if nothing comes in time, or the connection ends.
         """
         if self._deadline is not None:
             self._limit(self._deadline - time.monotonic())
+        buffer, view, num_bytes = _INBOX.buffer, _INBOX.view, self.end - self.begin
+        if num_bytes:
+            view[:num_bytes] = self.buffer[self.begin : self.end]
+            view = view[num_bytes:]
         try:
             with self._receiving:
-                count = self._socket.recv_into(self._view[self.end :])
+                count = self._socket.recv_into(view)
         except OSError as error:
             raise self._broken(error) from None
         if count == 0:
             is_opening = self._deadline is not None
             ended = failure(self._url, "disconnected", "ended the stream")
             raise broken_open(self._url) if is_opening else ended
-        self.end += count
+        self.buffer, self.begin, self.end = buffer, 0, num_bytes + count
 
-    @property
-    def is_full(self) -> bool:
-        """Whether there may be no room for the next packet or message."""
-        return _BUFFER_BYTES - self.end < _ROOM_BYTES
-
-    def compact(self) -> None:
-        """Move what was not yet taken to the front; what lay before it is lost."""
-        rest = bytes(self._view[self.begin : self.end])
-        self._view[: len(rest)] = rest
-        self.begin, self.end = 0, len(rest)
+    def keep(self) -> None:
+        """Put what was not yet taken aside: others may use the buffer now."""
+        self.buffer = self.buffer[self.begin : self.end]
+        self.begin, self.end = 0, len(self.buffer)
 
     def take_message(self) -> Message | None:
         """The message that begins the buffer; None where it is not yet complete.
@@ -113,11 +121,11 @@ class Wire:
             if limit < self.end:
                 raise UnfamiliarError("sends what is neither RTP nor RTSP")
             return None
-        message, num_bytes = parse_head(bytes(self._view[self.begin : stop]))
+        message, num_bytes = parse_head(bytes(self.buffer[self.begin : stop]))
         stop += len(END_OF_HEAD)
         if self.end - stop < num_bytes:
             return None
-        body = bytes(self._view[stop : stop + num_bytes])
+        body = bytes(self.buffer[stop : stop + num_bytes])
         self.begin = stop + num_bytes
         return Message(message.status, message.method, message.headers, body)
 
