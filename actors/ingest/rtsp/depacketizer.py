@@ -155,23 +155,24 @@ class Depacketizer(ABC):
             return begin
         buffer, view = self._buffer, self._view
         append, unpack = self._parts.append, _FRAME.unpack_from
-        mark, timestamp, last = self._mark, self._timestamp, self._fragment | _END
+        mark, timestamp, middle = self._mark, self._timestamp, self._fragment
         shift, skipped = 32 - 8 * self._FRAGMENT_BYTES, 16 + self._FRAGMENT_BYTES
         word = (_PLAIN << 8 | self._payload_type) << 16 | self._expected
         while end - begin >= _FRAME_BYTES:
             found, length, header, at, start = unpack(buffer, begin)
             stop = begin + 4 + length
-            kind = start >> shift
-            if kind | _END != last or header & ~_MARKER != word or at != timestamp:
+            if at != timestamp or found != mark or stop > end:
                 break
-            if found != mark or stop > end:
+            kind = start >> shift
+            is_last = kind != middle or header != word
+            if is_last and (kind | _END != middle | _END or header & ~_MARKER != word):
                 break
             append(view[begin + skipped : stop])
-            begin, is_marked = stop, header != word
+            begin = stop
             word += 1
-            if kind == last or is_marked:
+            if is_last:
                 self._fragment = 0
-                if is_marked:
+                if header & _MARKER:
                     self._end_at_marker()
                 break
         self._expected = word & 0xFFFF
