@@ -4,7 +4,8 @@ NVDEC takes milliseconds for a picture and works at several at once. To ask for 
 packet is to wait for it, and each such wait costs more processor time, in the driver and at its
 locks, than all the rest of decoding. FFmpeg's H.264 decoder can be told that pictures are reordered
 by one: it then keeps the newest back, and gives it out when it reads the end of a sequence, which
-changes nothing else.
+changes nothing else. H.265 has no such option, and the end of a sequence means more there: it is
+told so in the stream itself, and each picture comes with the packet after its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from actors.ingest.decoder import CpuDecoder, Decoded
+from actors.ingest.hevc_delay import HevcDelay
 
 _END_OF_SEQUENCE = bytes.fromhex("000000010a")  # H.264, a NAL unit of type 10 and no more
 
@@ -23,8 +25,8 @@ _END_OF_SEQUENCE = bytes.fromhex("000000010a")  # H.264, a NAL unit of type 10 a
 class DeferredDecoder(CpuDecoder):
     """A decoder that can be asked for a picture some time after its packet.
 
-    Streams whose pictures are reordered come late by themselves. H.265 without reordering cannot be
-    deferred: the end of a sequence means more there.
+    Streams whose pictures are reordered come late by themselves, and H.265 is made to: then
+    nothing is to be collected.
 
     Args:
         context: Set up for the stream, not yet opened.
@@ -37,7 +39,10 @@ class DeferredDecoder(CpuDecoder):
     ) -> None:
         super().__init__(context, interval_s)
         self._keeps_back = context.name == "h264" and not is_reordered
-        self.is_deferred = is_reordered or self._keeps_back
+        is_delayable = context.name == "hevc" and not is_reordered
+        self._delay = HevcDelay(context, interval_s) if is_delayable else None
+        is_delayed = self._delay is not None and self._delay.is_on
+        self.is_deferred = is_reordered or self._keeps_back or is_delayed
         self._end = cast("Packet[VideoStream]", Packet(_END_OF_SEQUENCE))
         self._is_timed = False
         self._is_begun = False
@@ -60,6 +65,9 @@ class DeferredDecoder(CpuDecoder):
         return pictures
 
     def _decode(self, packet: Packet[VideoStream]) -> list[Decoded]:
+        if self._delay is not None:
+            packet = self._delay.apply(packet)
+            self.is_deferred = self._delay.is_on
         pictures = super()._decode(packet)
         self._is_begun = self._keeps_back and packet.size > 0
         # Pictures are told in the time base of what frees them; a stream's packets have but one.
