@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
@@ -34,6 +35,21 @@ def test_the_sweep_leaves_out_no_boxes_of_a_picture_that_overlap(seed, counts):
     )
     assert (of_a[i] == of_b[j]).all()
     assert (np.diff(i) >= 0).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_a_box_that_is_nowhere_changes_nothing_for_other_pictures(value):
+    of_a = np.arange(3).repeat(8)
+    whole = edges(np.random.default_rng(5), len(of_a))
+    spoilt = whole.copy()
+    spoilt[:, 10:12] = value
+    for_others = []
+    for a in (whole, spoilt):
+        i, j = beside(a, a, of_a, of_a)
+        other = of_a[i] != 1
+        for_others.append((i[other].tolist(), j[other].tolist()))
+    assert for_others[0] == for_others[1]
+    assert for_others[0][0]
 
 
 def test_the_sweep_leaves_out_who_is_not_beside():

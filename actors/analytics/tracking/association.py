@@ -19,6 +19,7 @@ Mask = NDArray[np.bool_]
 Meeting = tuple[Indices, Indices, Floats]
 """Pairs of boxes that overlap, and area and height of what they have in common [2, p]."""
 
+_FAR, _APART = np.array(1e6), np.array(3e6)  # pixels: no picture is so large
 _LARGE = 2500  # cells of a table; the solver takes longer over a larger one than over its parts
 
 # Arrays: NumPy takes longer over a number.
@@ -37,19 +38,25 @@ def beside(a: Floats, b: Floats, of_a: Indices, of_b: Indices) -> tuple[Indices,
         of_a: Picture of each box.
         of_b: The same.
     """
-    if not a.shape[1] or not b.shape[1]:
-        return of_a[:0], of_b[:0]
-    widest = max(a[0].max(), b[0].max()) + max(a[2].max(), b[2].max()) + 1.0
-    at_a, at_b = of_a * widest, of_b * widest
-    begins = at_b - b[2]
-    order = begins.argsort()
-    ended = np.maximum.accumulate((at_b + b[0]).take(order))
-    first = ended.searchsorted(at_a - a[2], side="right")
-    num = begins.take(order).searchsorted(at_a + a[0]) - first
+    (begin_a, end_a), (begin_b, end_b) = _side_by_side(a, of_a), _side_by_side(b, of_b)
+    order = begin_b.argsort()
+    ended = np.maximum.accumulate(end_b.take(order))
+    first = ended.searchsorted(begin_a, side="right")
+    num = begin_b.take(order).searchsorted(end_a) - first
     np.maximum(num, _NONE, out=num)
     i = np.arange(len(num)).repeat(num)
     first -= num.cumsum() - num
     return i, order.take(np.arange(len(i)) + first.take(i))
+
+
+def _side_by_side(edges: Floats, picture: Indices) -> tuple[Floats, Floats]:
+    """Left and right of boxes where pictures lie side by side.
+
+    What is not finite, or far beyond all pictures, is brought near: it spoils no other picture.
+    """
+    right, left = np.fmax(np.fmin(edges[:3:2], _FAR), -_FAR)  # left is negated
+    at = picture * _APART
+    return at - left, at + right
 
 
 def meeting_of(a: Floats, b: Floats, i: Indices, j: Indices) -> Meeting:
