@@ -111,11 +111,16 @@ class Playback:
             self._take(packet, arrival, policy)
 
     def begin(self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy) -> None:
-        """Begin to decode a packet; what comes out at once is of those before it."""
-        came, self._last = self._last or arrival, arrival
-        if policy.step in _HELD or not self._decoder.has_begun:
+        """Begin to decode a packet; what comes out at once is of the one before, where it can be.
+
+        A key frame that is decoded alone comes at once.
+        """
+        decoder, is_held = self._decoder, policy.step in _HELD
+        last, self._last = self._last or arrival, arrival
+        came = last if decoder.is_deferred and not is_held else arrival
+        if is_held or not decoder.has_begun:
             self._note_step(packet, arrival, policy)
-        self._deliver(self._decoder.begin(packet, policy.step), came, policy)
+        self._deliver(decoder.begin(packet, policy.step), came, policy)
 
     def collect(self, policy: FramePolicy) -> None:
         """Deliver the picture that was begun last, if it has not come yet."""
@@ -123,8 +128,8 @@ class Playback:
             self._deliver(self._decoder.collect(), self._last, policy)
 
     def _take(self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy) -> None:
-        self._note_step(packet, arrival, policy)
-        self._deliver(self._decoder.decode(packet, policy.step), arrival, policy)
+        self.begin(packet, arrival, policy)
+        self.collect(policy)
 
     def _note_step(
         self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy

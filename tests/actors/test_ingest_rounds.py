@@ -27,10 +27,10 @@ NAMES = ("a", "b", "c")
 BEAT_S = 0.2  # a quarter of that with so few
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+@pytest.fixture(scope="module", params=["libx264", "libx265"])
+def clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Clip:
     path = tmp_path_factory.mktemp("rounds") / "clip.mp4"
-    write_pattern(path, **TINY)
+    write_pattern(path, codec=request.param, **TINY)
     return Clip.open(path)
 
 
