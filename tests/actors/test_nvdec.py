@@ -24,10 +24,17 @@ from engines.frames import Chroma, FramePool, Picture
 TINY = {"width": 128, "height": 96, "seconds": 1.0, "gop_size": 10}
 
 
-@pytest.fixture(scope="module", params=[("libx264", 0), ("libx264", 2), ("libx265", 2)])
+CLIPS = [("libx264", 0, "mp4"), ("libx264", 2, "mp4"), ("libx265", 2, "mp4"), ("libx265", 0, "ts")]
+
+
+@pytest.fixture(scope="module", params=CLIPS, ids=lambda param: "-".join(map(str, param)))
 def clip(request, tmp_path_factory) -> Path:
-    codec, num_b_frames = request.param
-    path = tmp_path_factory.mktemp("nvdec") / f"{codec}.mp4"
+    codec, num_b_frames, suffix = request.param
+    path = tmp_path_factory.mktemp("nvdec") / f"{codec}.{suffix}"
+    return written(path, codec, num_b_frames)
+
+
+def written(path: Path, codec: str, num_b_frames: int) -> Path:
     size = {**TINY, "width": 256, "height": 192}
     write_pattern(path, codec=codec, num_b_frames=num_b_frames, **size)
     return path
@@ -162,6 +169,20 @@ def test_nvdec_gives_the_pictures_of_the_cpu(clip):
     assert [pts_s for pts_s, _, _ in found] == pytest.approx([p.pts_s for p in expected])
     for (_, _, ours), theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs.frame.to_ndarray())
+
+
+@pytest.mark.gpu
+@needs_nvdec
+def test_nvdec_gives_each_picture_of_h265_with_the_next_packet(tmp_path):
+    source = open_source(written(tmp_path / "clip.ts", "libx265", 0).as_uri())
+    decoder = open_decoder("nvdec", source.codec_context, 0.04)
+    assert decoder.is_deferred
+    found = []
+    for packet in source.packets():
+        found.append([p.frame.format.name for p in decoder.begin(packet)])
+        assert decoder.collect() == []
+    assert found == [[]] + [["cuda"]] * 25
+    assert decoder.is_deferred
 
 
 @pytest.mark.gpu
