@@ -229,28 +229,41 @@ class Session:
             playback.note(packet, now, now - began)
             playback.take(packet, Arrival(now, time.time()), self.policy)
             if playback.can_be_deferred and isinstance(source, RtspSource):
-                self._facilities.rounds.play(_Seat(self, source, playback))
+                self._join(source, playback)
             began = self._blocked_since = time.monotonic()
         self._blocked_since = None
+
+    def _join(self, source: RtspSource, playback: Playback) -> None:
+        """Take part in the rounds; what they have read and not begun is played here."""
+        seat = _Seat(self, source, playback)
+        self._facilities.rounds.play(seat)
+        for packet, arrival in seat.waiting:
+            if self._stop.is_set():
+                return
+            playback.take(packet, arrival, self.policy)
 
     def _failure(self, reason: str, text: str) -> SourceError:
         return SourceError(reason, failure(self._spec.url, reason, text).message)
 
 
 class _Seat:
-    """The session in the rounds, while its own thread waits."""
+    """The session in the rounds, while its own thread waits.
+
+    Attributes:
+        waiting: Packets that have been read and not begun, and when they came.
+    """
 
     def __init__(self, session: Session, source: RtspSource, playback: Playback) -> None:
         self._session = session
         self._source = source
         self._playback = playback
         self._waited_s: float | None = None
-        self._waiting: deque[tuple[Packet[VideoStream], Arrival]] = deque()
+        self.waiting: deque[tuple[Packet[VideoStream], Arrival]] = deque()
 
     @property
     def num_waiting(self) -> int:
         """See ``Seat.num_waiting``."""
-        return len(self._waiting)
+        return len(self.waiting)
 
     @property
     def has_left(self) -> bool:
@@ -267,7 +280,7 @@ class _Seat:
 
     def begin(self) -> None:
         """See ``Seat.begin``."""
-        packet, arrival = self._waiting.popleft()
+        packet, arrival = self.waiting.popleft()
         self._playback.begin(packet, arrival, self._session.policy)
 
     def read(self, arrival: Arrival, waited_s: float) -> None:
@@ -278,5 +291,5 @@ class _Seat:
             session._blocked_since = arrival.monotonic
             idle_s = 0.0 if last_s is None else waited_s - last_s
             self._playback.note_shared(packet, arrival.monotonic, idle_s)
-            self._waiting.append((packet, arrival))
+            self.waiting.append((packet, arrival))
             last_s = waited_s

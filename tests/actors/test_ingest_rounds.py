@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -245,3 +246,18 @@ def test_a_round_that_hangs_is_a_gpu_that_is_lost(bench, monkeypatch):
     assert rounds.stuck_s(later) > CONFIG.max_round_s
     going_on.set()
     eventually(lambda: rounds.stuck_s(time.monotonic()) < 0.1)
+
+
+def test_what_was_read_of_a_camera_that_leaves_the_rounds_is_decoded(server, monkeypatch):
+    monkeypatch.setattr("actors.ingest.session.open_decoder", open_deferred)
+    monkeypatch.setattr("actors.ingest.session._Seat.begin", lambda seat: None)
+    has_left = property(lambda seat: seat.num_waiting >= 3 or seat._session._stop.is_set())
+    monkeypatch.setattr("actors.ingest.session._Seat.has_left", has_left)
+    bench = IngestBench(replace(CONFIG, max_waiting=8))
+    bench.open("a", server.url("a"))
+    bench.await_frames("a", 30)
+    tickets = bench.engine.frames_of("a")
+    bench.close()
+    assert {b.index - a.index for a, b in pairwise(tickets)} == {1}
+    assert max(b.pts_s - a.pts_s for a, b in pairwise(tickets)) < 0.03
+    assert bench.entry("a").decode_errors == 0
