@@ -15,7 +15,7 @@ from cluster.slot.far import FarPlan
 from cluster.slot.pool import pool_config
 from engines.frames import Picture
 
-_MAX_GPU_INGESTS = 8
+_MAX_GPU_INGESTS = 4
 _GPU_WAITING = 4  # decoders that are nearly full give out some pictures late
 _GPU_BEAT_S = 0.032  # a little less than between two frames of a camera at 30 a second
 
@@ -81,10 +81,10 @@ def decode_cores(config: SightlineConfig) -> int:
 
 
 def _num_ingests(on_gpu: bool) -> int:
-    """Half the cores; on a GPU up to eight, where one H200's decoders are full.
+    """Half the cores; on a GPU up to four, which fill the decoders of an H200.
 
-    With two, threads of a process waited for each other's Python: 64 cameras of 1080p30 instead of
-    128.
+    The driver's event threads are woken the more the more of them there are; with fewer it is hard
+    for one that is behind to catch up.
     """
     half = max(1, num_cores() // 2)
     return min(_MAX_GPU_INGESTS, half) if on_gpu else half

@@ -8,7 +8,7 @@ import pytest
 from engines.cuda.copy_rows import MAX_SURFACES, Rows, launches
 from tests.engines.cuda_backends import ON_BOTH, Backend, backend_of
 
-SIZES = ((6, 64, 96), (5, 33, 40), (1, 1, 7), (4, 48, 48), (0, 16, 16))
+SIZES = ((6, 64, 96), (5, 33, 40), (1, 1, 7), (4, 48, 48), (2, 16, 16))
 """Rows, bytes of a row, pitch: some in steps of 16 bytes and some not."""
 
 

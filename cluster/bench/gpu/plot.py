@@ -24,7 +24,7 @@ def draw(figures: Mapping[str, Any], path: Path) -> None:
     figure = Figure(figsize=(13, 8.4), layout="constrained")
     latency, stages, cpu, engine = figure.subplots(2, 2).flat
     steps = [(f"{step['cameras']} {name}".strip(), step) for name, step in steps_of(figures)]
-    _latency(latency, figures.get("path", {}).get("steps", ()))
+    _latency(latency, figures.get("mps", figures).get("path", {}).get("steps", ()))
     _stages(stages, steps)
     _cpu(cpu, steps)
     tables = [part["table"] for part in figures.get("engine", {}).values()]
