@@ -95,7 +95,7 @@ class SlotsConfig(Section):
         None,
         ge=1,
         le=64,
-        description="Ingest actors of a slot; null takes one for two CPUs, on a GPU at most eight.",
+        description="Ingest actors of a slot; null takes one for two CPUs, on a GPU at most four.",
     )
     num_analytics: int | None = Field(
         None, ge=1, le=64, description="Analytics actors of a slot; null takes 1, on a GPU 2."
