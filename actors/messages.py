@@ -52,6 +52,10 @@ class DegradeStep(str, Enum):
     PAUSED = "paused"  # the camera stays open, nothing is decoded
 
 
+HELD_BACK = (DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)
+"""Steps in which most packets are not decoded, so that pictures need not come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """One stream as a slot gives it to its actors.

@@ -55,14 +55,14 @@ class _ClassQueue:
     def refill(self, num_picked: int) -> float:
         """Its tokens when so many frames of all classes were picked."""
         earned = (num_picked - self.refilled_at) * self.weight / _ALL_WEIGHTS
-        tokens, most = self.tokens + earned, 2.0 * self.num_streams
+        tokens, most = self.tokens + earned, self.depth
         self.tokens = tokens = tokens if tokens < most else most
         self.refilled_at = num_picked
         return tokens
 
     def charge(self, most: float, num: int = 1) -> None:
         """It has had so many frames more; its virtual time comes to ``most`` at most."""
-        tokens, least = self.tokens - num, -2.0 * self.num_streams
+        tokens, least = self.tokens - num, -self.depth
         self.tokens = tokens if tokens > least else least
         time = self.virtual_time
         later, most = time + num / self.weight, most if most > time else time

@@ -11,10 +11,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from actors.ingest.timeline import Timeline
-from actors.messages import DegradeStep
+from actors.messages import HELD_BACK, DegradeStep
 
 _MAX_SKIPPED = 300
-_HELD = (DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)
 
 
 class Decoded(NamedTuple):
@@ -84,7 +83,7 @@ class CpuDecoder:
         """The same without waiting for the packet's own picture, where it is deferred."""
         if packet.is_keyframe:
             self._has_key_frames = True
-        if step in _HELD:
+        if step in HELD_BACK:
             self._cut_off()
             is_shown = step is DegradeStep.KEY_FRAMES and packet.is_keyframe
             return self._decode_alone(packet) if is_shown else []

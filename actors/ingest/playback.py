@@ -15,9 +15,8 @@ from actors.ingest.facilities import Facilities
 from actors.ingest.lag import DecodeLag
 from actors.ingest.lane import Lane
 from actors.ingest.properties import SourceProperties
-from actors.messages import DegradeStep
+from actors.messages import HELD_BACK
 
-_HELD = (DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)  # pictures need not come
 _MAX_LATE_S = 0.25  # of a picture that had to wait for its turn: the rest of its GOP would, too
 
 
@@ -115,7 +114,7 @@ class Playback:
 
         A key frame that is decoded alone comes at once.
         """
-        decoder, is_held = self._decoder, policy.step in _HELD
+        decoder, is_held = self._decoder, policy.step in HELD_BACK
         last, self._last = self._last or arrival, arrival
         came = last if decoder.is_deferred and not is_held else arrival
         if is_held or not decoder.has_begun:
@@ -134,7 +133,7 @@ class Playback:
     def _note_step(
         self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy
     ) -> None:
-        if policy.step in _HELD:
+        if policy.step in HELD_BACK:
             self.held_at = arrival.monotonic
         if self._decoder.leaves_out(packet):
             self._outbox.count_skipped(self._lane)

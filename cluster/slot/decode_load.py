@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from actors.ingest.decode_cost import USUAL_FPS, cost_mpx_s
 from actors.ingest.status import IngestStatus
 from actors.ingest.status import StreamStatus as CameraStatus
-from actors.messages import DegradeStep, StreamState
+from actors.messages import HELD_BACK, StreamState
 from cluster.slot.capacity import SteadyValue
 
-_HELD_BACK = (DegradeStep.KEY_FRAMES, DegradeStep.PAUSED)
 _MAX_PLAUSIBLE_FPS = 120.0
 _BUSY = 0.1
 """Share of the cores below which the work that is not decoding spoils the figure."""
@@ -115,4 +114,4 @@ def _decoded_mpx_s(ingest: IngestStatus) -> float:
 
 def _is_decoded_whole(camera: CameraStatus) -> bool:
     is_running = camera.state is StreamState.RUNNING and camera.fps > 0
-    return is_running and camera.degrade_step not in _HELD_BACK
+    return is_running and camera.degrade_step not in HELD_BACK
