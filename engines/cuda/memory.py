@@ -73,8 +73,8 @@ class CudaMemory:
     ) -> None:
         """See ``Memory.write``."""
         with self._context:
-            stream = self._take_stream()
-            self._copy_all(offset_bytes, shapes, planes, stream)
+            stream, sources = self._take_stream(), _sources(shapes, planes)
+            self._copy_all(offset_bytes, shapes, sources, stream)
             stream.synchronize()
             self._idle_streams.append(stream)
 
@@ -138,16 +138,14 @@ class CudaMemory:
         self,
         offset_bytes: int,
         shapes: Sequence[tuple[int, int]],
-        planes: Sequence[Plane | DevicePlane],
+        sources: Sequence[Plane | DevicePlane],
         stream: Any,
-    ) -> list[Plane | DevicePlane]:
+    ) -> None:
         """Begin the copies; what they read has to stay until the stream has come to its end."""
         address = self.address + offset_bytes
-        sources = _sources(shapes, planes)
         for (rows, row_bytes), source in zip(shapes, sources, strict=True):
             self._copy(source, rows, row_bytes, address, stream)
             address += rows * row_bytes
-        return sources
 
     def _copy(
         self, source: Plane | DevicePlane, rows: int, row_bytes: int, address: int, stream: Any

@@ -1,9 +1,8 @@
 """RTP packets into access units: what both codings have in common (RFC 3550).
 
 The packets lie in a buffer and are not copied before their access unit is complete or others need
-the buffer.
-Over TCP a packet is missing only where the camera or a relay has left it out, and none overtakes
-another.
+the buffer. Over TCP a packet is missing only where the camera or a relay has left it out, and none
+overtakes another.
 """
 
 from __future__ import annotations
