@@ -76,7 +76,7 @@ Processes = Annotated[
     list[int] | None,
     typer.Option(min=1, help="That decode alone; repeat. 1, 2, 4 and 8 without it."),
 ]
-Threads = Annotated[int, typer.Option(min=1, help="Decoders alone, in all processes.")]
+Decoders = Annotated[int, typer.Option(min=1, help="That decode alone, in all processes.")]
 Cameras = Annotated[
     int | None,
     typer.Option(
@@ -136,7 +136,7 @@ def gpu(
     codec: CodecOption = Codec.H264,
     bit_rate: BitRate = 4_000_000,
     processes: Processes = None,
-    threads: Threads = 32,
+    decoders: Decoders = 64,
     cameras: Cameras = None,
     step: Step = None,
     max_cameras: MaxCameras = 192,
@@ -163,7 +163,7 @@ def gpu(
         codec=_ENCODERS[codec],
         bit_rate=bit_rate,
         num_processes=processes or _NUM_PROCESSES,
-        num_threads=threads,
+        num_decoders=decoders,
         precisions=precisions,
         seconds=short_seconds,
         path=_path((cameras, step, max_cameras), (seconds, max_p95_ms), slots, runs),

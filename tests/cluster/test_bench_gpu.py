@@ -38,7 +38,7 @@ def row(size: int, use_graphs: bool, fps: float, precision=Precision.FP16) -> Me
 def decoded(processes: int, fps: float) -> dict[str, object]:
     return {
         "processes": processes,
-        "threads": 32,
+        "decoders": 32,
         "copies": True,
         "fps": fps,
         "cpu_us": 90.0,
@@ -325,7 +325,7 @@ def test_decoders_of_a_process_start_together_and_are_counted_together(
     monkeypatch.setattr(decode, "_ready", threading.Barrier(1))
     monkeypatch.setattr("engines.cuda.pool._cuda_memory", lambda: HostMemory)
     write_pattern(tmp_path / "film.mp4", width=64, height=64, fps=30, seconds=2.0)
-    found = decode._decode_in_threads(tmp_path / "film.mp4", 3, 0.2, copies)
+    found = decode._decode_in_rounds(tmp_path / "film.mp4", 3, 0.2, copies)
     assert found["frames"] > 60
     assert found["fps"] > 0
     assert found["mb_a_stream"] == 0
@@ -336,8 +336,8 @@ def test_a_decoder_that_falls_back_is_no_measurement(tmp_path, monkeypatch):
     monkeypatch.setattr(decode, "nvdec_fault", str)
     monkeypatch.setattr(decode, "_free_bytes", int)
     write_pattern(tmp_path / "film.mp4", width=64, height=64, fps=30, seconds=1.0)
-    with pytest.raises(UnavailableError, match="took fewer than 2 streams"):
-        decode._decode_in_threads(tmp_path / "film.mp4", 2, 0.1, False)
+    with pytest.raises(UnavailableError, match="the GPU is full, try fewer decoders"):
+        decode._decode_in_rounds(tmp_path / "film.mp4", 2, 0.1, False)
 
 
 def test_processes_that_cannot_decode_say_why_and_leave_nobody_waiting(tmp_path):
@@ -348,7 +348,7 @@ def test_processes_that_cannot_decode_say_why_and_leave_nobody_waiting(tmp_path)
         decode.measure_decode(
             tmp_path / "film.mp4",
             num_processes=(2,),
-            num_threads=4,
+            num_decoders=4,
             seconds=0.1,
             report=lambda _: None,
         )

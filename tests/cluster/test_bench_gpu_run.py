@@ -42,7 +42,7 @@ def gpu_plan(*parts: str, **fields: Any) -> GpuPlan:
         "codec": "libx264",
         "bit_rate": 4_000_000,
         "num_processes": (1, 2),
-        "num_threads": 8,
+        "num_decoders": 8,
         "precisions": (Precision.FP16, Precision.FP32),
         "seconds": 0.1,
         "path": PathPlan(

@@ -40,7 +40,7 @@ class GpuPlan:
         codec: Of the films, FFmpeg's encoder.
         bit_rate: Of the films, bits a second.
         num_processes: Numbers of processes that decode, alone.
-        num_threads: Decoders, alone.
+        num_decoders: Decoders, alone.
         precisions: Of the engine, alone.
         seconds: For each figure of decoder and engine.
         path: The whole path; its pipeline's model is that of the engine alone, too.
@@ -53,7 +53,7 @@ class GpuPlan:
     codec: str
     bit_rate: int
     num_processes: Sequence[int]
-    num_threads: int
+    num_decoders: int
     precisions: Sequence[Precision]
     seconds: float
     path: PathPlan
@@ -181,7 +181,7 @@ def _decode_alone(plan: GpuPlan, film: Path, *, report: Report) -> Any:
     return measure_decode(
         film,
         num_processes=plan.num_processes,
-        num_threads=plan.num_threads,
+        num_decoders=plan.num_decoders,
         seconds=plan.seconds,
         report=report,
     )

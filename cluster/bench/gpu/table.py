@@ -70,7 +70,7 @@ def _decode(figures: Figures) -> Table:
     for under, part in (("", figures), (", MPS", figures.get("mps", {}))):
         for row in part.get("decode", ()):
             copies = " with the copy" if row["copies"] else ""
-            each = row["threads"] // row["processes"]
+            each = row["decoders"] // row["processes"]
             name = f"{row['processes']} processes x {each} decoders{copies}{under}"
             table.add_row(name, *(str(row[key]) for key in ("fps", "cpu_us", "mb_a_stream")))
     return table
