@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from actors.ingest.config import IngestConfig
 from actors.ingest.gate import DecodeGate
+from actors.ingest.giving_way import Lateness
 from actors.ingest.outbox import Outbox
 from actors.ingest.rounds import Rounds
 
@@ -19,12 +20,14 @@ class Facilities:
         config: Time-outs.
         gate: Through which the CPU decodes.
         rounds: In which cameras are read whose pictures a GPU decodes.
+        lateness: Of these cameras.
     """
 
     outbox: Outbox
     config: IngestConfig
     gate: DecodeGate
     rounds: Rounds
+    lateness: Lateness
 
     @classmethod
     def of(cls, config: IngestConfig) -> Facilities:
@@ -34,4 +37,5 @@ class Facilities:
             config,
             DecodeGate(config.max_decoding),
             Rounds(config.beat_s / 2),
+            Lateness(),
         )

@@ -12,6 +12,7 @@ from actors.ingest.decoder import CpuDecoder, Decoded
 from actors.ingest.decoding import tell_fallback
 from actors.ingest.delivery import Arrival, Delivery, FramePolicy
 from actors.ingest.facilities import Facilities
+from actors.ingest.giving_way import Patience
 from actors.ingest.lag import DecodeLag
 from actors.ingest.lane import Lane
 from actors.ingest.properties import SourceProperties
@@ -55,6 +56,7 @@ class Playback:
         self._num_errors = decoder.num_errors
         self._seen: tuple[int, int, str] | None = None
         self._last: Arrival | None = None
+        self._patience = Patience(facilities.lateness)
 
     @property
     def can_be_deferred(self) -> bool:
@@ -64,6 +66,11 @@ class Playback:
         """
         decoder = self._decoder
         return decoder.is_deferred and decoder.name == "nvdec" and self._seen is not None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the last packet was decoded, or begun; else it was left out."""
+        return self._decoder.has_begun
 
     @property
     def progress(self) -> object:
@@ -100,7 +107,11 @@ class Playback:
     def take(self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy) -> None:
         """Decode when it is the camera's turn; go on with the next key frame where it is late."""
         decoder = self._decoder
-        if decoder.name != "cpu" or decoder.leaves_out(packet):
+        if decoder.name != "cpu":
+            self.give_way(packet, policy)
+            self._take(packet, arrival, policy)
+            return
+        if decoder.leaves_out(packet):
             self._take(packet, arrival, policy)
             return
         came_at = arrival.monotonic - self._lag.lag_s(arrival.monotonic)
@@ -108,6 +119,13 @@ class Playback:
             if time.monotonic() - came_at > _MAX_LATE_S:
                 decoder.catch_up()
             self._take(packet, arrival, policy)
+
+    def give_way(self, packet: Packet[VideoStream], policy: FramePolicy) -> None:
+        """Go on with the next key frame where the GPU's decoder is behind; see ``Patience``."""
+        now = time.monotonic()
+        late_s = self._lag.late_s(self.time_s(packet), now)
+        if self._patience.ends(policy.rank, late_s, now):
+            self._decoder.catch_up()
 
     def begin(self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy) -> None:
         """Begin to decode a packet; what comes out at once is of the one before, where it can be.

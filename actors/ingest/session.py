@@ -279,14 +279,20 @@ class _Seat:
         self._playback.collect(self._session.policy)
 
     def begin(self) -> None:
-        """See ``Seat.begin``."""
-        packet, arrival = self.waiting.popleft()
-        self._playback.begin(packet, arrival, self._session.policy)
+        """See ``Seat.begin``; what is left out takes no turn."""
+        playback, policy, is_left_out = self._playback, self._session.policy, True
+        while is_left_out and self.waiting:
+            packet, arrival = self.waiting.popleft()
+            playback.give_way(packet, policy)
+            playback.begin(packet, arrival, policy)
+            is_left_out = not playback.has_begun
 
     def read(self, arrival: Arrival, waited_s: float) -> None:
         """See ``Seat.read``."""
         session = self._session
         last_s, self._waited_s = self._waited_s, waited_s
+        if self.waiting:  # it was not for packets that it waited
+            last_s = waited_s
         for packet in self._source.read_packets():
             session._blocked_since = arrival.monotonic
             idle_s = 0.0 if last_s is None else waited_s - last_s
