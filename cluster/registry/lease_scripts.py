@@ -8,7 +8,7 @@ restored from a copy that has forgotten some: each is at least the time in milli
 the events judges what a former owner tells late. It outlives the leases by a day.
 """
 
-from cluster.registry.scripts import FOR_SLOT, HEARD, INDEXED, STATE_TTL_MS
+from cluster.registry.scripts import FOR_SLOT, HEARD, INDEXED, STATE_TTL_MS, TAKERS
 
 SWEEP_AT_MOST = 200
 """Leases that one call finds expired; the next call goes on."""
@@ -30,11 +30,24 @@ local function newest_owner(id)
   local newest = redis.call('LINDEX', key('owners', id), 0)
   return string.match(newest or '', '^(%d+) ?%S* ?(.*)$')
 end
--- Whoever lets a lease run out gets no streams until it says again what it has.
+local function sweep_moves()
+  local moves, freed = redis.call('HGETALL', MOVES), nil
+  for i = 1, #moves, 2 do
+    local slot, until_ms = string.match(moves[i + 1], '^(%S+) (%d+)$')
+    if tonumber(until_ms) <= now_ms then
+      redis.call('HDEL', MOVES, moves[i])
+      redis.call('HDEL', key('loads'), slot)
+      freed = moves[i]
+    end
+  end
+  return freed
+end
+-- Whoever lets a lease run out, or what is kept for it, gets no streams until it says again what
+-- it has.
 local function sweep()
   if is_grace() then return end
   local ended = redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now_ms, 'LIMIT', 0, {SWEEP_AT_MOST})
-  local freed
+  local freed = sweep_moves()
   for _, id in ipairs(ended) do
     local left_ms = redis.call('PTTL', key('lease', id))
     if left_ms >= 0 then
@@ -99,15 +112,14 @@ return {
 # ARGV: slot, time to live in ms, then ids. Returns a token each, 0 where it may not have it.
 CLAIM = (
     _OWNING
+    + TAKERS
     + """
 sweep()
 local any_is_kept = redis.call('HLEN', MOVES) > 0
 local function is_kept_for_another(id)
   local move = any_is_kept and redis.call('HGET', MOVES, id)
   local to, until_ms = string.match(move or '', '^(%S+) (%d+)$')
-  if not to or to == ARGV[1] or tonumber(until_ms) <= now_ms then return false end
-  local load = redis.call('HGET', key('loads'), to)
-  return not (load and string.find(load, '"draining":true', 1, true))
+  return to and to ~= ARGV[1] and tonumber(until_ms) > now_ms and takes_streams(to)
 end
 local tokens, last = {}, last_token()
 for i = 3, #ARGV do
@@ -175,9 +187,11 @@ return num_released
 )
 
 # ARGV: slot, id, token, state or '', successor or '', how long it is kept for that one in ms.
-# Where nobody wants the stream to run any more, who holds it has to end it.
+# Where nobody wants the stream to run any more, who holds it has to end it. A successor that takes
+# nothing any more gets nothing: the stream is anybody's.
 HAND_OVER = (
     _OWNING
+    + TAKERS
     + f"""
 local id = ARGV[2]
 if not owns(id, ARGV[3], ARGV[1]) or redis.call('HEXISTS', WANTED, id) == 0 then return 0 end
@@ -186,10 +200,11 @@ if ARGV[4] ~= '' then
   redis.call('SET', key('state', id), ARGV[4], 'PX', {STATE_TTL_MS})
   redis.call('HDEL', LEFT, id)
 end
-if ARGV[5] ~= '' then
+local is_kept = takes_streams(ARGV[5])
+if is_kept then
   redis.call('HSET', MOVES, id, ARGV[5] .. ' ' .. string.format('%.0f', now_ms + ARGV[6]))
 end
-redis.call('PUBLISH', key('wake'), ARGV[5] == '' and id or '{FOR_SLOT}' .. ARGV[5])
+redis.call('PUBLISH', key('wake'), is_kept and '{FOR_SLOT}' .. ARGV[5] or id)
 return 1
 """
 )

@@ -16,7 +16,8 @@ from cluster.registry.records import Lease, StreamRecord, StreamStatus
 from cluster.registry.store import Store
 
 _LOG = logging.getLogger(__name__)
-_KEPT_FOR_MS = 5_000
+_KEPT_FOR_MS = 1_000
+"""A slot that is given a stream looks at once; one that does not may be dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,8 @@ class Leases:
             stream: The stream.
             token: Of its lease.
             state: What its tracker and rules remember; kept for a day.
-            to: The slot that shall have it: nobody else may claim it for five seconds.
+            to: The slot that shall have it: nobody else may claim it for a second, unless that
+                slot begins to leave. One that takes no streams any more has no such right.
 
         Returns:
             False where the token is no longer that of the lease, or nobody wants the stream to run

@@ -64,6 +64,16 @@ local function is_grace()
 end
 """
 
+# A slot that has ended, is silent, drains or is not ready claims nothing: nothing is kept for it.
+TAKERS = """
+local function takes_streams(slot)
+  local until_ms, load = string.match(redis.call('HGET', key('loads'), slot) or '', '^(%d+) (.*)$')
+  return until_ms and tonumber(until_ms) > now_ms
+      and not string.find(load, '"draining":true', 1, true)
+      and not string.find(load, '"ready":false', 1, true)
+end
+"""
+
 INDEXED = (
     NAMES
     + """

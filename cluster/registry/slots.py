@@ -5,31 +5,45 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from cluster.registry.records import SlotInfo
-from cluster.registry.scripts import HEARD, NAMES
+from cluster.registry.scripts import HEARD, NAMES, TAKERS
 from cluster.registry.store import Store
+
+# What was kept for a slot is anybody's, and all look for it.
+_KEEPING = (
+    NAMES
+    + """
+local function keep_nothing_for(slot)
+  local moves, freed = redis.call('HGETALL', MOVES), nil
+  for i = 1, #moves, 2 do
+    if string.match(moves[i + 1], '^%S+') == slot then
+      redis.call('HDEL', MOVES, moves[i])
+      freed = moves[i]
+    end
+  end
+  if freed then redis.call('PUBLISH', key('wake'), freed) end
+end
+"""
+)
 
 # ARGV: slot, load, time to live in ms.
 _PUBLISH_LOAD = (
-    NAMES
+    _KEEPING
     + HEARD
+    + TAKERS
     + """
 local until_ms = string.format('%.0f', now_ms + ARGV[3])
 redis.call('HSET', key('loads'), ARGV[1], until_ms .. ' ' .. ARGV[2])
+if not takes_streams(ARGV[1]) then keep_nothing_for(ARGV[1]) end
 return 1
 """
 )
 
-# ARGV: slot. What was kept for it is anybody's.
+# ARGV: slot.
 _FORGET = (
-    NAMES
+    _KEEPING
     + """
 redis.call('HDEL', key('loads'), ARGV[1])
-local moves = redis.call('HGETALL', key('moves'))
-for i = 1, #moves, 2 do
-  if string.match(moves[i + 1], '^%S+') == ARGV[1] then
-    redis.call('HDEL', key('moves'), moves[i])
-  end
-end
+keep_nothing_for(ARGV[1])
 return 1
 """
 )

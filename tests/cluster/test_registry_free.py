@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
@@ -38,6 +39,12 @@ def command(registry: Registry, *words: str | int) -> Any:
     """Run a command whose second word is a key without its prefix."""
     store = registry._store
     return store.command(words[0], store.key(str(words[1])), *words[2:])
+
+
+def tell(registry: Registry, *slots: str, **fields: Any) -> None:
+    """These slots say how they are."""
+    for slot in slots:
+        registry.slots.publish_load(slot, SlotLoad(slot, **fields).to_json(), TTL_MS)
 
 
 def end_lease(registry: Registry, *streams: str) -> None:
@@ -303,6 +310,7 @@ def test_what_a_stream_remembers_goes_to_its_next_owner_once(registry: Registry)
 
 def test_a_stream_that_is_handed_over_is_kept_for_its_new_slot(registry: Registry) -> None:
     add(registry, "a")
+    tell(registry, "t")
     token = registry.leases.claim("s", ["a"], TTL_MS)["a"]
     assert registry.leases.hand_over("s", "a", token, STATE, "t")
     assert [each.reserved_for for each in registry.leases.free(9)] == ["t"]
@@ -312,6 +320,7 @@ def test_a_stream_that_is_handed_over_is_kept_for_its_new_slot(registry: Registr
 
 def test_only_the_slot_that_is_given_a_stream_is_called(registry: Registry) -> None:
     add(registry, "a", "b")
+    tell(registry, "t")
     held = registry.leases.claim("s", ["a", "b"], TTL_MS)
     wake_up = registry.subscribe()
     wake_up.wait(0.05)
@@ -327,8 +336,7 @@ def test_a_lease_that_runs_out_wakes_the_slots_and_its_owner_counts_for_nothing(
 ) -> None:
     add(registry, "a")
     registry.leases.claim("s", ["a"], TTL_MS)
-    for name in ("s", "t"):
-        registry.slots.publish_load(name, SlotLoad(name).to_json(), TTL_MS)
+    tell(registry, "s", "t")
     wake_up = registry.subscribe()
     wake_up.wait(0.05)
     end_lease(registry, "a")
@@ -338,33 +346,84 @@ def test_a_lease_that_runs_out_wakes_the_slots_and_its_owner_counts_for_nothing(
     wake_up.close()
 
 
-def test_what_is_kept_for_a_slot_that_ends_is_anybodys(registry: Registry) -> None:
-    add(registry, "a")
-    token = registry.leases.claim("s", ["a"], TTL_MS)["a"]
-    registry.leases.hand_over("s", "a", token, STATE, "t")
-    for is_draining in (False, True):
-        load = SlotLoad("t", is_draining=is_draining).to_json()
-        registry.slots.publish_load("t", load, TTL_MS)
-        assert len(registry.leases.claim("u", ["a"], TTL_MS)) == is_draining
+def hand_over(registry: Registry, stream: str, to: str) -> None:
+    """Some slot had it."""
+    token = registry.leases.claim("s", [stream], TTL_MS)[stream]
+    assert registry.leases.hand_over("s", stream, token, STATE, to)
 
 
-def test_what_is_kept_for_a_slot_that_has_ended_is_anybodys(registry: Registry) -> None:
-    add(registry, "a", "b")
-    for stream, to in (("a", "t"), ("b", "v")):
-        token = registry.leases.claim("s", [stream], TTL_MS)[stream]
-        registry.leases.hand_over("s", stream, token, STATE, to)
+def stop_being_ready(registry: Registry) -> None:
+    tell(registry, "t", is_ready=False)
+
+
+def drain(registry: Registry) -> None:
+    tell(registry, "t", is_draining=True)
+
+
+def end(registry: Registry) -> None:
     registry.slots.remove("t")
-    assert list(registry.leases.claim("u", ["a", "b"], TTL_MS)) == ["a"]
 
 
-def test_a_stream_is_kept_for_a_slot_for_some_seconds_only(registry: Registry) -> None:
+def fall_silent(registry: Registry) -> None:
+    load = SlotLoad("t").to_json()
+    registry.slots.publish_load("t", load, 1)
+    assert eventually(lambda: "t" not in registry.slots.loads())
+
+
+Leave = Callable[[Registry], None]
+
+
+@pytest.mark.parametrize("leave", [drain, end, stop_being_ready])
+def test_what_is_kept_for_a_slot_that_leaves_is_anybodys_and_all_are_called(
+    registry: Registry, leave: Leave
+) -> None:
+    add(registry, "a", "b")
+    tell(registry, "t", "v")
+    hand_over(registry, "a", "t")
+    hand_over(registry, "b", "v")
+    assert registry.leases.claim("u", ["a", "b"], TTL_MS) == {}
+    wake_up = registry.subscribe()
+    wake_up.wait(0.05)
+    leave(registry)
+    assert eventually(lambda: wake_up.wait(0.5)) == {"a"}
+    assert [each.reserved_for for each in registry.leases.free(9)] == ["", "v"]
+    won = registry.leases.claim("u", ["a", "b"], TTL_MS)
+    assert registry.leases.take_states(won) == {"a": STATE}
+    wake_up.close()
+
+
+@pytest.mark.parametrize("leave", [drain, end, stop_being_ready, fall_silent])
+def test_nothing_is_kept_for_a_slot_that_has_left_before_the_hand_over(
+    registry: Registry, leave: Leave
+) -> None:
     add(registry, "a")
-    token = registry.leases.claim("s", ["a"], TTL_MS)["a"]
-    registry.leases.hand_over("s", "a", token, STATE, "dead")
-    command(registry, "HSET", "moves", "a", "dead 1000")
+    tell(registry, "t")
+    leave(registry)
+    wake_up = registry.subscribe()
+    wake_up.wait(0.05)
+    hand_over(registry, "a", "t")
+    assert eventually(lambda: wake_up.wait(0.5)) == {"a"}
     assert [each.reserved_for for each in registry.leases.free(9)] == [""]
+    won = registry.leases.claim("u", ["a"], TTL_MS)
+    assert registry.leases.take_states(won) == {"a": STATE}
+    wake_up.close()
+
+
+def test_a_stream_is_kept_for_a_slot_for_a_second_only_and_who_was_silent_counts_for_nothing(
+    registry: Registry,
+) -> None:
+    add(registry, "a")
+    tell(registry, "dead", "u")
+    hand_over(registry, "a", "dead")
+    command(registry, "HSET", "moves", "a", "dead 1000")
+    wake_up = registry.subscribe()
+    wake_up.wait(0.05)
+    assert [each.reserved_for for each in registry.leases.free(9)] == [""]
+    assert eventually(lambda: wake_up.wait(0.5)) == {"a"}
+    assert list(registry.slots.loads()) == ["u"]
     assert registry.leases.claim("u", ["a"], TTL_MS)
     assert command(registry, "HLEN", "moves") == 0
+    wake_up.close()
 
 
 def test_nothing_is_handed_over_by_who_does_not_own_it(registry: Registry) -> None:

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 from actors.specs import QosClass
 from cluster.embedded import EmbeddedRedis
 from cluster.errors import ConflictError, NotFoundError
+from cluster.placement import SlotLoad
 from cluster.registry import Lease, Registry
 from cluster.registry.leases import Leases
 from tests.cluster.builders import fresh_prefix, stream_record, stream_spec, stream_status
@@ -52,6 +53,7 @@ class Ownership(RuleBasedStateMachine):
         self.last_token = 0
         self.believed: dict[str, dict[str, int]] = {slot: {} for slot in SLOTS}
         self.kept_for: dict[str, str] = {}
+        self.takers: set[str] = set()
         self.states: dict[str, bytes] = {}
         self.left: set[str] = set()
         for stream in STREAMS:
@@ -118,13 +120,17 @@ class Ownership(RuleBasedStateMachine):
         assert set(won) == {
             stream
             for stream in order
-            if stream in self.free - self.left and self.kept_for.get(stream, slot) == slot
+            if stream in self.free - self.left and not self.is_kept_for_another(stream, slot)
         }
         tokens = [won[stream] for stream in order if stream in won]
         assert all(a < b for a, b in zip([self.last_token, *tokens], tokens, strict=False))
         for stream, token in won.items():
             self.own(stream, slot, token)
         self.last_token = max([self.last_token, *tokens])
+
+    def is_kept_for_another(self, stream: str, slot: str) -> bool:
+        to = self.kept_for.get(stream, slot)
+        return to != slot and to in self.takers
 
     def own(self, stream: str, slot: str, token: int) -> None:
         self.owner[stream] = slot, token
@@ -180,8 +186,26 @@ class Ownership(RuleBasedStateMachine):
         del self.owner[stream], self.believed[slot][stream]
         self.states[stream] = state
         self.left.discard(stream)
-        if to:
+        if to in self.takers:
             self.kept_for[stream] = to
+
+    @rule(slot=slots, is_draining=st.booleans())
+    def slot_tells_how_it_is(self, slot: str, is_draining: bool) -> None:
+        load = SlotLoad(slot, is_draining=is_draining)
+        self.registry.slots.publish_load(slot, load.to_json(), TTL_MS)
+        if is_draining:
+            self.nothing_is_kept_for(slot)
+        else:
+            self.takers.add(slot)
+
+    @rule(slot=slots)
+    def slot_ends(self, slot: str) -> None:
+        self.registry.slots.remove(slot)
+        self.nothing_is_kept_for(slot)
+
+    def nothing_is_kept_for(self, slot: str) -> None:
+        self.takers.discard(slot)
+        self.kept_for = {s: to for s, to in self.kept_for.items() if to != slot}
 
     @rule(slot=slots)
     def slot_takes_states(self, slot: str) -> None:
@@ -235,11 +259,13 @@ class Ownership(RuleBasedStateMachine):
             self.command("DEL", f"lease:{stream}")
             self.command("ZADD", "expiry", 1, stream)
             del self.owner[stream]
+            self.takers.discard(slot)
 
     @rule()
     def what_was_kept_for_a_slot_is_anybodys(self) -> None:
         for stream, to in self.kept_for.items():
             self.command("HSET", "moves", stream, f"{to} 1000")
+            self.takers.discard(to)
         self.kept_for.clear()
 
     @property

@@ -146,6 +146,7 @@ def test_a_slot_that_dies_before_it_has_ended_them_leaves_them_to_another_which_
         patched.setattr(b.registry.leases, "end_left", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             b.turn()
+    told(b)  # else the two would write in any order
     c.turn()
     assert c.crew.closed == []
     store = a.registry._store
@@ -154,6 +155,30 @@ def test_a_slot_that_dies_before_it_has_ended_them_leaves_them_to_another_which_
     _, first, second = told(a, b, c)
     assert (first.id, first.slot, second.slot) == (second.id, "b", "c")
     assert store.command("EXISTS", store.key("left")) == 0
+
+
+def test_a_stream_that_moves_on_before_a_frame_of_it_was_seen_takes_along_what_is_open(
+    slots: MakeSlot,
+) -> None:
+    a, b, c = slots("a"), slots("b"), slots("c")
+    (entered,) = handed_over(a, b)
+    b.turn()
+    c.turn()
+    assert b.held == {"gate"}
+    b.keeper.drain()
+    while not b.keeper.finish_closing():
+        pass
+    c.turn()
+    assert c.held == {"gate"}
+    shard_of(c).process([frame_result(n, DRIVE[-1].detections, session=2) for n in range(30, 40)])
+    delete(c)
+    c.turn()
+    while not c.keeper.finish_closing():
+        pass
+    begun, ended = told(a, b, c)
+    assert begun == entered
+    assert (ended.slot, ended.track) == ("c", entered.track)
+    assert (ended.phase, ended.data["begin_id"]) == (Phase.END, entered.id)
 
 
 def test_a_stream_that_is_switched_on_again_starts_afresh_after_what_was_open_has_ended(

@@ -26,6 +26,7 @@ class Crowd:
     Args:
         url: Of the registry's Redis.
         ttl_s: ``lease.ttl_s``.
+        ends_after_s: How long the frames of a camera take to end once it closes.
 
     Attributes:
         now: Seconds since 1970.
@@ -33,7 +34,7 @@ class Crowd:
         slots_cpu_s: Processor time of all turns.
     """
 
-    def __init__(self, url: str, ttl_s: float) -> None:
+    def __init__(self, url: str, ttl_s: float, ends_after_s: float = 0.0) -> None:
         self.now = time.time()
         self.slots_cpu_s = 0.0
         self._client: Any = VirtualServer(url, lambda: self.now)
@@ -41,6 +42,7 @@ class Crowd:
         self._wake = self.registry.subscribe()
         self._wake.wait(1.0)  # until the server has confirmed
         self._ttl_s = ttl_s
+        self._ends_after_s = ends_after_s
         self._slots: dict[str, PaperSlot] = {}
         self._busy_until: dict[str, float] = {}
         self._queue: list[tuple[float, str]] = []
@@ -53,7 +55,11 @@ class Crowd:
         """Let slots join, one after another within a second, as they would by chance."""
         for number, name in enumerate(slots):
             self._slots[name] = PaperSlot(
-                name, self.registry, self._ttl_s, self._notes_of_turn.append
+                name,
+                self.registry,
+                self._ttl_s,
+                self._notes_of_turn.append,
+                self._ends_after_s,
             )
             heapq.heappush(self._queue, (self.now + number / len(slots), name))
 
@@ -85,12 +91,18 @@ class Crowd:
         renewed = self._slots[slot].num_renewals
         self.run(self._ttl_s, lambda: self._slots[slot].num_renewals > renewed)
         self.run(after_renewal_s)
+        return self.stop(slot)
+
+    def stop(self, slot: str) -> float:
+        """Let a slot stop where it is; returns when."""
         del self._slots[slot]
         return self.now
 
     def drain(self, slot: str) -> float:
         """Tell a slot to give its streams away; returns when."""
-        self._slots[slot].is_draining = True
+        due = max(self._slots[slot].drain(self.now), self._busy_until.get(slot, 0.0))
+        self._queue = [(due if name == slot else at, name) for at, name in self._queue]
+        heapq.heapify(self._queue)
         return self.now
 
     def has(self, slot: str) -> bool:

@@ -28,6 +28,8 @@ MAX_STREAMS = 256
 STATE = bytes(4096)
 """What a stream takes along when it moves: as large as that of a camera with a few rules."""
 
+_ENDING_TICK_S = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -51,16 +53,22 @@ class Note:
 
 
 class PaperCrew(Crew):
-    """Actors that open and close cameras at once, and note it.
+    """Actors that open cameras at once and close them in the same time each, and note it.
 
     Args:
         slot: The slot's name.
         note: Gets what happens.
+        ends_after_s: How long the frames of a camera take to end once it closes.
+
+    Attributes:
+        now: The time, seconds.
     """
 
-    def __init__(self, slot: str, note: Callable[[Note], None]) -> None:
+    def __init__(self, slot: str, note: Callable[[Note], None], ends_after_s: float = 0.0) -> None:
+        self.now = 0.0
         self._slot = slot
         self._note = note
+        self._ends_after_s = ends_after_s
         self._engines = Role([Child("engine", None, lambda _: None)])
         self._shards = self._ingests = Role([])
 
@@ -74,22 +82,22 @@ class PaperCrew(Crew):
     def close_camera(self, stream: str, holding: Holding) -> Any:
         """Note the end of a stream."""
         self._write(holding, is_open=False)
-        return stream
+        return stream, self.now + self._ends_after_s
 
     def close_rules(self, stream: str, holding: Holding, state: bytes = b"") -> None:
         """There are none."""
 
     def export_rules(self, stream: str, holding: Holding) -> Any:
-        """What goes along is always the same."""
-        return stream
+        """What goes along is always the same, and there at once."""
+        return stream, self.now
 
     def exported(self, reference: Any) -> bytes:
         """As many bytes as a camera with a few rules takes along."""
         return STATE
 
     def ended(self, references: Sequence[Any]) -> list[Any]:
-        """Everything ends at once."""
-        return list(references)
+        """Those whose time has come."""
+        return [reference for reference in references if reference[1] <= self.now]
 
     def report_states(self, changes: Sequence[StateChange]) -> list[StateChange]:
         """Nobody is told."""
@@ -108,6 +116,7 @@ class PaperSlot:
         registry: Shared by all slots.
         ttl_s: ``lease.ttl_s``.
         note: Gets what happens.
+        ends_after_s: How long the frames of a camera take to end once it closes.
 
     Attributes:
         is_draining: Whether it gives its streams away.
@@ -121,6 +130,7 @@ class PaperSlot:
         registry: Registry,
         ttl_s: float,
         note: Callable[[Note], None],
+        ends_after_s: float = 0.0,
     ) -> None:
         self.name = name
         self.is_draining = False
@@ -132,10 +142,11 @@ class PaperSlot:
         self._ledger = Ledger.create(MAX_STREAMS, name=f"{name}-ledger")
         self._ledger.unlink()
         self._holdings = Holdings(MAX_STREAMS, 1)
+        self._crew = PaperCrew(name, note, ends_after_s)
         self._keeper = StreamKeeper(
             name,
             registry,
-            PaperCrew(name, note),
+            self._crew,
             self._ledger,
             self._holdings,
             max_streams=MAX_STREAMS,
@@ -149,6 +160,7 @@ class PaperSlot:
 
     def turn(self, now: float) -> float:
         """Do what is due; returns when the next turn is. ``now`` in seconds, never going back."""
+        self._crew.now = now
         if self._times.is_due("renew", now, self._ttl_s / 3):
             self._times.lease_ends(now + self._keeper.renew())
             self.num_renewals += 1
@@ -159,7 +171,8 @@ class PaperSlot:
         self._keeper.finish_closing()
         if self._times.is_due("publish", now, self.publish_every_s):
             self._keeper.publish(now)
-        return self._times.next_at
+        next_at = self._times.next_at
+        return min(next_at, now + _ENDING_TICK_S) if self._keeper.is_ending_some else next_at
 
     def _look(self, now: float) -> None:
         more_s: float | None = 0.0
@@ -175,6 +188,12 @@ class PaperSlot:
         after_s = look_after_s(self.name, changed, self._keeper.num_others)
         if after_s is not None:
             self._times.look_soon(now, after_s)
+        return self._times.next_at
+
+    def drain(self, now: float) -> float:
+        """Give its streams away from now on; returns when the next turn is."""
+        self.is_draining = True
+        self._times.look_soon(now)
         return self._times.next_at
 
     def leave(self) -> None:
