@@ -12,14 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from actors.ledger import Ledger
 from actors.specs import StreamSpec
-from cluster.placement import (
-    NOTHING,
-    Axes,
-    Decision,
-    Free,
-    SlotLoad,
-    decide,
-)
+from cluster.placement import NOTHING, Axes, Decision, Free, SlotLoad, decide
 from cluster.registry import Registry
 from cluster.slot.crew import Crew
 from cluster.slot.departures import Departed, Departures
@@ -36,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 _MIN_LOAD_TTL_MS = 3_000
 _MAX_LEAVING = 8
+_LEAVE_TOGETHER_S = 0.25
+"""Within which slots that are told to leave at the same moment say so to each other."""
 _LEASE_LASTS = 0.9
 """Of ``lease.ttl_s``; in the rest of it others find that a lease has ended, and take the stream."""
 _NO_LABELS: Mapping[str, str] = {}
@@ -79,6 +74,7 @@ class StreamKeeper:
         self._holdings = holdings
         self._ttl_ms = ttl_ms
         self._lease_ms = round(_LEASE_LASTS * ttl_ms)
+        self._drains_from = float("inf")
         self._own_load = OwnLoad(name, max_streams, labels)
         self._departures = Departures(crew, holdings)
         self._endings = Endings(name, registry, crew, holdings)
@@ -145,14 +141,23 @@ class StreamKeeper:
         """Say that nothing can be placed here for now."""
         self._tell(self._load(NOTHING, is_ready=False))
 
-    def drain(self, capacity: Axes = NOTHING) -> bool:
+    def drain(self, now: float, capacity: Axes = NOTHING) -> bool:
         """Hand streams to slots that have room for them, few at a time.
+
+        Not at the first moment: one that went to a slot which leaves, too, would move twice.
+
+        Args:
+            now: Seconds, never going back.
+            capacity: What the slot has on each axis; 0 while that is unknown.
 
         Returns:
             True where none is on its way, and what is left has no place elsewhere.
         """
         load = self._load(capacity, is_ready=False, is_draining=True)
         self._tell(load)
+        self._drains_from = min(self._drains_from, now + _LEAVE_TOGETHER_S)
+        if now < self._drains_from and self._holdings and self.num_others:
+            return False
         self._hand_over(moves := self._decide(load).move)
         return not moves and not self._departures
 

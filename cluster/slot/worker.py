@@ -230,7 +230,7 @@ class SlotWorker:
         self._follow_crew(now)
         self._renew(now)
         is_turn = self._times.is_due("drain", now, LOOK_AT_MOST_EVERY_S)
-        is_done = is_turn and self._keeper.drain(self._admitted())
+        is_done = is_turn and self._keeper.drain(now, self._admitted())
         self._keeper.finish_closing()
         if self._times.is_due("publish", now, _PUBLISH_EVERY_S):
             self._publish()

@@ -98,6 +98,11 @@ class Slot:
         self.keeper.renew()
         self.keeper.place(capacity)
 
+    def drain(self) -> bool:
+        """What the slot's loop does again and again once it ends, long after the first time."""
+        self.keeper.drain(0.0)
+        return self.keeper.drain(1.0)
+
     def end(self) -> None:
         """Nothing is left of it in shared memory."""
         self.ledger.unlink()

@@ -94,7 +94,7 @@ def handed_over(a: Slot, b: Slot) -> list[Event]:
     a.turn()
     b.turn()
     shard_of(a).process(DRIVE)
-    a.keeper.drain()
+    a.drain()
     while not a.keeper.finish_closing():
         pass
     assert len(a.holdings) == 0
@@ -165,7 +165,7 @@ def test_a_stream_that_moves_on_before_a_frame_of_it_was_seen_takes_along_what_i
     b.turn()
     c.turn()
     assert b.held == {"gate"}
-    b.keeper.drain()
+    b.drain()
     while not b.keeper.finish_closing():
         pass
     c.turn()
@@ -223,7 +223,7 @@ def test_a_stream_that_goes_before_its_slot_hears_of_it_ends_there(
     a.turn()
     b.turn()
     shard_of(a).process(DRIVE)
-    a.keeper.drain()
+    a.drain()
     go(a)
     while not a.keeper.finish_closing():
         pass

@@ -55,7 +55,7 @@ def end_leases(slot: Slot) -> None:
 
 def drained(slot: Slot) -> bool:
     """One turn of a slot that is about to end."""
-    is_done = slot.keeper.drain()
+    is_done = slot.drain()
     slot.keeper.finish_closing()
     return is_done
 
@@ -82,11 +82,11 @@ def test_a_slot_that_drains_hands_its_streams_over_with_what_they_remember(
 def test_a_slot_that_drains_gets_nothing_from_the_first_moment(slots: MakeSlot) -> None:
     a, b = slots("a", max_streams=9), slots("b", max_streams=4)
     a.turn()
-    a.keeper.drain()
+    a.drain()
     add(a, "x", "y")
     b.turn()
     assert b.held == {"x", "y"}
-    a.keeper.drain()
+    a.drain()
     assert len(a.holdings) == 0
 
 
@@ -138,7 +138,7 @@ def test_what_was_exported_of_a_stream_that_is_switched_off_ends_where_it_was(
     add(a, "x")
     a.turn()
     b.turn()
-    a.keeper.drain()
+    a.drain()
     with monkeypatch.context() as patched:
         patched.setattr(a.crew, "ended", lambda references: {"x"} & set(references))
         a.keeper.finish_closing()
@@ -155,8 +155,8 @@ def test_a_slot_that_drains_lets_few_streams_go_at_a_time(slots: MakeSlot) -> No
     add(a, *(f"cam{number}" for number in range(30)))
     a.turn()
     b.turn()
-    a.keeper.drain()
-    a.keeper.drain()
+    a.drain()
+    a.drain()
     assert len(a.held) == 22
 
 
@@ -165,7 +165,7 @@ def test_a_stream_that_is_switched_off_while_it_moves_ends_where_it_was(slots: M
     add(a, "x")
     a.turn()
     b.turn()
-    a.keeper.drain()
+    a.drain()
     add(a, "x", enabled=False)
     a.keeper.refresh(["x"])
     a.keeper.finish_closing()
@@ -184,7 +184,7 @@ def test_a_hand_over_that_redis_did_not_take_is_tried_again(
     add(a, "x")
     a.turn()
     b.turn()
-    a.keeper.drain()
+    a.drain()
     a.keeper.finish_closing()
     with monkeypatch.context() as patched:
         patched.setattr(a.registry.leases, "hand_over", failing)

@@ -177,7 +177,7 @@ class PaperSlot:
     def _look(self, now: float) -> None:
         more_s: float | None = 0.0
         if self.is_draining:
-            self._keeper.drain(CAPACITY)
+            self._keeper.drain(now, CAPACITY)
         else:
             more_s = self._keeper.place(CAPACITY)
         if more_s is not None:
