@@ -24,11 +24,12 @@ class Degrading:
 
     Args:
         config: When it moves; None for never.
+        shares_cores: See ``DegradeLadder``.
     """
 
-    def __init__(self, config: LadderConfig | None) -> None:
+    def __init__(self, config: LadderConfig | None, *, shares_cores: bool = True) -> None:
         self._is_on = config is not None
-        self._ladder = DegradeLadder(config)
+        self._ladder = DegradeLadder(config, shares_cores=shares_cores)
         self._num_given_up = 0
         self._num_missed = 0
         self._lags_s: dict[str, float] = {}
@@ -75,7 +76,12 @@ class Degrading:
             return
         if self._ladder.update(self._load(policy.snapshot(with_streams=False)), now):
             status = self._ladder.status(now, 0.0)
-            logger.warning("degrade ladder: rung %d, %s", status.rung, status.name)
+            logger.warning(
+                "degrade ladder: rung %d, %s; %d streams held back",
+                status.rung,
+                status.name,
+                status.num_held,
+            )
 
     def is_short(self, now: float) -> bool:
         """Whether frames need all the time that there is, so that nothing else may take of it.
@@ -106,7 +112,7 @@ class Degrading:
             batches_fps=scheduler.capacity_fps,
             num_inferred=scheduler.num_batched - scheduler.num_in_flight,
             num_given_up=self._num_given_up,
-            decode_lag_s=max(self._lags_s.values(), default=0.0),
+            decode_lags_s=dict(self._lags_s),
             num_on_time=num_on_time,
             num_late=self._num_missed + sum(each.num_inferred for each in urgent) - num_on_time,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.inference.rungs import floor_cap_fps, step_at
+from actors.inference.rungs import floor_cap_fps
 from actors.messages import DegradeStep, StreamQos, StreamStep, Ticket
 
 _SPAN_S = 2.0
@@ -60,15 +60,16 @@ class LadderStream:
         stream: Its id.
         qos_class: Its class.
         told: The step in force; None before the first.
+        cap_fps: No cap is lower: its floor and a fifth more.
     """
 
     __slots__ = (
         "_all",
-        "_cap_fps",
         "_key_frames",
         "_max_fps",
         "_min_fps",
         "_watched",
+        "cap_fps",
         "owner",
         "qos_class",
         "stream",
@@ -89,24 +90,24 @@ class LadderStream:
         self.qos_class = opened.qos.class_name
         self._min_fps = opened.qos.resolved().min_fps
         self._max_fps = float("inf") if opened.max_fps is None else opened.max_fps
-        self._cap_fps = floor_cap_fps(opened.qos)
+        self.cap_fps = floor_cap_fps(opened.qos)
 
-    def tell(self, rung: int, level_fps: float = 0.0) -> StreamStep | None:
-        """What a rung takes from it; None where that, or nearly that, is in force already.
+    def tell(self, step: DegradeStep, level_fps: float = 0.0) -> StreamStep | None:
+        """What is taken from it; None where that, or nearly that, is in force already.
 
         Args:
-            rung: Of the ladder.
+            step: Of the ladder.
             level_fps: A cap need not be lower than this, even if the floor is.
         """
-        step = step_at(rung, self.qos_class)
         is_free = step is DegradeStep.NONE or level_fps == float("inf")
-        cap_fps = None if is_free else max(self._cap_fps, level_fps)
-        told = StreamStep(self.stream, step, cap_fps)
-        before, self.told = self.told, told
-        if before is not None and before.step is step:
-            if not self._is_news(before.max_fps, cap_fps):
-                self.told = before
-            return None if self.told is before else told
+        cap_fps = None if is_free else max(self.cap_fps, level_fps)
+        before = self.told
+        is_same = before is not None and before.step is step
+        if is_same and before is not None and not self._is_news(before.max_fps, cap_fps):
+            return None
+        self.told = told = StreamStep(self.stream, step, cap_fps)
+        if is_same:
+            return told
         # What is not decoded is not numbered.
         self._all.pause()
         self._key_frames.pause()
@@ -119,26 +120,25 @@ class LadderStream:
         if self._watched is not None:
             self._watched.learn(ticket)
 
-    def offered_fps(self, rung: int, now: float) -> float:
-        """Frames a second that it would bring on this rung; its cap where that is not known."""
-        step = step_at(rung, self.qos_class)
+    def offered_fps(self, step: DegradeStep, now: float) -> float:
+        """Frames a second that it would bring at a step; its cap where that is not known."""
         if step is DegradeStep.PAUSED:
             return 0.0
         demand = self._key_frames if step is DegradeStep.KEY_FRAMES else self._all
-        known_fps = demand.fps(now, self._cap_fps)
-        full_fps = min(self._cap_fps if known_fps is None else known_fps, self._max_fps)
-        return full_fps if step is DegradeStep.NONE else min(full_fps, self._cap_fps)
+        known_fps = demand.fps(now, self.cap_fps)
+        full_fps = min(self.cap_fps if known_fps is None else known_fps, self._max_fps)
+        return full_fps if step is DegradeStep.NONE else min(full_fps, self.cap_fps)
 
     def is_at_floor(self) -> bool:
         """Whether no lower cap is left to hold it to."""
-        return self.told is not None and self.told.max_fps == self._cap_fps
+        return self.told is not None and self.told.max_fps == self.cap_fps
 
     def _is_news(self, before_fps: float | None, cap_fps: float | None) -> bool:
         """Whether another cap is worth telling; the lowest always is, since it is a promise."""
-        if before_fps is None or cap_fps is None or cap_fps == self._cap_fps:
+        if before_fps is None or cap_fps is None or cap_fps == self.cap_fps:
             return before_fps != cap_fps
         return abs(cap_fps - before_fps) > _WORTH_TELLING * before_fps
 
-    def floor_fps(self, rung: int, now: float) -> float:
+    def floor_fps(self, step: DegradeStep, now: float) -> float:
         """Of these, what has been promised to it."""
-        return min(self.offered_fps(rung, now), self._min_fps)
+        return min(self.offered_fps(step, now), self._min_fps)

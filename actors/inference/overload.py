@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 _SMOOTHING = 0.3
 _CATCHING_UP = 0.95
@@ -28,6 +29,8 @@ class LadderConfig:
         max_late: Share of urgent frames that may be late.
         min_loss: Share of frames given up from which a full engine is overloaded.
         max_decode_lag_s: Decoders that are further behind are overloaded.
+        turn_s: So long is a stream held back before it is the turn of others of its class: it
+            comes back with its next key frame only.
         interval_s: How often to decide.
     """
 
@@ -43,6 +46,7 @@ class LadderConfig:
     max_late: float = 0.01
     min_loss: float = 0.01
     max_decode_lag_s: float = 1.0
+    turn_s: float = 20.0
     interval_s: float = 1.0
 
 
@@ -55,7 +59,7 @@ class Load:
         batches_fps: Frames a second by what its batches cost; 0 where that is not known yet.
         num_inferred: Frames inferred so far.
         num_given_up: Frames so far that were superseded, too late, or found no room.
-        decode_lag_s: How far decoders are behind, seconds.
+        decode_lags_s: How far decoders are behind, seconds, by ingest actor.
         num_on_time: Frames of ``critical`` and ``high`` so far that were inferred in time.
         num_late: Those that were late, or given up because they would have been.
     """
@@ -64,7 +68,7 @@ class Load:
     batches_fps: float
     num_inferred: int
     num_given_up: int
-    decode_lag_s: float = 0.0
+    decode_lags_s: Mapping[str, float] = field(default_factory=dict)
     num_on_time: int = 0
     num_late: int = 0
 
@@ -78,7 +82,7 @@ class LoadTrend:
         self._settled_at = float("-inf")
         self._is_settled = False
         self._lost_fps = 0.0
-        self._usual_lag_s = 0.0
+        self._usual_lags_s: dict[str, float] = {}
         self._on_time_fps = self._late_fps = 0.0
         self.served_fps = 0.0
 
@@ -102,7 +106,11 @@ class LoadTrend:
         late_fps = (load.num_late - before.num_late) / elapsed_s
         self._on_time_fps += share * (on_time_fps - self._on_time_fps)
         self._late_fps += share * (late_fps - self._late_fps)
-        self._usual_lag_s += share * (load.decode_lag_s - self._usual_lag_s)
+        usual_s = self._usual_lags_s
+        self._usual_lags_s = {
+            owner: lag_s + (1.0 - share) * (usual_s.get(owner, lag_s) - lag_s)
+            for owner, lag_s in load.decode_lags_s.items()
+        }
         self._is_settled = True
 
     @property
@@ -139,16 +147,21 @@ class LoadTrend:
         return self._last[1].utilisation >= self._config.full and loss >= self._config.min_loss
 
     @property
-    def is_behind(self) -> bool:
-        """Decoders are behind, and do not catch up."""
+    def behind(self) -> frozenset[str]:
+        """Ingest actors whose decoders are behind, and do not catch up."""
         if self._last is None or not self._is_settled:
-            return False
-        lag_s = self._last[1].decode_lag_s
-        return lag_s > self._config.max_decode_lag_s and lag_s >= _CATCHING_UP * self._usual_lag_s
+            return frozenset()
+        return frozenset(
+            owner
+            for owner, lag_s in self._last[1].decode_lags_s.items()
+            if lag_s > self._config.max_decode_lag_s
+            and lag_s >= _CATCHING_UP * self._usual_lags_s.get(owner, lag_s)
+        )
 
     @property
     def decoders_keep_up(self) -> bool:
         """Decoders are not behind, or hardly."""
         if self._last is None or not self._is_settled:
             return False
-        return self._last[1].decode_lag_s <= self._config.max_decode_lag_s / 2
+        lag_s = max(self._last[1].decode_lags_s.values(), default=0.0)
+        return lag_s <= self._config.max_decode_lag_s / 2

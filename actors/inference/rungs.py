@@ -13,6 +13,9 @@ RUNGS: tuple[tuple[QosClass, DegradeStep], ...] = tuple(
     for name in (QosClass.LOW, QosClass.NORMAL, QosClass.HIGH)
 )
 
+NUM_CAPPED = 3
+"""So many of them keep floors; those above break them."""
+
 # One frame in six may still be lost on its way, or come late, without the floor being undercut.
 _MARGIN = 1.2
 # Without a floor: a picture every five seconds shows that the camera lives, and costs next to

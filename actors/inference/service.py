@@ -76,7 +76,10 @@ class InferenceService:
         self._leases = PoolLeases(self._pool.layout, pool.max_ingests)
         config = SchedulerConfig(engine.batch_sizes, max_queue_delay_s)
         self._scheduler = _make_policy(policy, config, pool.num_slots)
-        self._ladder = Degrading(None if policy == "fifo" else ladder or LadderConfig())
+        self._ladder = Degrading(
+            None if policy == "fifo" else ladder or LadderConfig(),
+            shares_cores=pool.device is None,
+        )
         self._streams: dict[str, _Stream] = {}
         self._stages = StageClocks(Stage.DECODE, Stage.QUEUE, Stage.INFERENCE)
         self._counting = threading.Lock()

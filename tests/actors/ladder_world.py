@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from actors.inference.ladder import DegradeLadder
+from actors.inference.ladder import DegradeLadder, LadderStatus
 from actors.inference.overload import LadderConfig, Load
 from actors.messages import DegradeStep, StreamQos, StreamStep, Ticket
 from actors.specs import QosClass, QosSpec
@@ -59,6 +59,7 @@ class World:
         late_from: Where more than this share of the capacity is offered, a tenth of the urgent
             frames comes late.
         changes: Times and rungs at which the ladder moved.
+        held: How many streams were held back then.
     """
 
     cameras: list[Camera]
@@ -72,6 +73,7 @@ class World:
     def __post_init__(self) -> None:
         self.ladder = DegradeLadder(self.config)
         self.changes: list[tuple[float, int]] = []
+        self.held: list[int] = []
         self.lag_s = self.utilisation = self.inferred = self.given_up = 0.0
         self.on_time = self.late = 0.0
         for camera in self.cameras:
@@ -88,12 +90,16 @@ class World:
             self._second()
 
     @property
+    def status(self) -> LadderStatus:
+        return self.ladder.status(self.now, 0.0)
+
+    @property
     def rung(self) -> int:
-        return self.ladder.status(self.now, 0.0).rung
+        return self.status.rung
 
     @property
     def steps(self) -> dict[QosClass, set[DegradeStep]]:
-        told = self.ladder.status(self.now, 0.0).steps
+        told = self.status.steps
         return {
             name: {
                 told.get(c.stream, DegradeStep.NONE) for c in self.cameras if c.qos_class is name
@@ -118,7 +124,7 @@ class World:
             self.capacity_fps * self.estimate,
             round(self.inferred),
             round(self.given_up),
-            self.lag_s,
+            {"ingest": self.lag_s},
             round(self.on_time),
             round(self.late),
         )
@@ -126,6 +132,7 @@ class World:
             next(c for c in self.cameras if c.stream == step.stream).order = step
         if self.ladder.update(load, self.now):
             self.changes.append((self.now, self.rung))
+            self.held.append(self.status.num_held)
 
     def _send(self) -> None:
         for camera in self.cameras:
