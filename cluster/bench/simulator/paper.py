@@ -171,8 +171,14 @@ class PaperSlot:
         self._keeper.finish_closing()
         if self._times.is_due("publish", now, self.publish_every_s):
             self._keeper.publish(now)
-        next_at = self._times.next_at
-        return min(next_at, now + _ENDING_TICK_S) if self._keeper.is_ending_some else next_at
+        return self._next_turn_at
+
+    @property
+    def _next_turn_at(self) -> float:
+        """Cameras that end are looked after more often, whatever else is due."""
+        if not self._keeper.is_ending_some:
+            return self._times.next_at
+        return min(self._times.next_at, self._crew.now + _ENDING_TICK_S)
 
     def _look(self, now: float) -> None:
         more_s: float | None = 0.0
@@ -188,13 +194,13 @@ class PaperSlot:
         after_s = look_after_s(self.name, changed, self._keeper.num_others)
         if after_s is not None:
             self._times.look_soon(now, after_s)
-        return self._times.next_at
+        return self._next_turn_at
 
     def drain(self, now: float) -> float:
         """Give its streams away from now on; returns when the next turn is."""
         self.is_draining = True
         self._times.look_soon(now)
-        return self._times.next_at
+        return self._next_turn_at
 
     def leave(self) -> None:
         """End: it holds nothing any more."""
