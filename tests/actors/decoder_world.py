@@ -29,7 +29,7 @@ class Decoded:
     order: StreamStep = field(init=False)
     lag_s: float = 0.0
     num_decoded: float = 0.0
-    num_inferred: float = 0.0
+    num_offered: float = 0.0
 
     def __post_init__(self) -> None:
         self.order = StreamStep(self.stream, DegradeStep.NONE)
@@ -52,14 +52,26 @@ class Decoded:
             self.lag_s = min(MAX_LAG_S, self.lag_s + 1.0 - speed)
             fps = FPS * speed
         self.num_decoded += fps
-        self.num_inferred += fps if self.order.max_fps is None else min(fps, self.order.max_fps)
+        self.num_offered += fps if self.order.max_fps is None else min(fps, self.order.max_fps)
 
 
 class DecoderWorld:
-    """Cameras, and what the decoders of each ingest actor do, in parts of what its cameras send."""
+    """Cameras, an engine, and what the decoders of each ingest actor do.
+
+    Args:
+        cameras: Of all ingest actors.
+        speeds: By ingest actor, in parts of what its cameras send.
+        engine: In parts of what all cameras send.
+        shares_cores: See ``DegradeLadder``.
+    """
 
     def __init__(
-        self, cameras: list[Decoded], speeds: Mapping[str, float], *, shares_cores: bool = False
+        self,
+        cameras: list[Decoded],
+        speeds: Mapping[str, float],
+        *,
+        engine: float = 3.0,
+        shares_cores: bool = False,
     ) -> None:
         self.ladder = DegradeLadder(shares_cores=shares_cores)
         self.cameras = cameras
@@ -70,9 +82,10 @@ class DecoderWorld:
                 camera.owner, StreamQos(camera.stream, QosSpec(class_name=camera.qos_class))
             )
         self.speeds = dict(speeds)
-        self.engine_fps = 3.0 * FPS * len(cameras)
+        self.engine_fps = engine * FPS * len(cameras)
         self.now = 100.0
-        self.max_lag_s = 0.0
+        self.inferred = self.given_up = self.max_lag_s = 0.0
+        self.num_moves = 0
 
     def run(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -80,12 +93,9 @@ class DecoderWorld:
 
     def measure(self, seconds: int) -> float:
         """Share of what cameras send that is decoded and inferred in the next seconds."""
-        before = sum(c.num_inferred for c in self.cameras)
-        self.max_lag_s = 0.0
+        before, self.max_lag_s = self.inferred, 0.0
         self.run(seconds)
-        return (sum(c.num_inferred for c in self.cameras) - before) / (
-            FPS * len(self.cameras) * seconds
-        )
+        return (self.inferred - before) / (FPS * len(self.cameras) * seconds)
 
     def held(self) -> set[str]:
         status = self.ladder.status(self.now, 0.0)
@@ -104,19 +114,29 @@ class DecoderWorld:
         costs_fps = Counter[str]()
         for camera in self.cameras:
             costs_fps[camera.owner] += camera.cost_fps
-        before = sum(c.num_inferred for c in self.cameras)
+        before = sum(c.num_offered for c in self.cameras)
         for camera in self.cameras:
             owner = camera.owner
             camera.play(self.speeds[owner] * self.sent_fps[owner] / costs_fps[owner])
             self.ladder.learn(ticket(camera.stream, int(camera.num_decoded), self.now))
-        inferred = sum(c.num_inferred for c in self.cameras)
-        lags_s = self.lags_s()
-        self.max_lag_s = max(self.max_lag_s, *lags_s.values())
-        for camera in self.cameras:
-            self._tell(camera.owner)
-        utilisation = (inferred - before) / self.engine_fps
-        self.ladder.update(Load(utilisation, self.engine_fps, int(inferred), 0, lags_s), self.now)
+        offered_fps = sum(c.num_offered for c in self.cameras) - before
+        served_fps = min(offered_fps, self.engine_fps)
+        self.inferred += served_fps
+        self.given_up += offered_fps - served_fps
+        self._tell()
+        load = Load(
+            utilisation=served_fps / self.engine_fps,
+            batches_fps=self.engine_fps,
+            num_inferred=round(self.inferred),
+            num_given_up=round(self.given_up),
+            decode_lags_s=self.lags_s(),
+        )
+        self.max_lag_s = max(self.max_lag_s, *load.decode_lags_s.values())
+        self.num_moves += self.ladder.update(load, self.now)
 
-    def _tell(self, owner: str) -> None:
-        for step in self.ladder.take_steps(owner):
-            next(c for c in self.cameras if c.stream == step.stream).order = step
+    def _tell(self) -> None:
+        cameras = {camera.stream: camera for camera in self.cameras}
+        for owner in self.speeds:
+            for step in self.ladder.take_steps(owner):
+                assert cameras[step.stream].owner == owner
+                cameras[step.stream].order = step

@@ -253,6 +253,20 @@ def test_classes_give_way_until_urgent_frames_are_on_time() -> None:
     assert world.rung == 1
 
 
+def test_what_the_class_that_gives_way_leaves_goes_to_the_one_below() -> None:
+    world = World(cameras(), capacity_fps=100.0)  # 160 are offered
+    world.run(60)
+    assert world.rung == 2
+    low = [camera for camera in world.cameras if camera.qos_class is QosClass.LOW]
+    assert all(camera.offered_fps() == pytest.approx(1.2) for camera in low)
+    for camera in world.cameras:
+        if camera.qos_class is QosClass.NORMAL:
+            camera.fps = 1.0
+    world.run(8)
+    assert world.rung == 2
+    assert all(4.0 < camera.offered_fps() < 7.5 for camera in low)
+
+
 def test_who_asks_for_little_gets_it_and_leaves_the_rest_to_the_others() -> None:
     assert water_level([1.0, 10.0, 10.0], 13.0) == 6.0
     assert water_level([5.0, 5.0], 10.0) == float("inf")
