@@ -14,6 +14,7 @@ from actors.ingest.config import IngestConfig
 from actors.ingest.decoder import Decoded
 from actors.ingest.deferred import DeferredDecoder
 from actors.ingest.lag import DecodeLag
+from actors.messages import DegradeStep, StreamStep
 from cluster.demo.rtsp import Camera, Clip, RunningCameraServer
 from cluster.demo.rtsp.pattern import write_pattern
 from tests.actors.builders import IngestBench, eventually, open_deferred
@@ -97,6 +98,20 @@ def test_lower_classes_make_room_for_higher_ones(bench, server, pace):
     bench.await_frames("a", 3 * FPS)
     assert bench.entry("a").skipped == 0
     assert lateness_s(bench, "a")[1] < 1.0
+
+
+def test_a_camera_that_is_held_back_drops_what_waits_and_is_current(bench, server, pace):
+    for name in NAMES:
+        bench.open(name, server.url(name), qos={"class": "critical"})
+    for name in NAMES:
+        bench.await_frames(name, 20)
+    pace.picture_s = TOO_LITTLE_S
+    eventually(lambda: lateness_s(bench, "a")[0] > 0.6, timeout_s=20)
+    bench.engine.orders = [StreamStep("a", DegradeStep.KEY_FRAMES)]
+    eventually(lambda: bench.status("a").degrade_step is DegradeStep.KEY_FRAMES)
+    bench.await_frames("a", 2)
+    eventually(lambda: lateness_s(bench, "a")[0] < 0.2)
+    assert bench.status("a").decode_lag_s < 0.2
 
 
 def test_who_waits_for_packets_is_not_late_however_old_they_are():
