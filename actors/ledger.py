@@ -169,7 +169,8 @@ class LedgerRow:
         on_time = cells[_Column.ON_TIME]  # read first: never more than inferred
         dropped = {reason: cells[column] for reason, column in _DROP_COLUMN.items()}
         inferred = cells[_Column.INFERRED]
-        latencies = counts_by_ms(np.frombuffer(cells, dtype=np.int64)[_NUM_COUNTERS:])
+        # Others count meanwhile, and NumPy raises where what it counts changes under its hands.
+        latencies = counts_by_ms(np.frombuffer(cells, np.int64)[_NUM_COUNTERS:].copy())
         return LedgerEntry(
             decoded=cells[_Column.DECODED],
             inferred=inferred,

@@ -289,13 +289,11 @@ class _Seat:
 
     def read(self, arrival: Arrival, waited_s: float) -> None:
         """See ``Seat.read``."""
-        session = self._session
-        last_s, self._waited_s = self._waited_s, waited_s
-        if self.waiting:  # it was not for packets that it waited
-            last_s = waited_s
+        # Where packets are waiting here, it was not for packets that it waited.
+        idle_s = 0.0 if self.waiting or self._waited_s is None else waited_s - self._waited_s
+        self._waited_s = waited_s
         for packet in self._source.read_packets():
-            session._blocked_since = arrival.monotonic
-            idle_s = 0.0 if last_s is None else waited_s - last_s
+            self._session._blocked_since = arrival.monotonic
             self._playback.note_shared(packet, arrival.monotonic, idle_s)
             self.waiting.append((packet, arrival))
-            last_s = waited_s
+            idle_s = 0.0

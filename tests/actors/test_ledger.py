@@ -32,6 +32,18 @@ print("counted", flush=True)
 sys.stdin.read()
 """
 
+RESTLESS = """
+import sys
+from actors.ledger import Ledger
+
+cells = Ledger.attach(sys.argv[1]).row(1)._cells
+print("counting", flush=True)
+while True:
+    for num in (1, 0):
+        for column in range(len(cells)):
+            cells[column] = num
+"""
+
 
 @pytest.fixture
 def ledger() -> Iterator[Ledger]:
@@ -221,3 +233,15 @@ def test_a_row_says_whose_it_is_and_how_far_its_stream_has_come() -> None:
     assert progress == [[0, 0, 0], [stream_key("cam1"), 1, 3]]
     assert cleared == [[0, 0, 0], [0, 0, 0]]
     assert stream_key("cam1") != stream_key("cam2")
+
+
+def test_a_row_can_be_read_while_another_process_counts_in_it(ledger):
+    with subprocess.Popen(
+        [sys.executable, "-c", RESTLESS, ledger.path], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "counting\n"
+        try:
+            assert all(ledger.row(1).read().decoded in (0, 1) for _ in range(2000))
+        finally:
+            writer.kill()
