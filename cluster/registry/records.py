@@ -95,6 +95,7 @@ class Ladder(_Record):
     since: float = Field(0.0, description="UTC of the last change, seconds since 1970.")
     steps: dict[str, DegradeStep] = Field({}, description="Streams that are degraded, and how.")
     num_climbs: int = Field(0, description="Rungs taken since the engine started.")
+    num_held: int = Field(0, description="Streams that are held back: key frames only, or paused.")
 
 
 class SinkLoad(_Record):
