@@ -10,6 +10,7 @@ import pytest
 
 from actors.ingest.decoder import CpuDecoder, Decoded
 from actors.ingest.delivery import Arrival, FramePolicy
+from actors.ingest.giving_way import Lateness
 from actors.ingest.playback import Playback
 from actors.ingest.source import FfmpegSource, open_source
 from actors.messages import DegradeStep
@@ -47,7 +48,7 @@ class Outcomes:
 
 def played(source: FfmpegSource, decoder: CpuDecoder) -> tuple[Playback, Booked]:
     booked: Any = Booked()
-    facilities: Any = SimpleNamespace(outbox=Outcomes(), gate=None)
+    facilities: Any = SimpleNamespace(outbox=Outcomes(), gate=None, lateness=Lateness())
     lane: Any = None
     return Playback(decoder, booked, lane, facilities, source.properties), booked
 

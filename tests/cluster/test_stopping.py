@@ -41,8 +41,13 @@ def test_a_signal_ends_the_wait(number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_while_things_start_a_signal_interrupts(number: signal.Signals) -> None:
-    with pytest.raises(KeyboardInterrupt), Stop():
-        interrupt(number)
+    # Shells let what they start in the background ignore SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), Stop():
+            interrupt(number)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("timeout_s", [-1.0, 0.0, 0.05])
