@@ -60,6 +60,13 @@ class Scene:
     def openers(self) -> list[str]:
         return [note.slot for note in self.notes if note.is_open]
 
+    def leave(self, order: str, ahead_s: float) -> None:
+        """Two slots are told to leave, the first so much before the second."""
+        first, second = tuple(order)
+        self.crowd.drain(first)
+        self.crowd.run(ahead_s)
+        self.crowd.drain(second)
+
     def gaps_s(self, dead: str = "") -> list[float]:
         """How long streams had nobody. Each had one owner at a time, who knew what was before."""
         self.timeline.add(self.notes)
@@ -89,10 +96,7 @@ def three(server: EmbeddedRedis) -> Iterator[Scene]:
 def test_a_stream_of_slots_that_leave_together_moves_once_whichever_begins(
     three: Scene, order: str, ahead_s: float
 ) -> None:
-    first, second = tuple(order)
-    three.crowd.drain(first)
-    three.crowd.run(ahead_s)
-    three.crowd.drain(second)
+    three.leave(order, ahead_s)
     three.until(lambda: three.crowd.counts() == {"c": 1})
     assert three.openers == ["c"]
     assert max(three.gaps_s()) < AT_ONCE_S
@@ -103,10 +107,7 @@ def test_a_stream_of_slots_that_leave_together_moves_once_whichever_begins(
 def test_a_stream_waits_for_no_slot_whichever_begins_to_leave_first(
     three: Scene, order: str, ahead_s: float
 ) -> None:
-    first, second = tuple(order)
-    three.crowd.drain(first)
-    three.crowd.run(ahead_s)
-    three.crowd.drain(second)
+    three.leave(order, ahead_s)
     three.until(lambda: three.crowd.counts() == {"c": 1})
     assert max(three.gaps_s()) < AT_ONCE_S
 
