@@ -19,9 +19,6 @@ class DecodeLag:
     Counted is what was lost since the thread last kept up, that is, had to wait for packets. So a
     slow link does not count, nor does a picture that is too large for one thread, which then has
     the processor all the time: taking work from other cameras helps neither of the two.
-
-    Attributes:
-        is_starved: Whether the session has lately waited for other things than packets.
     """
 
     def __init__(self) -> None:
@@ -29,7 +26,7 @@ class DecodeLag:
         self._last_media_s = 0.0
         self._late_s = 0.0
         self._kept_s = 0.0
-        self.is_starved = False
+        self._is_starved = False
         self._begin: float | None = None
         self._due_at = float("-inf")
         self._busy_s = 0.0
@@ -66,7 +63,7 @@ class DecodeLag:
         """Seconds behind, as of ``now``; 0 where packets do not come, or come as they should."""
         begin = self._begin
         is_current = begin is not None and now - begin <= 2 * _WINDOW_S
-        return self._late_s if self.is_starved and is_current else 0.0
+        return self._late_s if self._is_starved and is_current else 0.0
 
     def late_s(self, media_s: float | None, now: float) -> float:
         """How late a packet is, seconds; 0 where that is not for want of processor time.
@@ -75,13 +72,13 @@ class DecodeLag:
             media_s: Its time in the source's clock, seconds; None where it has none.
             now: Monotonic time, seconds.
         """
-        if media_s is None or self._offset_s is None or not self.is_starved:
+        if media_s is None or self._offset_s is None or not self._is_starved:
             return 0.0
         return max(now - media_s - self._offset_s, 0.0)
 
     def _judge(self, elapsed_s: float, busy_s: float) -> None:
         keeps_up = self._waited_s >= _MIN_WAITED * elapsed_s
-        self.is_starved = not keeps_up and busy_s < _MAX_BUSY * elapsed_s
+        self._is_starved = not keeps_up and busy_s < _MAX_BUSY * elapsed_s
         if keeps_up:
             self._offset_s, self._kept_s = None, 0.0
 
