@@ -21,15 +21,16 @@ class Lateness:
     """
 
     def __init__(self) -> None:
-        self._passes_at = [0.0] * len(_LATEST_S)
+        self._passes_at = [0.0] * len(_LATEST_S)  # by rank, that of all who matter more
 
     def note(self, rank: int, late_s: float, now: float) -> None:
         """A camera is so late, seconds, for want of the decoder."""
-        self._passes_at[rank] = max(self._passes_at[rank], now + late_s)
+        for below in range(rank + 1, len(_LATEST_S)):
+            self._passes_at[below] = max(self._passes_at[below], now + late_s)
 
     def above_s(self, rank: int, now: float) -> float:
         """Of the cameras that matter more, the latest one's, seconds; below 0 where none is."""
-        return max(self._passes_at[:rank], default=now) - now
+        return self._passes_at[rank] - now
 
 
 class Patience:

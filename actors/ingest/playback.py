@@ -109,16 +109,10 @@ class Playback:
         decoder = self._decoder
         if decoder.name != "cpu":
             self.give_way(packet, policy)
-            self._take(packet, arrival, policy)
+        elif not decoder.leaves_out(packet):
+            self._take_in_turn(packet, arrival, policy)
             return
-        if decoder.leaves_out(packet):
-            self._take(packet, arrival, policy)
-            return
-        came_at = arrival.monotonic - self._lag.lag_s(arrival.monotonic)
-        with self._gate.enter(came_at, policy.rank):
-            if time.monotonic() - came_at > _MAX_LATE_S:
-                decoder.catch_up()
-            self._take(packet, arrival, policy)
+        self._take(packet, arrival, policy)
 
     def give_way(self, packet: Packet[VideoStream], policy: FramePolicy) -> None:
         """Go on with the next key frame where the GPU's decoder is behind; see ``Patience``."""
@@ -143,6 +137,15 @@ class Playback:
         """Deliver the picture that was begun last, if it has not come yet."""
         if self._last is not None:
             self._deliver(self._decoder.collect(), self._last, policy)
+
+    def _take_in_turn(
+        self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy
+    ) -> None:
+        came_at = arrival.monotonic - self._lag.lag_s(arrival.monotonic)
+        with self._gate.enter(came_at, policy.rank):
+            if time.monotonic() - came_at > _MAX_LATE_S:
+                self._decoder.catch_up()
+            self._take(packet, arrival, policy)
 
     def _take(self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy) -> None:
         self.begin(packet, arrival, policy)
