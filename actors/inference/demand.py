@@ -101,12 +101,11 @@ class LadderStream:
         """
         is_free = step is DegradeStep.NONE or level_fps == float("inf")
         cap_fps = None if is_free else max(self.cap_fps, level_fps)
-        before = self.told
-        is_same = before is not None and before.step is step
-        if is_same and before is not None and not self._is_news(before.max_fps, cap_fps):
+        before = self.told if self.told is not None and self.told.step is step else None
+        if before is not None and not self._is_news(before.max_fps, cap_fps):
             return None
         self.told = told = StreamStep(self.stream, step, cap_fps)
-        if is_same:
+        if before is not None:
             return told
         # What is not decoded is not numbered.
         self._all.pause()

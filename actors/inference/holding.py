@@ -75,11 +75,13 @@ class Place:
         """The same with less of what was taken last; of each ingest actor."""
         less = {owner: _less(stage, owner, groups) for owner, stage in self.stages.items()}
         stages = {owner: stage for owner, stage in less.items() if stage}
+        if stages:
+            return Place(NUM_CAPPED, stages)
         present = {name for _, name in groups}
         here = [rung for rung in range(1, self.num_capped + 1) if RUNGS[rung - 1][0] in present]
         if not self.stages:
             here = here[:-1]
-        return Place(NUM_CAPPED, stages) if stages else Place(here[-1] if here else 0)
+        return Place(here[-1] if here else 0)
 
 
 class Turns:
@@ -93,8 +95,8 @@ class Turns:
         steps: dict[str, DegradeStep] = {}
         for group, streams in groups.items():
             steps.update(dict.fromkeys(streams, place.step_of_all(group)))
-        for group, rung, num in _parts(place, groups):
-            steps.update(dict.fromkeys(self._in_order(group, groups)[:num], RUNGS[rung][1]))
+        for group, step, num in _parts(place, groups):
+            steps.update(dict.fromkeys(self._in_order(group, groups)[:num], step))
         return steps
 
     def move_on(self, place: Place, groups: Groups) -> None:
@@ -109,13 +111,13 @@ class Turns:
         return [*streams[first:], *streams[:first]]
 
 
-def _parts(place: Place, groups: Groups) -> Iterator[tuple[Group, int, int]]:
-    """Groups of which a part is held back, on which rung, counted from 0, and how many."""
+def _parts(place: Place, groups: Groups) -> Iterator[tuple[Group, DegradeStep, int]]:
+    """Groups of which a part is held back, at which step, and how many."""
     for owner, stage in place.stages.items():
         num = _num_held(stage, owner, groups)
         if num and stage % NUM_PARTS:
-            rung = NUM_CAPPED + _rung(stage) - 1
-            yield (owner, RUNGS[rung][0]), rung, num
+            name, step = _taking(stage)
+            yield (owner, name), step, num
 
 
 def _rung(stage: int) -> int:
@@ -123,11 +125,16 @@ def _rung(stage: int) -> int:
     return (stage - 1) // NUM_PARTS + 1
 
 
+def _taking(stage: int) -> tuple[QosClass, DegradeStep]:
+    """From whom a stage takes something, and what."""
+    return RUNGS[NUM_CAPPED + _rung(stage) - 1]
+
+
 def _num_held(stage: int, owner: str, groups: Groups) -> int:
     """From how many streams the rung of a stage takes something; at least one if there is any."""
-    group = owner, RUNGS[NUM_CAPPED + _rung(stage) - 1][0]
+    name, _ = _taking(stage)
     part = (stage - 1) % NUM_PARTS + 1
-    return -(-part * len(groups.get(group, ())) // NUM_PARTS)
+    return -(-part * len(groups.get((owner, name), ())) // NUM_PARTS)
 
 
 def _more(stage: int, owner: str, groups: Groups) -> int:

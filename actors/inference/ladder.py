@@ -178,7 +178,8 @@ class DegradeLadder:
 
     def _called_for(self, now: float) -> Place | None:
         """What overload calls for; None where there is none, or nobody has anything to give."""
-        above = self._place.above(self._trend.behind, self._groups) if self._trend.behind else None
+        behind = self._trend.behind
+        above = self._place.above(behind, self._groups) if behind else None
         if above is not None or not self._trend.is_full:
             return above
         giving = self._gives_way()

@@ -13,7 +13,7 @@ RUNGS: tuple[tuple[QosClass, DegradeStep], ...] = tuple(
     for name in (QosClass.LOW, QosClass.NORMAL, QosClass.HIGH)
 )
 
-NUM_CAPPED = 3
+NUM_CAPPED = sum(step is DegradeStep.CAPPED for _, step in RUNGS)
 """So many of them keep floors; those above break them."""
 
 # One frame in six may still be lost on its way, or come late, without the floor being undercut.
