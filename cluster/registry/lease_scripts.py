@@ -8,7 +8,7 @@ restored from a copy that has forgotten some: each is at least the time in milli
 the events judges what a former owner tells late. It outlives the leases by a day.
 """
 
-from cluster.registry.scripts import FOR_SLOT, HEARD, INDEXED, STATE_TTL_MS, TAKERS
+from cluster.registry.scripts import FOR_SLOT, FREE_MOVES, HEARD, INDEXED, STATE_TTL_MS, TAKERS
 
 SWEEP_AT_MOST = 200
 """Leases that one call finds expired; the next call goes on."""
@@ -21,6 +21,7 @@ _OWNERS_TTL_MS = 86_400_000
 _OWNING = (
     INDEXED
     + HEARD
+    + FREE_MOVES
     + f"""
 local function owns(id, token, slot)
   local held = redis.call('HMGET', key('lease', id), 'slot', 'token')
@@ -30,24 +31,13 @@ local function newest_owner(id)
   local newest = redis.call('LINDEX', key('owners', id), 0)
   return string.match(newest or '', '^(%d+) ?%S* ?(.*)$')
 end
-local function sweep_moves()
-  local moves, freed = redis.call('HGETALL', MOVES), nil
-  for i = 1, #moves, 2 do
-    local slot, until_ms = string.match(moves[i + 1], '^(%S+) (%d+)$')
-    if tonumber(until_ms) <= now_ms then
-      redis.call('HDEL', MOVES, moves[i])
-      redis.call('HDEL', key('loads'), slot)
-      freed = moves[i]
-    end
-  end
-  return freed
-end
 -- Whoever lets a lease run out, or what is kept for it, gets no streams until it says again what
 -- it has.
 local function sweep()
   if is_grace() then return end
   local ended = redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now_ms, 'LIMIT', 0, {SWEEP_AT_MOST})
-  local freed = sweep_moves()
+  local freed, late = free_moves(function(_, until_ms) return until_ms <= now_ms end)
+  for _, slot in ipairs(late) do redis.call('HDEL', key('loads'), slot) end
   for _, id in ipairs(ended) do
     local left_ms = redis.call('PTTL', key('lease', id))
     if left_ms >= 0 then

@@ -74,6 +74,23 @@ local function takes_streams(slot)
 end
 """
 
+# What is kept for slots, where `is_over` says so of the slot and the end of its time, is anybody's.
+# Returns one of these streams, to call all slots with, or nil, and for which slots they were kept.
+FREE_MOVES = """
+local function free_moves(is_over)
+  local moves, freed, slots = redis.call('HGETALL', MOVES), nil, {}
+  for i = 1, #moves, 2 do
+    local slot, until_ms = string.match(moves[i + 1], '^(%S+) (%d+)$')
+    if is_over(slot, tonumber(until_ms)) then
+      redis.call('HDEL', MOVES, moves[i])
+      freed = moves[i]
+      slots[#slots + 1] = slot
+    end
+  end
+  return freed, slots
+end
+"""
+
 INDEXED = (
     NAMES
     + """

@@ -5,21 +5,16 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from cluster.registry.records import SlotInfo
-from cluster.registry.scripts import HEARD, NAMES, TAKERS
+from cluster.registry.scripts import FREE_MOVES, HEARD, NAMES, TAKERS
 from cluster.registry.store import Store
 
-# What was kept for a slot is anybody's, and all look for it.
+# What was kept for a slot is anybody's, and all are called.
 _KEEPING = (
     NAMES
+    + FREE_MOVES
     + """
 local function keep_nothing_for(slot)
-  local moves, freed = redis.call('HGETALL', MOVES), nil
-  for i = 1, #moves, 2 do
-    if string.match(moves[i + 1], '^%S+') == slot then
-      redis.call('HDEL', MOVES, moves[i])
-      freed = moves[i]
-    end
-  end
+  local freed = free_moves(function(to) return to == slot end)
   if freed then redis.call('PUBLISH', key('wake'), freed) end
 end
 """
