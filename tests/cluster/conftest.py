@@ -22,6 +22,13 @@ def redis_url() -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedRedis]:
+    """One that a file of tests has for itself, and may empty."""
+    with EmbeddedRedis() as running:
+        yield running
+
+
 @pytest.fixture
 def registry(redis_url: str) -> Iterator[Registry]:
     registry = Registry.open(redis_url, fresh_prefix())

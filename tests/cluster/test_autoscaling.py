@@ -188,15 +188,9 @@ def test_what_slots_can_do_is_remembered_while_none_says_so() -> None:
     assert demand_of([], [], SHAPE).shape == SHAPE
 
 
-@pytest.fixture(scope="module")
-def redis() -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis() as server:
-        yield server
-
-
 @pytest.fixture
-def registry(redis: EmbeddedRedis) -> Iterator[Registry]:
-    registry = Registry.open(redis.url)
+def registry(server: EmbeddedRedis) -> Iterator[Registry]:
+    registry = Registry.open(server.url)
     registry._store.client.flushall()
     yield registry
     registry.close()

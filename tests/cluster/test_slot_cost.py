@@ -19,12 +19,6 @@ FEW, MANY = 300, 1_800
 CAPACITY = Axes(10)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis() as running:
-        yield running
-
-
 @pytest.fixture
 def slot(server: EmbeddedRedis) -> Iterator[Slot]:
     """Full with three streams, which are told of."""

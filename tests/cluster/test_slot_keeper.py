@@ -19,12 +19,6 @@ from tests.cluster.keeping import Slot, add
 FULL_HD = SourceProperties("h264", 1920, 1080, 25.0, True, None)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis() as running:
-        yield running
-
-
 @pytest.fixture
 def slot(server: EmbeddedRedis) -> Iterator[Slot]:
     """A slot whose cameras close as soon as they are asked about."""

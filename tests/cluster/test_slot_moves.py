@@ -17,12 +17,6 @@ from tests.cluster.keeping import Slot, add
 MakeSlot = Callable[..., Slot]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis() as running:
-        yield running
-
-
 @pytest.fixture
 def slots(server: EmbeddedRedis) -> Iterator[MakeSlot]:
     """Makes slots of one registry; the cameras of all close as soon as they are asked about."""

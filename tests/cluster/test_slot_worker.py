@@ -45,12 +45,6 @@ class ReadyActors(Actors):
         self.stopped = True
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis() as running:
-        yield running
-
-
 @pytest.fixture
 def config(server: EmbeddedRedis) -> SightlineConfig:
     redis = {"url": server.url, "prefix": fresh_prefix()}

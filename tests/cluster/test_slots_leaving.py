@@ -76,12 +76,6 @@ class Scene:
         return self.timeline.gaps_s(self.streams, self.began)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis() as running:
-        yield running
-
-
 @pytest.fixture
 def three(server: EmbeddedRedis) -> Iterator[Scene]:
     """Slot a has the only stream and would give it to b, and b to c."""
