@@ -144,9 +144,11 @@ def load_nvrtc() -> Nvrtc:
     """
     for name in _candidates():
         try:
-            return Nvrtc(ctypes.CDLL(name))
+            library = ctypes.CDLL(name)
         except OSError:
             continue
+        _load_builtins_beside(Path(name))
+        return Nvrtc(library)
     raise DeviceError(
         f"NVRTC is missing (looked for {', '.join(SONAMES)}): pip install nvidia-cuda-nvrtc, "
         "or set CUDA_HOME to a CUDA toolkit"
@@ -161,6 +163,14 @@ def _candidates() -> Iterator[str]:
     for toolkit in (os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH"), "/usr/local/cuda"):
         if toolkit:
             yield from _newest_first(Path(toolkit).glob("lib64/libnvrtc.so*"))
+
+
+def _load_builtins_beside(library: Path) -> None:
+    """NVRTC opens its builtins by name when it compiles, which finds no folder of wheels."""
+    if library.is_absolute():
+        for path in library.parent.glob("libnvrtc-builtins.so*"):
+            with contextlib.suppress(OSError):
+                ctypes.CDLL(str(path))
 
 
 def _newest_first(paths: Iterable[Path]) -> list[str]:

@@ -1,5 +1,9 @@
 """Compiling kernels and keeping what was made."""
 
+import ctypes
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +59,26 @@ def test_without_nvrtc_the_error_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setattr(nvrtc, "_candidates", nothing)
     with pytest.raises(DeviceError, match="pip install nvidia-cuda-nvrtc"):
         load_nvrtc.__wrapped__()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_builtins_beside_the_library_are_found_by_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    builtins = f"libnvrtc-builtins.so.{os.getpid()}"
+    library = tmp_path / "libnvrtc-of-a-test.so.13"
+    version = (
+        "int nvrtcVersion(int *major, int *minor) { *major = 13; *minor = 0; return 0; }\n"
+        'const char *nvrtcGetErrorString(int status) { return "fine"; }\n'
+    )
+    for path, code in ((tmp_path / builtins, ""), (library, version)):
+        options = ["-shared", "-fPIC", f"-Wl,-soname,{path.name}", "-x", "c", "-", "-o", path]
+        subprocess.run(["cc", *options], input=code.encode(), check=True)
+    with pytest.raises(OSError, match=builtins):
+        ctypes.CDLL(builtins)
+    monkeypatch.setattr(nvrtc, "_candidates", lambda: iter([str(library)]))
+    assert load_nvrtc.__wrapped__().version == (13, 0)
+    ctypes.CDLL(builtins)
 
 
 @pytest.mark.parametrize("arch", ["sm_75", "sm_90"])
