@@ -21,6 +21,7 @@ prepare_environment()  # some tests import Ray long before the first one starts 
 CONFIG = {
     "cameras": {"open_timeout_s": 2.0, "read_timeout_s": 1.5},
     "slots": {
+        "device": "cpu",
         "max_streams": 16,
         "spares": True,
         "num_cpus": 0.5,
