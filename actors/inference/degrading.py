@@ -6,8 +6,7 @@ import logging
 
 from actors.inference.ladder import DegradeLadder, LadderStatus
 from actors.inference.overload import LadderConfig, Load
-from actors.inference.policy import BatchPolicy
-from actors.inference.scheduler import Drop
+from actors.inference.policy import BatchPolicy, Drop
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import DropReason, StreamStep, SubmitRequest
 from actors.specs import QosClass

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from actors.inference.scheduler import Batch, Decision, Drop, SchedulerConfig
+from actors.inference.policy import Batch, Decision, Drop, SchedulerConfig
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import DropReason, Ticket
 from actors.specs import QosSpec

@@ -7,12 +7,50 @@ benchmarks and the tests can run any of them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
-from actors.inference.scheduler import Batch, Decision, Drop, SchedulerConfig
 from actors.inference.snapshot import SchedulerSnapshot
-from actors.messages import Ticket
+from actors.messages import DropReason, Ticket
 from actors.specs import QosSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerConfig:
+    """What the scheduler must know of the engine.
+
+    Attributes:
+        batch_sizes: Sizes that the engine was built for, ascending, beginning with 1.
+        max_queue_delay_s: Longest wait of a batch that is not full, seconds.
+    """
+
+    batch_sizes: tuple[int, ...] = (1,)
+    max_queue_delay_s: float = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Tickets that go through the engine together, padded to one of its batch sizes."""
+
+    number: int
+    tickets: tuple[Ticket, ...]
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A ticket that will not be inferred, and why."""
+
+    ticket: Ticket
+    reason: DropReason
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What ``next_batch`` decided: a batch or none, and the tickets that it gave up."""
+
+    batch: Batch | None
+    drops: tuple[Drop, ...] = ()
 
 
 class Batcher(Protocol):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from actors.inference.cost import CostEstimate
 from actors.inference.deadlines import Deadlines, latest_start
 from actors.inference.load import EngineLoad
+from actors.inference.policy import Batch, Decision, Drop, SchedulerConfig
 from actors.inference.punctuality import Punctuality
 from actors.inference.sharing import FairQueue
 from actors.inference.snapshot import SchedulerSnapshot, Tally, stream_snapshot
@@ -17,46 +17,11 @@ from actors.messages import DropReason, Ticket
 from actors.specs import QosSpec
 
 
-@dataclass(frozen=True, slots=True)
-class SchedulerConfig:
-    """What the scheduler must know of the engine.
-
-    Attributes:
-        batch_sizes: Sizes that the engine was built for, ascending, beginning with 1.
-        max_queue_delay_s: Longest wait of a batch that is not full, seconds.
-    """
-
-    batch_sizes: tuple[int, ...] = (1,)
-    max_queue_delay_s: float = 0.005
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Tickets that go through the engine together, padded to one of its batch sizes."""
-
-    number: int
-    tickets: tuple[Ticket, ...]
-    taken_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """A ticket that will not be inferred, and why."""
-
-    ticket: Ticket
-    reason: DropReason
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What ``next_batch`` decided: a batch or none, and the tickets that it gave up."""
-
-    batch: Batch | None
-    drops: tuple[Drop, ...] = ()
-
-
 class Scheduler:
     """Batches the newest frame of each stream by deadline, class weight and floor.
+
+    Out of overload a frame that waits is not given up for the next one of its stream, which waits
+    behind it, unless that comes at less than half of the usual time after it.
 
     Bound for ``critical``: while its frames come at less than 8/15 of those that the engine does,
     and at most two a stream at once, each is in the first batch that is taken after it came, so it
@@ -112,20 +77,22 @@ class Scheduler:
             self._queue.enter(known, now)
 
     def close(self, stream: str) -> tuple[Drop, ...]:
-        """A stream leaves; its waiting frame is dropped as ``closed``."""
+        """A stream leaves; what waits of it is dropped as ``closed``."""
         known = self._streams.pop(stream, None)
         if known is None:
             return ()
-        drops = () if known.ticket is None else (self._drop(known, DropReason.CLOSED),)
+        drops = tuple(self._drop(known, DropReason.CLOSED) for _ in range(known.num_waiting))
         self._window.forget(known.cadence)
         self._quit(known)
         return drops
 
     def submit(self, tickets: Iterable[Ticket], now: float) -> tuple[Drop, ...]:
-        """Bring tickets; the waiting frame of the same stream is superseded by its newer one."""
+        """Bring tickets; in overload what waits of their streams is superseded by them."""
         self._now = max(self._now, now)
-        admitted = [self._admit(ticket, now) for ticket in tickets]
-        return tuple([drop for drop in admitted if drop is not None])
+        drops: list[Drop] = []
+        for ticket in tickets:
+            drops += self._admit(ticket, now)
+        return tuple(drops)
 
     def next_batch(self, now: float) -> Decision:
         """Close a batch if one is due, and give up the frames that can no longer be on time."""
@@ -175,7 +142,7 @@ class Scheduler:
         streams = {name: stream_snapshot(s, self._now) for name, s in shown}
         return SchedulerSnapshot(
             num_streams=len(self._streams),
-            num_waiting=len(self._deadlines),
+            num_waiting=sum(stream.num_waiting for stream in self._streams.values()),
             num_in_flight=sum(len(batch.tickets) for batch in self._in_flight.values()),
             num_batches=self._num_batches,
             num_batched=self._tally.num_batched,
@@ -209,29 +176,42 @@ class Scheduler:
     def _has_in_flight(self, stream: str) -> bool:
         return any(t.stream == stream for b in self._in_flight.values() for t in b.tickets)
 
-    def _admit(self, ticket: Ticket, now: float) -> Drop | None:
+    def _admit(self, ticket: Ticket, now: float) -> list[Drop]:
         stream = self._streams.get(ticket.stream)
         if stream is None:
-            return Drop(ticket, DropReason.CLOSED)
-        older, stream.ticket, stream.waiting_since = stream.ticket, ticket, now
+            return [Drop(ticket, DropReason.CLOSED)]
+        is_early = stream.cadence.is_early(now)
         self._window.arrived(stream.cadence, now)
-        self._deadlines.put(stream)
-        if older is None:
-            self._queue.entitle(stream)
+        if stream.ticket is None:
+            stream.put(ticket, now, only_newest=True)
+            self._wait(stream, now)
+            return []
+        only_newest = is_early or self._queue.is_overloaded(now)
+        pushed_out = stream.put(ticket, now, only_newest=only_newest)
+        if pushed_out:
+            self._deadlines.put(stream)
             if not stream.is_in_flight:
-                self._queue.enter(stream, now)
-            return None
+                self._queue.renew(stream)
+        for _ in pushed_out:
+            self._tally.dropped(stream)
+        return [Drop(older, DropReason.SUPERSEDED) for older in pushed_out]
+
+    def _wait(self, stream: WaitingStream, now: float) -> None:
+        """A frame of the stream waits, where none did, or only one before it."""
+        self._deadlines.put(stream)
+        self._queue.entitle(stream)
         if not stream.is_in_flight:
-            self._queue.renew(stream)
-        self._tally.dropped(stream)
-        return Drop(older, DropReason.SUPERSEDED)
+            self._queue.enter(stream, now)
 
     def _drop(self, stream: WaitingStream, reason: DropReason) -> Drop:
         self._deadlines.remove(stream)
         if not stream.is_in_flight:
             self._queue.leave(stream)
         self._tally.dropped(stream)
-        return Drop(stream.take(), reason)
+        drop = Drop(stream.take(), reason)
+        if stream.ticket is not None:
+            self._wait(stream, self._now)
+        return drop
 
     def _release(self, stream: WaitingStream, now: float) -> None:
         """The stream's frame is done: its next one, if it is here already, can be taken."""
@@ -288,9 +268,12 @@ class Scheduler:
         tickets: list[Ticket] = []
         for stream in self._queue.take(size, now):
             self._deadlines.remove(stream)
-            self._window.taken(stream.cadence, now)
             stream.is_in_flight = True
             tickets.append(stream.take())
+            if stream.ticket is None:
+                self._window.taken(stream.cadence, now)
+            else:
+                self._wait(stream, now)
         self._num_batches += 1
         self._tally.batch(size)
         batch = Batch(self._num_batches, tuple(tickets), now)

@@ -17,8 +17,8 @@ from actors.inference.ladder import LadderStatus
 from actors.inference.leases import PoolLeases
 from actors.inference.options import PolicyName
 from actors.inference.overload import LadderConfig
-from actors.inference.policy import BatchPolicy
-from actors.inference.scheduler import Batch, Drop, Scheduler, SchedulerConfig
+from actors.inference.policy import Batch, BatchPolicy, Drop, SchedulerConfig
+from actors.inference.scheduler import Scheduler
 from actors.inference.secondaries import ask, looked_at
 from actors.inference.snapshot import SchedulerSnapshot
 from actors.messages import FrameResult, PoolLease, SubmitReply, SubmitRequest, Ticket

@@ -150,7 +150,7 @@ class FairQueue:
             raise ValueError(f"{num} frames were asked for, {self._num_waiting} wait")
         if num == self._num_waiting:
             return self._take_all(now)
-        if not self._is_overloaded(now) and self._is_short() and self._floors.is_kept(now):
+        if not self.is_overloaded(now) and self._is_short() and self._floors.is_kept(now):
             return self._take_oldest(num, now)
         return [self._take_next(now) for _ in range(num)]
 
@@ -230,12 +230,13 @@ class FairQueue:
             queue.virtual_time = self._clock
 
     def _next_class(self, now: float) -> _ClassQueue:
-        queue = self._by_share() if self._is_overloaded(now) else self._by_arrival()
+        queue = self._by_share() if self.is_overloaded(now) else self._by_arrival()
         if queue is None:
             raise ValueError(f"{self._num_waiting} frames wait, and none in any class")
         return queue
 
-    def _is_overloaded(self, now: float) -> bool:
+    def is_overloaded(self, now: float) -> bool:
+        """Whether something has waited all the time for so long that shares count."""
         return now - self._empty_at >= _OVERLOADED_AFTER_S
 
     def _is_short(self) -> bool:

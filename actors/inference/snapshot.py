@@ -63,7 +63,7 @@ class SchedulerSnapshot:
 
     Attributes:
         num_streams: Streams that are open.
-        num_waiting: Frames that wait, at most one a stream.
+        num_waiting: Frames that wait, at most two a stream, in overload one.
         num_in_flight: Frames at the engine.
         num_batches: Batches so far.
         num_batched: Frames in them.

@@ -14,7 +14,11 @@ LONGEST_FLOOR_S = 60.0
 
 @dataclass(slots=True, eq=False)
 class WaitingStream:
-    """A stream's place in the queue; at most one ticket of it waits.
+    """A stream's place in the queue.
+
+    One ticket of it waits, the newest. Out of overload the next one may wait behind it: frames that
+    come together, as ingest's calls bring them, are more than the engine does at once, and yet no
+    more than it does until the next ones come.
 
     Attributes:
         stream: Stream id.
@@ -26,6 +30,8 @@ class WaitingStream:
         virtual_time: What it has had of its class, frames by weight.
         ticket: The frame that waits, if any.
         waiting_since: When that came.
+        behind: The one that waits for its turn after that, if any.
+        behind_since: When that came.
         is_in_flight: A frame of it is at the engine; the next one must wait until that is done.
         cadence: When its next frame is expected.
         num_inferred: Frames that went through the engine.
@@ -41,6 +47,8 @@ class WaitingStream:
     virtual_time: float = 0.0
     ticket: Ticket | None = None
     waiting_since: float = 0.0
+    behind: Ticket | None = None
+    behind_since: float = 0.0
     is_in_flight: bool = False
     cadence: Cadence = field(default_factory=Cadence)
     num_inferred: int = 0
@@ -51,13 +59,39 @@ class WaitingStream:
         """Its floor, frames a second."""
         return 1.0 / self.floor_s
 
+    @property
+    def num_waiting(self) -> int:
+        """How many frames of it wait."""
+        return (self.ticket is not None) + (self.behind is not None)
+
+    def put(self, ticket: Ticket, now: float, *, only_newest: bool) -> tuple[Ticket, ...]:
+        """Let a frame wait; gives those that it pushes out, the oldest first.
+
+        Args:
+            ticket: Newer than what waits.
+            now: When it came, seconds.
+            only_newest: Whether nothing may wait beside it.
+        """
+        older, behind = self.ticket, self.behind
+        if older is None:
+            self.ticket, self.waiting_since = ticket, now
+            return ()
+        if only_newest:
+            self.ticket, self.waiting_since, self.behind = ticket, now, None
+            return (older,) if behind is None else (older, behind)
+        if behind is not None:
+            self.take()
+        self.behind, self.behind_since = ticket, now
+        return () if behind is None else (older,)
+
     def take(self) -> Ticket:
-        """Its waiting frame, which then waits no longer.
+        """Its waiting frame, which then waits no longer; the one behind it takes its place.
 
         Raises:
             ValueError: if none waits.
         """
-        ticket, self.ticket = self.ticket, None
+        ticket = self.ticket
         if ticket is None:
             raise ValueError(f"{self.stream} has no frame that waits")
+        self.ticket, self.waiting_since, self.behind = self.behind, self.behind_since, None
         return ticket

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 _SMOOTHING = 0.25
 _LONGEST_STEP = 2.0
+_TOGETHER = 0.5
+"""Part of the usual time between two frames."""
 _BUCKETS = 5
 _SPAN_S = 0.5
 _LIGHT = 0.7
@@ -27,6 +29,10 @@ class Cadence:
     last_s: float | None = None
     period_s: float = 0.0
     bucket: int | None = None
+
+    def is_early(self, now: float) -> bool:
+        """Whether a frame that comes now is one of several that come together, held up before."""
+        return self.last_s is not None and now - self.last_s < _TOGETHER * self.period_s
 
 
 class BatchWindow:

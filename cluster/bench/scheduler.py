@@ -7,7 +7,8 @@ import math
 import time
 from typing import Any
 
-from actors.inference.scheduler import Scheduler, SchedulerConfig
+from actors.inference.policy import SchedulerConfig
+from actors.inference.scheduler import Scheduler
 from actors.messages import Ticket
 from actors.specs import CLASS_DEFAULTS, QosClass, QosSpec
 from engines.frames import Picture

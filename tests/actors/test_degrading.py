@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from actors.inference.degrading import Degrading
 from actors.inference.overload import LadderConfig
-from actors.inference.scheduler import Drop, Scheduler, SchedulerConfig
+from actors.inference.policy import Drop, SchedulerConfig
+from actors.inference.scheduler import Scheduler
 from actors.messages import DegradeStep, DropReason, StreamQos, SubmitRequest, Ticket
 from actors.specs import QosSpec
 from engines.frames import Picture

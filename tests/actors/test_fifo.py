@@ -6,8 +6,7 @@ import pytest
 
 from actors.inference.fifo import Fifo
 from actors.inference.options import PolicyName
-from actors.inference.policy import BatchPolicy
-from actors.inference.scheduler import SchedulerConfig
+from actors.inference.policy import BatchPolicy, SchedulerConfig
 from actors.inference.service import InferenceService, PoolConfig
 from actors.messages import DropReason, StreamQos, SubmitRequest, Ticket
 from actors.specs import QosClass, QosSpec
@@ -115,7 +114,7 @@ def test_the_engine_runs_the_policy_that_its_options_name(
     pool = PoolConfig(num_slots=4, slot_bytes=Picture(64, 36).size_bytes, name="test-fifo")
     service = InferenceService(FakeEngine(), pool, list, policy=policy, clock=lambda: 0.0)
     lease = service.attach("ingest")
-    frames = (ticket("a", 0), ticket("a", 1))
+    frames = tuple(ticket("a", index) for index in range(3))
     opened = (StreamQos("a", QosSpec()),)
     reply = service.submit(SubmitRequest("ingest", lease.generation, frames, opened))
     service.close()

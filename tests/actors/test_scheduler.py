@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from actors.inference.scheduler import Batch, Scheduler, SchedulerConfig
+from actors.inference.policy import Batch, SchedulerConfig
+from actors.inference.scheduler import Scheduler
 from actors.messages import DropReason
 from actors.specs import QosClass, QosSpec
 from engines.fake import CostModel
@@ -37,14 +38,53 @@ def serve_overloaded(
     return served
 
 
-def test_a_newer_frame_replaces_the_waiting_one_of_its_stream() -> None:
+def submit(scheduler: Scheduler, index: int, now: float, deadline_s: float = 10.0) -> list[int]:
+    """Bring a frame of stream a; the frames that it pushed out."""
+    drops = scheduler.submit([make_ticket("a", index, now, deadline_s)], now)
+    assert {drop.reason for drop in drops} <= {DropReason.SUPERSEDED}
+    return [drop.ticket.index for drop in drops]
+
+
+def take_indices(scheduler: Scheduler, now: float) -> list[int]:
+    return [ticket.index for ticket in take(scheduler, now).tickets]
+
+
+def test_a_frame_waits_behind_the_one_before_it_and_a_third_pushes_out_the_first() -> None:
     scheduler = make_scheduler({"a": QosSpec()})
-    assert scheduler.submit([make_ticket("a", 0, 0.0)], 0.0) == ()
-    (drop,) = scheduler.submit([make_ticket("a", 1, 0.01)], 0.01)
-    assert (drop.ticket.index, drop.reason) == (0, DropReason.SUPERSEDED)
-    batch = scheduler.next_batch(0.02).batch
-    assert batch is not None
-    assert [t.index for t in batch.tickets] == [1]
+    assert [submit(scheduler, index, index * 0.01) for index in range(3)] == [[], [], [0]]
+    assert scheduler.snapshot().num_waiting == 2
+    first = take(scheduler, 0.03)
+    assert [ticket.index for ticket in first.tickets] == [1]
+    assert scheduler.next_batch(0.03).batch is None, "it overtook the one in flight"
+    scheduler.complete(first, 0.04)
+    assert take_indices(scheduler, 0.05) == [2]
+    assert scheduler.snapshot().num_waiting == 0
+
+
+def test_in_overload_only_the_newest_frame_of_a_stream_waits() -> None:
+    scheduler = make_scheduler({"a": QosSpec()})
+    assert submit(scheduler, 0, 0.0) == submit(scheduler, 1, 0.1) == []
+    assert submit(scheduler, 2, 0.3) == [0, 1], "something has waited for longer than 0.2 s"
+    assert submit(scheduler, 3, 0.31) == [2]
+    assert take_indices(scheduler, 0.32) == [3]
+
+
+def test_of_frames_that_were_held_up_and_come_together_the_newest_waits() -> None:
+    scheduler = make_scheduler({"a": QosSpec()})
+    for index in range(4):
+        submit(scheduler, index, index * 0.04)
+        scheduler.complete(take(scheduler, index * 0.04), index * 0.04)
+    assert [submit(scheduler, index, 0.4) for index in (4, 5, 6)] == [[], [4], [5]]
+
+
+def test_a_frame_that_waits_behind_a_late_one_takes_its_place() -> None:
+    scheduler = make_scheduler({"a": QosSpec()})
+    submit(scheduler, 0, 0.0, deadline_s=0.05)
+    submit(scheduler, 1, 0.03)
+    late = scheduler.next_batch(0.06)
+    assert [(drop.ticket.index, drop.reason) for drop in late.drops] == [(0, DropReason.DEADLINE)]
+    assert late.batch is not None
+    assert [ticket.index for ticket in late.batch.tickets] == [1]
 
 
 def teach(scheduler: Scheduler, cost: CostModel, sizes: tuple[int, ...] = (1, 2, 4)) -> float:
@@ -243,11 +283,11 @@ def test_frames_go_together_where_that_is_cheaper() -> None:
     assert sizes == [1, 2, *[4] * 18]
 
 
-def test_closing_a_stream_drops_its_waiting_frame_and_refuses_later_ones() -> None:
+def test_closing_a_stream_drops_what_waits_of_it_and_refuses_later_ones() -> None:
     scheduler = make_scheduler({"a": QosSpec()})
-    scheduler.submit([make_ticket("a", 0, 0.0)], 0.0)
-    assert [d.reason for d in scheduler.close("a")] == [DropReason.CLOSED]
-    assert [d.reason for d in scheduler.submit([make_ticket("a", 1, 0.1)], 0.1)] == [
+    scheduler.submit([make_ticket("a", index, 0.0) for index in range(2)], 0.0)
+    assert [d.reason for d in scheduler.close("a")] == [DropReason.CLOSED] * 2
+    assert [d.reason for d in scheduler.submit([make_ticket("a", 2, 0.1)], 0.1)] == [
         DropReason.CLOSED
     ]
     assert scheduler.next_wakeup() is None

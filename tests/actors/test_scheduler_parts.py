@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from actors.inference.cost import CostEstimate
 from actors.inference.lazy_heap import LazyHeap
 from actors.inference.load import EngineLoad
-from actors.inference.scheduler import Scheduler, SchedulerConfig
+from actors.inference.policy import SchedulerConfig
+from actors.inference.scheduler import Scheduler
 from actors.inference.sharing import FairQueue
 from actors.inference.snapshot import ClassSnapshot
 from actors.inference.waiting import WaitingStream

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.inference.scheduler import Batch, Scheduler, SchedulerConfig
+from actors.inference.policy import Batch, SchedulerConfig
+from actors.inference.scheduler import Scheduler
 from actors.specs import CLASS_DEFAULTS, QosClass, QosSpec
 from engines.fake import CostModel
 from tests.actors.traces import (

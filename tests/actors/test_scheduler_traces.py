@@ -16,6 +16,7 @@ from tests.actors.traces import (
     Camera,
     Machine,
     cameras,
+    in_beats,
     jittered,
     paused,
     qos,
@@ -66,6 +67,16 @@ def test_nobody_is_late_while_the_engine_can_do_it_all(
         assert max(waits) <= longest_s + max(0.04, machine.delay_s)
     last = {ticket.stream: ticket for ticket in tickets}.values()
     assert all((t.stream, t.index) in outcome.done for t in last)
+
+
+def test_cameras_that_come_in_beats_lose_nothing_while_the_engine_can_do_it_all() -> None:
+    """What one beat brings is hardly done when the next comes."""
+    machine = Machine(CostModel(0.6, 0.175), (1, 8, 32), slowness=lambda n: 1.0 + n % 3 * 0.03)
+    group = cameras(150, 30.0, qos("normal"))
+    tickets = tickets_of(group, in_beats, SECONDS)
+    outcome = machine.play(group, tickets)
+    assert outcome.busy(WARM_UP_S, SECONDS) > 0.95
+    assert not outcome.drops
 
 
 @MACHINES

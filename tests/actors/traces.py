@@ -6,12 +6,14 @@ the frames.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from actors.inference.scheduler import Batch, Drop, Scheduler, SchedulerConfig
+from actors.inference.policy import Batch, Drop, SchedulerConfig
+from actors.inference.scheduler import Scheduler
 from actors.messages import DropReason, Ticket
 from actors.specs import QosClass, QosSpec
 from engines.fake import CostModel, VirtualClock
@@ -76,6 +78,12 @@ def paused(fps: float, seconds: float, chance: random.Random) -> list[float]:
 def stalled(fps: float, seconds: float, chance: random.Random) -> list[float]:
     """One stall of a second and a half, the same for all, then a burst."""
     return sorted(t if not 3.0 < t < 4.5 else 4.5 for t in regular(fps, seconds, chance))
+
+
+def in_beats(fps: float, seconds: float, chance: random.Random) -> list[float]:
+    """As ingest's calls bring them, every 32 ms, some a little late."""
+    times = regular(fps, seconds, chance)
+    return sorted(math.ceil(t / 0.032) * 0.032 + chance.random() * 0.004 for t in times)
 
 
 def tickets_of(group: Sequence[Camera], arrivals: Arrivals, seconds: float) -> list[Ticket]:

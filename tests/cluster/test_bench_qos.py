@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from actors.inference.fifo import Fifo
-from actors.inference.scheduler import Decision, Scheduler, SchedulerConfig
+from actors.inference.policy import Decision, SchedulerConfig
+from actors.inference.scheduler import Scheduler
 from actors.messages import DropReason, Ticket
 from actors.specs import QosClass, QosSpec
 from cluster.bench.qos.baselines import RoundRobin, dynamic_batching, strict_priority

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.inference.actor import EngineStatus
-from actors.inference.scheduler import Scheduler, SchedulerConfig
+from actors.inference.policy import SchedulerConfig
+from actors.inference.scheduler import Scheduler
 from cluster.slot.capacity import Capacity, SteadyValue
 
 SNAPSHOT = Scheduler(SchedulerConfig()).snapshot()

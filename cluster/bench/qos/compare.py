@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from actors.inference.fifo import Fifo
-from actors.inference.policy import Batcher
-from actors.inference.scheduler import Scheduler, SchedulerConfig
+from actors.inference.policy import Batcher, SchedulerConfig
+from actors.inference.scheduler import Scheduler
 from actors.specs import CLASS_DEFAULTS
 from cluster.bench.qos.baselines import RoundRobin, dynamic_batching, strict_priority
 from cluster.bench.qos.engine import SimulatedEngine

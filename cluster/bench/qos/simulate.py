@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from actors.inference.policy import Batcher
-from actors.inference.scheduler import Batch, Drop
+from actors.inference.policy import Batch, Batcher, Drop
 from actors.messages import DropReason
 from actors.specs import QosSpec
 from cluster.bench.qos.engine import SimulatedEngine
