@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.analytics.tracking import Tracker, TrackerConfig, config_of
@@ -126,20 +126,25 @@ def are_apart(one: Detections, other: Detections) -> bool:
     return not (apart < (15, 35)).all(axis=2).any()
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=SEEDS, fps=st.sampled_from([6, 10, 25]))
-def test_nobody_goes_on_in_a_picture_of_another_scene(seed, fps):
-    tracker, before = Tracker(), set()
-    one, other = street(seed, 8), street(seed + 1, 3)
-    assume(are_apart(one[-1], other[0]))
-    for n, found in enumerate(one):
-        before |= set(tracker.update(found, n / fps).track_id.tolist())
-    after = [
-        tracker.update(found, (8 + n) / fps).track_id.tolist() for n, found in enumerate(other)
-    ]
-    assert before
-    assert after[-1]
-    assert not before & {track for tracks in after for track in tracks}
+@pytest.mark.parametrize("fps", [6, 10, 25])
+def test_nobody_goes_on_in_a_picture_of_another_scene(fps):
+    """But for one cut in a hundred at most, that chance makes look as if the camera had turned."""
+    num_cuts = num_missed = 0
+    for seed in range(400):
+        tracker, before, after = Tracker(), set(), set()
+        one, other = street(seed, 8), street(seed + 1, 3)
+        if not are_apart(one[-1], other[0]):
+            continue
+        for n, found in enumerate(one):
+            before |= set(tracker.update(found, n / fps).track_id.tolist())
+        for n, found in enumerate(other):
+            after |= set(tracker.update(found, (8 + n) / fps).track_id.tolist())
+        assert before
+        assert after
+        num_cuts += 1
+        num_missed += not before.isdisjoint(after)
+    assert num_cuts > 200
+    assert num_missed <= num_cuts / 100
 
 
 def test_a_cut_of_one_stream_ends_no_track_of_another():
