@@ -176,22 +176,23 @@ class Scheduler:
     def _has_in_flight(self, stream: str) -> bool:
         return any(t.stream == stream for b in self._in_flight.values() for t in b.tickets)
 
-    def _admit(self, ticket: Ticket, now: float) -> list[Drop]:
+    def _admit(self, ticket: Ticket, now: float) -> Iterable[Drop]:
         stream = self._streams.get(ticket.stream)
         if stream is None:
-            return [Drop(ticket, DropReason.CLOSED)]
-        is_early = stream.cadence.is_early(now)
-        self._window.arrived(stream.cadence, now)
+            return (Drop(ticket, DropReason.CLOSED),)
         if stream.ticket is None:
-            stream.put(ticket, now, only_newest=True)
+            self._window.arrived(stream.cadence, now)
+            stream.ticket, stream.waiting_since = ticket, now
             self._wait(stream, now)
-            return []
-        only_newest = is_early or self._queue.is_overloaded(now)
+            return ()
+        only_newest = self._queue.is_overloaded(now) or stream.cadence.is_early(now)
+        self._window.arrived(stream.cadence, now)
         pushed_out = stream.put(ticket, now, only_newest=only_newest)
-        if pushed_out:
-            self._deadlines.put(stream)
-            if not stream.is_in_flight:
-                self._queue.renew(stream)
+        if not pushed_out:
+            return ()
+        self._deadlines.put(stream)
+        if not stream.is_in_flight:
+            self._queue.renew(stream)
         for _ in pushed_out:
             self._tally.dropped(stream)
         return [Drop(older, DropReason.SUPERSEDED) for older in pushed_out]

@@ -64,25 +64,24 @@ class WaitingStream:
         """How many frames of it wait."""
         return (self.ticket is not None) + (self.behind is not None)
 
-    def put(self, ticket: Ticket, now: float, *, only_newest: bool) -> tuple[Ticket, ...]:
-        """Let a frame wait; gives those that it pushes out, the oldest first.
+    def put(self, ticket: Ticket, now: float, *, only_newest: bool) -> list[Ticket]:
+        """Let a frame wait where one does; gives those that it pushes out, the oldest first.
 
         Args:
             ticket: Newer than what waits.
             now: When it came, seconds.
             only_newest: Whether nothing may wait beside it.
         """
-        older, behind = self.ticket, self.behind
-        if older is None:
+        pushed_out = []
+        if only_newest or self.behind is not None:
+            pushed_out.append(self.take())
+        if only_newest and self.ticket is not None:
+            pushed_out.append(self.take())
+        if self.ticket is None:
             self.ticket, self.waiting_since = ticket, now
-            return ()
-        if only_newest:
-            self.ticket, self.waiting_since, self.behind = ticket, now, None
-            return (older,) if behind is None else (older, behind)
-        if behind is not None:
-            self.take()
-        self.behind, self.behind_since = ticket, now
-        return () if behind is None else (older,)
+        else:
+            self.behind, self.behind_since = ticket, now
+        return pushed_out
 
     def take(self) -> Ticket:
         """Its waiting frame, which then waits no longer; the one behind it takes its place.
