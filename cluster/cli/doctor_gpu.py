@@ -35,7 +35,7 @@ def examine_gpu(pool_bytes: int = 0) -> Iterator[Finding]:
     yield capabilities(gpu_host.missing_capabilities(), decodes=decoder.ok)
     yield from _device(pool_bytes)
     yield from _tensorrt()
-    yield tried("GPU kernels (NVRTC)", _nvrtc, _PACKAGES)
+    yield kernels()
     yield decoder
     yield from _gauges()
 
@@ -98,11 +98,18 @@ def _tensorrt() -> Iterator[Finding]:
         yield Finding("GPU plans", False, str(error), "see the line on the device")
 
 
-def _nvrtc() -> tuple[str, Facts]:
-    from engines.cuda.nvrtc import load_nvrtc
+def kernels() -> Finding:
+    """Whether NVRTC can compile; some load, and miss what they compile with."""
+    return tried("GPU kernels (NVRTC)", _compiled, _PACKAGES)
+
+
+def _compiled() -> tuple[str, Facts]:
+    from engines.cuda.context import open_device
+    from engines.cuda.nvrtc import cubin, load_nvrtc
 
     version = ".".join(map(str, load_nvrtc().version))
-    return f"NVRTC {version}", {"version": version}
+    cubin("preprocess.cu", open_device().arch)
+    return f"NVRTC {version} compiles them", {"version": version}
 
 
 def _nvdec() -> Finding:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from cluster.cli.finding import Finding
 from cluster.cli.main import app
 from cluster.config import SightlineConfig
 from cluster.registry import GpuLoad
+from engines.errors import DeviceError
 from engines.spec import Precision
 from engines.tensorrt.cache import PlanCache
 from engines.tensorrt.options import BuildOptions
@@ -120,6 +123,27 @@ def test_a_gpu_with_too_little_memory_for_the_pool_is_told_with_figures() -> Non
     assert not finding.ok
     assert finding.found == "2.0 of 80.0 GiB free, the frame pool takes 3.0"
     assert "pool.num_slots" in finding.remedy
+
+
+class Nvrtc:
+    version = (13, 0)
+
+    def compile(self, name: str, source: bytes, arguments: Sequence[str]) -> bytes:
+        if arguments[0].endswith("sm_90"):
+            return b"machine code"
+        raise DeviceError("failed to open libnvrtc-builtins.so.13.0")
+
+
+@pytest.mark.parametrize(("arch", "ok"), [("sm_90", True), ("sm_75", False)])
+def test_an_nvrtc_that_does_not_compile_is_told(
+    arch: str, ok: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("engines.cuda.context.open_device", lambda: SimpleNamespace(arch=arch))
+    monkeypatch.setattr("engines.cuda.nvrtc.load_nvrtc", Nvrtc)
+    finding = doctor_gpu.kernels()
+    assert finding.ok is ok
+    assert ("NVRTC 13.0 compiles them" if ok else "libnvrtc-builtins") in finding.found
 
 
 @pytest.mark.parametrize(
