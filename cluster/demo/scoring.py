@@ -25,6 +25,7 @@ _SETTLE_S = 1.5
 _SEAM_S = 1.0
 DOUBT = "doubt"
 _NEAR = 1e-6  # what it is worth that a report is near in time: less than an error, however many
+_COUNTS = 1e-9  # what it is worth that it counts: as much as to be nearer by a millisecond
 Box = tuple[float, float, float, float]
 
 
@@ -190,7 +191,7 @@ def match(
 
     A report that fits nothing but a doubt is neither right nor wrong; nor is one of something that
     does not count. Of matches of as many the one is taken that leaves the fewest reports without a
-    doubt, and then the one that is nearest in time.
+    doubt, then the one that is nearest in time, and then the one of most that counts.
     """
     truths, reports = [t for t in true if t.phase != DOUBT], list(reported)
     doubts = [t for t in true if t.phase == DOUBT]
@@ -200,7 +201,7 @@ def match(
         for j, r in enumerate(reports):
             if t.what == r.what and abs(t.late_s(r)) <= tolerance_s:
                 off_s = abs(t.late_s(r)) + 1e-3 * abs(t.at_s - r.at_s)
-                worth[i, j] = 1 + may_be_wrong[j] + _NEAR / (1 + off_s)
+                worth[i, j] = 1 + may_be_wrong[j] + _NEAR / (1 + off_s) + _COUNTS * t.counts
     matched = _matched(worth)
     right = [(truths[i], reports[j]) for i, j in matched.items() if truths[i].counts]
     left = set(range(len(reports))) - set(matched.values())

@@ -89,6 +89,15 @@ def test_the_order_of_reports_does_not_matter(
     assert score(true, shuffled).num_found == score(true, reported).num_found
 
 
+def test_of_what_happened_at_once_what_counts_is_matched_first() -> None:
+    counted, hidden = Happening("cam0", "in", "forward", 0.0), []
+    for _ in range(3):
+        hidden.append(Happening("cam0", "in", "forward", 0.0, counts=False))
+        for true in ([counted, *hidden], [*hidden, counted]):
+            reported = [Happening("cam0", "in", "forward", 0.2)]
+            assert score(true, reported) == Score(1, 1, 1, 1)
+
+
 @given(crossings)
 def test_nothing_reported_is_precise_and_finds_nothing(true: Sequence[Happening]) -> None:
     silent = score(true, [])
