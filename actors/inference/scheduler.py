@@ -198,7 +198,7 @@ class Scheduler:
         return [Drop(older, DropReason.SUPERSEDED) for older in pushed_out]
 
     def _wait(self, stream: WaitingStream, now: float) -> None:
-        """A frame of the stream waits, where none did, or only one before it."""
+        """A frame is now the next one of its stream."""
         self._deadlines.put(stream)
         self._queue.entitle(stream)
         if not stream.is_in_flight:
