@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import statistics
 import threading
 import time
 from itertools import pairwise
@@ -71,8 +70,8 @@ def test_a_limit_of_rate_drops_the_others_as_sampled(bench, server):
     entry = bench.entry("a")
     assert entry.decoded == pytest.approx(5 * entry.inferred, abs=10)
     steady = [t.index for t in bench.engine.frames_of("a")][2:]  # the first came in a burst
-    steps = [b - a for a, b in pairwise(steady)]
-    assert min(steps) == statistics.median(steps) == 5  # a busy machine may leave one out
+    # On a busy machine a camera that is late goes on with a key frame, and says so.
+    assert {b - a for a, b in pairwise(steady)} == {5} or bench.entry("a").skipped
 
 
 def test_changed_rate_class_and_rules_do_not_open_the_camera_again(bench, server):

@@ -45,19 +45,15 @@ def submit(scheduler: Scheduler, index: int, now: float, deadline_s: float = 10.
     return [drop.ticket.index for drop in drops]
 
 
-def take_indices(scheduler: Scheduler, now: float) -> list[int]:
-    return [ticket.index for ticket in take(scheduler, now).tickets]
-
-
 def test_a_frame_waits_behind_the_one_before_it_and_a_third_pushes_out_the_first() -> None:
     scheduler = make_scheduler({"a": QosSpec()})
     assert [submit(scheduler, index, index * 0.01) for index in range(3)] == [[], [], [0]]
     assert scheduler.snapshot().num_waiting == 2
     first = take(scheduler, 0.03)
-    assert [ticket.index for ticket in first.tickets] == [1]
+    assert indices_of(first) == [1]
     assert scheduler.next_batch(0.03).batch is None, "it overtook the one in flight"
     scheduler.complete(first, 0.04)
-    assert take_indices(scheduler, 0.05) == [2]
+    assert indices_of(take(scheduler, 0.05)) == [2]
     assert scheduler.snapshot().num_waiting == 0
 
 
@@ -66,7 +62,7 @@ def test_in_overload_only_the_newest_frame_of_a_stream_waits() -> None:
     assert submit(scheduler, 0, 0.0) == submit(scheduler, 1, 0.1) == []
     assert submit(scheduler, 2, 0.3) == [0, 1], "something has waited for longer than 0.2 s"
     assert submit(scheduler, 3, 0.31) == [2]
-    assert take_indices(scheduler, 0.32) == [3]
+    assert indices_of(take(scheduler, 0.32)) == [3]
 
 
 def test_of_frames_that_were_held_up_and_come_together_the_newest_waits() -> None:
@@ -84,7 +80,7 @@ def test_a_frame_that_waits_behind_a_late_one_takes_its_place() -> None:
     late = scheduler.next_batch(0.06)
     assert [(drop.ticket.index, drop.reason) for drop in late.drops] == [(0, DropReason.DEADLINE)]
     assert late.batch is not None
-    assert [ticket.index for ticket in late.batch.tickets] == [1]
+    assert indices_of(late.batch) == [1]
 
 
 def teach(scheduler: Scheduler, cost: CostModel, sizes: tuple[int, ...] = (1, 2, 4)) -> float:
@@ -111,6 +107,10 @@ def take(scheduler: Scheduler, now: float) -> Batch:
 
 def streams_of(batch: Batch) -> list[str]:
     return [ticket.stream for ticket in batch.tickets]
+
+
+def indices_of(batch: Batch) -> list[int]:
+    return [ticket.index for ticket in batch.tickets]
 
 
 def test_a_full_batch_closes_at_once_and_a_lonely_camera_is_not_kept_waiting() -> None:
@@ -375,7 +375,7 @@ def test_a_stream_with_a_frame_in_flight_is_not_taken_again() -> None:
     scheduler.complete(second, 0.03)
     assert scheduler.next_batch(0.03).batch is None
     scheduler.complete(first, 0.04)
-    assert [ticket.index for ticket in take(scheduler, 0.04).tickets] == [1]
+    assert indices_of(take(scheduler, 0.04)) == [1]
 
 
 def test_a_stream_opened_anew_waits_for_the_frame_that_is_still_in_flight() -> None:
@@ -387,7 +387,7 @@ def test_a_stream_opened_anew_waits_for_the_frame_that_is_still_in_flight() -> N
     scheduler.submit([make_ticket("a", 1, 0.01)], 0.01)
     assert scheduler.next_batch(0.01).batch is None
     scheduler.complete(first, 0.02)
-    assert [ticket.index for ticket in take(scheduler, 0.02).tickets] == [1]
+    assert indices_of(take(scheduler, 0.02)) == [1]
 
 
 def test_a_blocked_frame_can_expire() -> None:
