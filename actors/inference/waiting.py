@@ -16,9 +16,9 @@ LONGEST_FLOOR_S = 60.0
 class WaitingStream:
     """A stream's place in the queue.
 
-    One ticket of it waits, the newest. Out of overload the next one may wait behind it: frames that
-    come together, as ingest's calls bring them, are more than the engine does at once, and yet no
-    more than it does until the next ones come.
+    One ticket of it waits, in overload the newest. Otherwise the next one may wait behind it: what
+    a call of ingest brings is more than the engine does at once, and yet no more than it does until
+    about the next call.
 
     Attributes:
         stream: Stream id.

@@ -185,7 +185,7 @@ class Outbox:
         """Take the first frame of each stream; the tickets are outstanding from now on.
 
         Where more may wait, a frame does not follow the one before it at once, unless that has come
-        back: the engine would give it up for the newer one.
+        back: the engine might give it up for the newer one.
 
         Args:
             now: Monotonic, seconds.
