@@ -64,12 +64,13 @@ class Camera:
         self._next_attempt: float | None = None
         self._begin(utc)
 
-    def tick(self, now: float, utc: float) -> None:
+    def tick(self, now: float, utc: float, stood_still_s: float = 0.0) -> None:
         """See how the session does, and start one where it is time.
 
         Args:
             now: Monotonic time, seconds.
             utc: Now, seconds since 1970.
+            stood_still_s: For so long the process has not run since the last tick.
         """
         if self._stuck:
             self._stuck = [session for session in self._stuck if not session.is_over]
@@ -78,7 +79,7 @@ class Camera:
         elif self._session.is_over:
             self._conclude(self._session, self._session.error, now, utc)
         else:
-            self._supervise(self._session, now, utc)
+            self._supervise(self._session, now, utc, stood_still_s)
 
     def update(self, assignment: Assignment, row: LedgerRow, utc: float) -> None:
         """Follow a changed spec; the source is opened anew only where it or its row is another."""
@@ -170,9 +171,9 @@ class Camera:
             self._properties = self._session.properties
         return self._properties
 
-    def _supervise(self, session: Session, now: float, utc: float) -> None:
+    def _supervise(self, session: Session, now: float, utc: float, stood_still_s: float) -> None:
         self._follow_step(session)
-        error = session.overdue(now)
+        error = session.overdue(now, stood_still_s)
         if error is not None:
             self._drop_session()
             self._conclude(session, error, now, utc)

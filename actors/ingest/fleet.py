@@ -18,6 +18,9 @@ from actors.ingest.status import IngestStatus
 from actors.ledger import Ledger
 from actors.messages import Assignment, StreamQos
 
+_LATE_S = 0.2
+"""A watchdog that wakes later than this was not alone in that: the process stood still."""
+
 log = logging.getLogger(__name__)
 
 
@@ -137,16 +140,20 @@ class Ingest:
             self._outbox.close_stream(spec.id)
 
     def _watch(self) -> None:
+        looked_at = time.monotonic()
         while not self._stop.wait(self._config.tick_s):
+            before, looked_at = looked_at, time.monotonic()
+            late_s = looked_at - before - self._config.tick_s
+            stood_still_s = late_s if late_s > _LATE_S else 0.0
             with self._lock:
-                lags_s = [self._tick(camera) for camera in self._cameras.values()]
+                lags_s = [self._tick(camera, stood_still_s) for camera in self._cameras.values()]
             self._feeder.decode_lag_s = max(lags_s, default=0.0)
 
-    def _tick(self, camera: Camera) -> float:
+    def _tick(self, camera: Camera, stood_still_s: float) -> float:
         """Look after a camera; how far it is behind, seconds."""
         now = time.monotonic()
         try:
-            camera.tick(now, time.time())
+            camera.tick(now, time.time(), stood_still_s)
         except Exception:  # the other cameras must go on being looked after
             log.exception("stream %s: looking after it failed", camera.assignment.spec.id)
         return camera.decode_lag_s(now)

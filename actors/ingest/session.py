@@ -28,6 +28,7 @@ from actors.ingest.redirects import open_allowed
 from actors.ingest.rtsp.source import RtspSource
 from actors.ingest.source import Source, Transport
 from actors.ingest.source_errors import failure, source_error, timed_out
+from actors.ingest.source_wait import SourceWait
 from engines.cuda.context import device_works
 from engines.errors import DeviceError
 
@@ -91,7 +92,7 @@ class Session:
         self._config = facilities.config
         self._playback: Playback | None = None
         self._opened_at: float | None = None
-        self._blocked_since: float | None = None
+        self._wait = SourceWait()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera-{lane.stream}", daemon=True)
 
@@ -114,7 +115,7 @@ class Session:
         """How long packets have come, seconds; 0 where the source has not opened."""
         if self._opened_at is None:
             return 0.0
-        return max((self._blocked_since or now) - self._opened_at, 0.0)
+        return max((self._wait.since or now) - self._opened_at, 0.0)
 
     @property
     def has_begun(self) -> bool:
@@ -130,10 +131,10 @@ class Session:
         """How far the thread is behind for want of processor time, seconds; see DecodeLag."""
         return self._playback.lag_s(now) if self._playback is not None else 0.0
 
-    def overdue(self, now: float) -> SourceError | None:
-        """Why the session should be abandoned now; None while it does well."""
-        blocked_since, opened_at, config = self._blocked_since, self._opened_at, self._config
-        blocked_s = now - blocked_since if blocked_since is not None else 0.0
+    def overdue(self, now: float, stood_still_s: float = 0.0) -> SourceError | None:
+        """Why the session should be abandoned now; None while it does well; see SourceWait."""
+        opened_at, config = self._opened_at, self._config
+        blocked_s = self._wait.lasted_s(now, stood_still_s)
         if opened_at is None:
             if blocked_s > self._spec.open_timeout_s:
                 return timed_out(self._spec.url)
@@ -178,7 +179,7 @@ class Session:
             source.close()
 
     def _open(self) -> Source:
-        self._blocked_since = time.monotonic()
+        self._wait.since = time.monotonic()
         source = open_allowed(
             self._spec.url,
             self._config.allowed,
@@ -186,7 +187,7 @@ class Session:
             open_timeout_s=_GRACE * self._spec.open_timeout_s,
             read_timeout_s=_GRACE * self._config.read_timeout_s,
         )
-        self._blocked_since = None
+        self._wait.since = None
         self._opened_at = time.monotonic()
         return source
 
@@ -217,9 +218,9 @@ class Session:
                 pacer.repeat()
 
     def _pass(self, source: Source, playback: Playback, pacer: Pacer | None) -> None:
-        began = self._blocked_since = time.monotonic()
+        began = self._wait.since = time.monotonic()
         for packet in source.packets():
-            self._blocked_since = None
+            self._wait.since = None
             if pacer is not None:
                 delay_s = pacer.delay_s(playback.time_s(packet), time.monotonic())
                 self._stop.wait(delay_s)
@@ -230,8 +231,8 @@ class Session:
             playback.take(packet, Arrival(now, time.time()), self.policy)
             if playback.can_be_deferred and isinstance(source, RtspSource):
                 self._join(source, playback)
-            began = self._blocked_since = time.monotonic()
-        self._blocked_since = None
+            began = self._wait.since = time.monotonic()
+        self._wait.since = None
 
     def _join(self, source: RtspSource, playback: Playback) -> None:
         """Take part in the rounds; what they have read and not begun is played here."""
@@ -293,7 +294,7 @@ class _Seat:
         idle_s = 0.0 if self.waiting or self._waited_s is None else waited_s - self._waited_s
         self._waited_s = waited_s
         for packet in self._source.read_packets():
-            self._session._blocked_since = arrival.monotonic
+            self._session._wait.since = time.monotonic()
             self._playback.note_shared(packet, arrival.monotonic, idle_s)
             self.waiting.append((packet, arrival))
             idle_s = 0.0
