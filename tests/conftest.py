@@ -15,9 +15,9 @@ from cluster.local import LocalCluster
 from cluster.runtime import prepare_environment
 from cluster.security.finding import token_of_file
 from tests.cluster.system import CAMERAS, System, stream_job
-from tests.standstill import pytest_runtest_call, pytest_runtest_setup, pytest_runtest_teardown
+from tests.standstill import pytest_runtest_protocol
 
-__all__ = ["pytest_runtest_call", "pytest_runtest_setup", "pytest_runtest_teardown"]
+__all__ = ["pytest_runtest_protocol"]
 
 prepare_environment()  # some tests import Ray long before the first one starts it
 
