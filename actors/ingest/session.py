@@ -93,6 +93,7 @@ class Session:
         self._playback: Playback | None = None
         self._opened_at: float | None = None
         self._wait = SourceWait()
+        self._picture_wait = SourceWait()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera-{lane.stream}", daemon=True)
 
@@ -140,14 +141,12 @@ class Session:
                 return timed_out(self._spec.url)
         elif blocked_s > config.read_timeout_s:
             return self._failure("stalled", f"has sent nothing for {config.read_timeout_s:g} s")
-        elif (
-            self.delivery.num_frames == 0
-            and now - (self._held_at or opened_at) > config.picture_timeout_s
-        ):
-            limit = f"{config.picture_timeout_s:g} s"
-            return self._failure(
-                "invalid", f"sent no decodable picture in {limit}: shorten its GOP"
-            )
+        elif self.delivery.num_frames == 0:
+            self._picture_wait.since = self._held_at or opened_at
+            if self._picture_wait.lasted_s(now, stood_still_s) > config.picture_timeout_s:
+                limit = f"{config.picture_timeout_s:g} s"
+                text = f"sent no decodable picture in {limit}: shorten its GOP"
+                return self._failure("invalid", text)
         return None
 
     @property

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 
 class SourceWait:
-    """One call after the other that may block, each begun by the session, and watched by others.
+    """One wait after the other, each begun by a session and watched by others.
 
     While the process stands still, as when its machine does, no packet can be taken up that may
     well have come. Without this, all cameras would be opened anew after a few seconds of that.
 
     Attributes:
-        since: Monotonic time at which the call began, seconds; None while there is none.
+        since: Monotonic time at which the wait began, seconds; None while there is none.
     """
 
     __slots__ = ("_excused_s", "_watched", "since")
