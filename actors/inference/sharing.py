@@ -218,6 +218,10 @@ class FairQueue:
         queue = self._classes[stream.qos_class]
         return queue.refill(self._num_picked) >= max(1.0, queue.depth / 2.0) or stream.due <= now
 
+    def is_overloaded(self, now: float) -> bool:
+        """Whether something has waited all the time for so long that shares count."""
+        return now - self._empty_at >= _OVERLOADED_AFTER_S
+
     def _has_tokens(self, queue: _ClassQueue) -> bool:
         """Whether the class may have a frame more and is still within its share."""
         return queue.refill(self._num_picked) >= 1.0
@@ -234,10 +238,6 @@ class FairQueue:
         if queue is None:
             raise ValueError(f"{self._num_waiting} frames wait, and none in any class")
         return queue
-
-    def is_overloaded(self, now: float) -> bool:
-        """Whether something has waited all the time for so long that shares count."""
-        return now - self._empty_at >= _OVERLOADED_AFTER_S
 
     def _is_short(self) -> bool:
         """Whether all that waits is soon done."""

@@ -73,9 +73,7 @@ class WaitingStream:
             only_newest: Whether nothing may wait beside it.
         """
         pushed_out = []
-        if only_newest or self.behind is not None:
-            pushed_out.append(self.take())
-        if only_newest and self.ticket is not None:
+        while self.ticket is not None and (only_newest or self.behind is not None):
             pushed_out.append(self.take())
         if self.ticket is None:
             self.ticket, self.waiting_since = ticket, now

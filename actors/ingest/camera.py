@@ -64,7 +64,7 @@ class Camera:
         self._next_attempt: float | None = None
         self._begin(utc)
 
-    def tick(self, now: float, utc: float, stood_still_s: float = 0.0) -> None:
+    def tick(self, now: float, utc: float, stood_still_s: float) -> None:
         """See how the session does, and start one where it is time.
 
         Args:

@@ -132,7 +132,7 @@ class Session:
         """How far the thread is behind for want of processor time, seconds; see DecodeLag."""
         return self._playback.lag_s(now) if self._playback is not None else 0.0
 
-    def overdue(self, now: float, stood_still_s: float = 0.0) -> SourceError | None:
+    def overdue(self, now: float, stood_still_s: float) -> SourceError | None:
         """Why the session should be abandoned now; None while it does well; see SourceWait."""
         opened_at, config = self._opened_at, self._config
         blocked_s = self._wait.lasted_s(now, stood_still_s)
