@@ -28,14 +28,22 @@ class _Clock(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="standstill", daemon=True)
-        self.worst_s = 0.0
+        self.restart()
         self.start()
+
+    @property
+    def worst_s(self) -> float:
+        """Since it was restarted, seconds; also when it should have woken and has not yet."""
+        return max(self._worst_s, time.monotonic() - self._woke_at - _STEP_S)
+
+    def restart(self) -> None:
+        self._woke_at, self._worst_s = time.monotonic(), 0.0
 
     def run(self) -> None:
         while True:
-            began = time.monotonic()
             time.sleep(_STEP_S)
-            self.worst_s = max(self.worst_s, time.monotonic() - began - _STEP_S)
+            self._worst_s = self.worst_s
+            self._woke_at = time.monotonic()
 
 
 _clock = _Clock()
@@ -59,5 +67,5 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def _run(item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
-    _clock.worst_s = 0.0
+    _clock.restart()
     return runtestprotocol(item, log=False, nextitem=nextitem)
