@@ -258,16 +258,6 @@ class IngestBench:
         target = self.entry(stream).inferred + num
         eventually(lambda: self.entry(stream).inferred >= target)
 
-    def num_missing(self, stream: str) -> int:
-        """Pictures without a ticket, between the first ticket and the last."""
-        indices = [ticket.index for ticket in self.engine.frames_of(stream)]
-        assert indices == sorted(set(indices))
-        return indices[-1] - indices[0] + 1 - len(indices)
-
-    def num_superseded(self, stream: str) -> int:
-        """Pictures that a busy machine kept waiting until there was a newer one."""
-        return self.entry(stream).dropped[DropReason.SUPERSEDED]
-
     def close(self) -> None:
         self.ingest.stop()
         self.engine.close()

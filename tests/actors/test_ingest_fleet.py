@@ -68,13 +68,9 @@ def test_a_limit_of_rate_drops_the_others_as_sampled(bench, server):
     bench.open("a", server.url("cam0"), max_fps=10)
     bench.await_frames("a", 8)
     entry = bench.entry("a")
-    num_superseded = bench.num_superseded("a")
-    assert entry.decoded == pytest.approx(5 * (entry.inferred + num_superseded), abs=10)
-    tickets = bench.engine.frames_of("a")[2:]  # the first came in a burst
-    num_asked = 10 * (tickets[-1].ts - tickets[0].ts)
-    # On a busy machine a camera that is late goes on with a key frame, and says so.
-    num_missing = num_superseded + bench.entry("a").skipped
-    assert num_asked - num_missing - 1 < len(tickets) - 1 < num_asked + 1
+    assert entry.decoded == pytest.approx(5 * entry.inferred, abs=10)
+    steady = [t.ts for t in bench.engine.frames_of("a")][2:]  # the first came in a burst
+    assert {round(10 * (b - a)) for a, b in pairwise(steady)} == {1}
 
 
 def test_changed_rate_class_and_rules_do_not_open_the_camera_again(bench, server):
