@@ -16,6 +16,9 @@ class Deadlines:
         self._free: LazyHeap[WaitingStream] = LazyHeap()
         self._blocked: LazyHeap[WaitingStream] = LazyHeap()
 
+    def __len__(self) -> int:
+        return len(self._free) + len(self._blocked)
+
     def put(self, stream: WaitingStream) -> None:
         """Another frame of the stream waits."""
         if stream.ticket is not None:
