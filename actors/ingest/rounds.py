@@ -4,7 +4,8 @@ A thread a camera wakes up for each of its packets, waits for each of its pictur
 others at Python's lock and at those of the driver: with 32 cameras 19 times a picture. Here nobody
 waits: a round collects the pictures that the round before has begun, and begins one of each camera
 whose packets have come since. Where cameras have more, the next round comes sooner; but not at
-once, since a picture that is collected before it is done costs more than all the rest of it.
+once, since a picture that is collected before it is done costs more than all the rest of it. Where
+the decoder takes longer than from one round to the next, pictures are given a second one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
+from actors.ingest.asking import Asking
 from actors.ingest.delivery import Arrival
 
 _USUAL_BEAT_S = 0.016
@@ -23,6 +25,8 @@ _FEW = 8
 _FASTER = 4.0
 _CATCHING_UP = 2.0
 """So much shorter is the pause where a camera has more packets: none would be waiting again."""
+_EARLY = 0.25
+"""Of a beat: rounds do not come to the microsecond."""
 _LOOK_AFTER_S = 0.05
 _IDLE_S = 1.0
 _MAX_WAITING = 8
@@ -46,7 +50,7 @@ class Seat(Protocol):
         """Packets that have been read and not begun."""
 
     def collect(self) -> None:
-        """Deliver what was begun the round before."""
+        """Deliver what was begun last."""
 
     def begin(self) -> None:
         """Begin to decode one packet, if there is any: a second one would wait for the first."""
@@ -111,14 +115,17 @@ class Rounds:
 
     def _run(self) -> None:
         with selectors.DefaultSelector() as selector:
-            rounds = _Cycle(selector)
+            rounds, asking = _Cycle(selector), Asking()
             try:
                 while self._admit(rounds):
-                    self._began = time.monotonic()
-                    rounds.turn()
-                    pause_s = self._pause_s(len(rounds.stays), self._began, rounds.is_behind)
-                    self._began = None
-                    rounds.rest(pause_s)
+                    beat_s = self._beat_s if len(rounds.stays) > _FEW else self._beat_s / _FASTER
+                    self._began = began = time.monotonic()
+                    rounds.turn(beat_s, asking.num_rounds(began))
+                    ended, self._began = time.monotonic(), None
+                    asking.note(ended, is_late=ended - began >= beat_s)
+                    if rounds.is_behind:
+                        beat_s /= _CATCHING_UP
+                    rounds.rest(_pause_s(beat_s, began, ended))
             finally:
                 with self._changed:
                     self._thread = self._began = None  # whoever comes next begins anew
@@ -134,16 +141,6 @@ class Rounds:
                 rounds.admit(stay)
             return not self._is_ending
 
-    def _pause_s(self, num_cameras: int, began: float, is_behind: bool) -> float:
-        """To the middle of a beat, which all processes of a machine share; 0 if that has passed."""
-        beat_s = self._beat_s if num_cameras > _FEW else self._beat_s / _FASTER
-        if is_behind:
-            beat_s /= _CATCHING_UP
-        next_s = began + beat_s - (began - beat_s / 2) % beat_s
-        if next_s - began < beat_s / 2:
-            next_s += beat_s
-        return max(0.0, next_s - time.monotonic())
-
 
 class _Stay:
     """A seat from its coming to its leaving."""
@@ -152,6 +149,7 @@ class _Stay:
         self.seat = seat
         self.is_over = threading.Event()
         self.error: BaseException | None = None
+        self._begun_at = float("-inf")
 
     def read(self, arrival: Arrival, waited_s: float) -> None:
         """See ``Seat.read``; what it raises is kept, as is what ``go_on`` meets."""
@@ -160,15 +158,25 @@ class _Stay:
         except BaseException as error:  # its own thread says what it means
             self.error = error
 
-    def go_on(self) -> bool:
-        """Collect a picture and begin another; False where there is none to begin."""
+    def go_on(self, now: float, beat_s: float, num_rounds: int) -> bool:
+        """Collect a picture and begin another; False where none is left to collect.
+
+        Args:
+            now: When this round has begun, monotonic, seconds.
+            beat_s: From one round to the next, seconds.
+            num_rounds: After so many it is collected; one less where another is to begin.
+        """
         if self.error is not None:
             return False
         try:
+            has_more = self.seat.num_waiting > 0
+            if now - self._begun_at < (num_rounds - has_more - _EARLY) * beat_s:
+                return True
             self.seat.collect()
-            if not self.seat.num_waiting:
+            if not has_more:
                 return False
             self.seat.begin()
+            self._begun_at = now
         except BaseException as error:
             self.error = error
         return self.error is None
@@ -203,8 +211,8 @@ class _Cycle:
         else:
             self.stays.append(stay)
 
-    def turn(self) -> None:
-        """One round."""
+    def turn(self, beat_s: float, num_rounds: int) -> None:
+        """One round; see ``_Stay.go_on``."""
         now = Arrival(time.monotonic(), time.time())
         arrival, self._looked = self._looked or now, now
         for key, _ in self._selector.select(0):
@@ -215,7 +223,7 @@ class _Cycle:
         # Not all of one and then all of the other: while one is waited for, others are decoded.
         turned, self._busy, self.is_behind = self._busy, {}, False
         for stay in turned:
-            if stay.go_on():
+            if stay.go_on(now.monotonic, beat_s, num_rounds):
                 self._busy[stay] = None
                 self.is_behind |= stay.seat.num_waiting > 0
         self._dismiss(turned, now.monotonic)
@@ -239,3 +247,11 @@ class _Cycle:
             self._busy.pop(stay, None)
             self._selector.unregister(stay.seat.fileno())
             stay.is_over.set()
+
+
+def _pause_s(beat_s: float, began: float, ended: float) -> float:
+    """To the middle of a beat, which all processes of a machine share; 0 if that has passed."""
+    next_s = began + beat_s - (began - beat_s / 2) % beat_s
+    if next_s - began < beat_s / 2:
+        next_s += beat_s
+    return max(0.0, next_s - ended)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import pairwise
 
 import pytest
@@ -199,6 +199,29 @@ def test_a_seat_with_many_packets_begins_one_a_round_and_collects_none_too_early
             assert collected_at - begun_at > BEAT_S / 16
         pipes[0].has_left = True
         assert stay.result(5) is None
+
+
+class SlowPipe(Pipe):
+    """A seat whose pictures take so long to begin."""
+
+    takes_s = 0.0
+
+    def begin(self) -> None:
+        super().begin()
+        time.sleep(self.takes_s)
+
+
+def test_where_rounds_end_too_late_a_picture_is_collected_two_rounds_after(rounds):
+    with closing(SlowPipe()) as pipe, staying(rounds, pipe):
+        pipe.takes_s = BEAT_S / 3  # a round is shorter
+        for _ in range(5):
+            pipe.send()
+        eventually(lambda: pipe.num_begun == 5)
+        pipe.takes_s = 0.0
+        eventually(lambda: pipe.num_collected == 6)
+        pipe.send()
+        eventually(lambda: pipe.num_collected == 8)
+        assert pipe.collected_at[7] - pipe.begun_at[5] > 1.5 * BEAT_S / 4
 
 
 def test_a_fault_ends_the_stay_of_its_own_seat_alone(pipes, rounds):
