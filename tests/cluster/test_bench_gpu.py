@@ -269,10 +269,23 @@ def test_cameras_are_added_until_frames_are_lost(quick):
     assert steps[-1]["lost"]["overload"] > 0
     assert steps[0]["decoders"] == {"nvdec": 4}
     assert steps[0]["latency_ms"] == {"p50": 20.0, "p95": 20.0, "p99": 20.0}
+    assert set(steps[0]["cameras_p95_ms"].values()) == {20.0}
+    assert set(steps[0]["busy_cores"]) == {"engine"}
     assert {"all", "engine"} <= set(steps[0]["cpu_us"]) <= {"all", "engine", "rest"}
     assert steps[0]["stages_ms"] == {"queue": {"p50": 5.0, "p95": 5.0, "p99": 5.0}}
     assert {body["transport"] for body in api.bodies} == {"tcp"}
     assert len({body["id"] for body in api.bodies}) == 10
+
+
+def test_the_best_the_middle_and_the_worst_camera_are_told():
+    def stats(num: int, ms: float) -> dict[str, object]:
+        return {"inferred": num, "latency_counts": {str(ms): num}}
+
+    before = [stats(0, 20.0)] * 4
+    after = [stats(30, 80.0), stats(30, 20.0), stats(0, 20.0), stats(30, 40.0)]
+    found = path_bench.of_cameras(before, after)
+    assert found == {"least": 20.0, "median": 40.0, "most": 80.0}
+    assert path_bench.of_cameras(before, before) == {}
 
 
 def test_all_cameras_are_measured_where_all_of_them_hold(quick):

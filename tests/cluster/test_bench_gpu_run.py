@@ -25,7 +25,7 @@ from cluster.bench.gpu.run import GpuPlan, measure_gpu
 from cluster.bench.gpu.stages import stage_latencies
 from cluster.bench.gpu.table import show, verdicts
 from cluster.bench.gpu.traffic import traffic_of
-from cluster.bench.gpu.usage import CpuTime, cpu_us_a_frame
+from cluster.bench.gpu.usage import CpuTime, busy_cores, cpu_us_a_frame
 from cluster.cli import bench_gpu
 from cluster.cli.main import app
 from cluster.demo.rtsp.pattern import write_pattern
@@ -225,6 +225,12 @@ def test_processor_time_is_told_by_kind_of_process_user_and_system_apart() -> No
         "engine": {"user": 400.0, "system": 0.0, "total": 400.0},
         "rest": {"user": 0.0, "system": 50.0, "total": 50.0},
     }
+
+
+def test_each_actor_is_told_with_what_it_keeps_busy_of_a_core() -> None:
+    times = {1: CpuTime(2.0, 1.0), 2: CpuTime(9.0, 0.0), 7: CpuTime(5.0, 5.0)}
+    names = {2: "ingest-1", 1: "engine", 3: "analytics-0"}  # the last has gone meanwhile
+    assert list(busy_cores(times, names, 10.0).items()) == [("engine", 0.3), ("ingest-1", 0.9)]
 
 
 def test_a_model_gets_another_input_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from cluster.bench.e2e import await_all, percentiles, rate_fps
 from cluster.bench.gpu.farm import Farm, path_feeds, serve_farm
 from cluster.bench.gpu.films import FPS
 from cluster.bench.gpu.stages import Slot, stage_latencies
-from cluster.bench.gpu.usage import GpuGauges, cpu_times, cpu_us_a_frame, spent
+from cluster.bench.gpu.usage import GpuGauges, busy_cores, cpu_times, cpu_us_a_frame, spent
 from cluster.client import ApiClient
 from cluster.config import SightlineConfig
 from cluster.demo.feeds import Feed, job
@@ -173,15 +173,18 @@ def _measure(
     after, slot = statistics(api, feeds), _slot(api)
     num_inferred = rate_fps(before, after, "inferred") * elapsed_s
     names = {actor["pid"]: actor["name"] for actor in slot["details"]["actors"]}
+    cpu_spent = spent(cpu, used)
     return {
         "cameras": len(feeds),
         "seconds": round(elapsed_s, 1),
         "decoded_fps": round(rate_fps(before, after, "decoded"), 1),
         "inferred_fps": round(rate_fps(before, after, "inferred"), 1),
         "latency_ms": percentiles(before, after),
+        "cameras_p95_ms": of_cameras(before, after),
         "stages_ms": stage_latencies(slot_before, slot),
         "lost": losses(before, after),
-        "cpu_us": cpu_us_a_frame(spent(cpu, used), names, num_inferred),
+        "cpu_us": cpu_us_a_frame(cpu_spent, names, num_inferred),
+        "busy_cores": busy_cores(cpu_spent, names, elapsed_s),
         "gpu": gauges.medians,
         "engine": {k: slot[k] for k in ("batch_ms", "batch_fill", "utilisation", "batch_counts")},
         "decoders": decoders(after),
@@ -197,6 +200,18 @@ def _memory_mb() -> float | None:
 def _slot(api: ApiClient) -> Slot:
     slot: Slot = api.get("/v1/slots")["slots"][0]
     return slot
+
+
+def of_cameras(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, float]:
+    """The p95 of single cameras, milliseconds: far apart where a process or a decoder lags."""
+    found = sorted(
+        percentiles([a], [b])["p95"]
+        for a, b in zip(before, after, strict=True)
+        if b["inferred"] > a["inferred"]
+    )
+    if not found:
+        return {}
+    return {"least": found[0], "median": found[len(found) // 2], "most": found[-1]}
 
 
 def losses(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, int]:

@@ -97,6 +97,23 @@ def cpu_us_a_frame(
     }
 
 
+def busy_cores(
+    times: Mapping[int, CpuTime], names: Mapping[int, str], elapsed_s: float
+) -> dict[str, float]:
+    """How much of a core each actor of the slot keeps busy, by name; near 1 it holds up the others.
+
+    Args:
+        times: By process id, while so many seconds passed.
+        names: Of the slot's actors.
+        elapsed_s: So many.
+    """
+    return {
+        name: round(times[pid].total_s / elapsed_s, 3)
+        for pid, name in sorted(names.items(), key=lambda item: item[1])
+        if pid in times
+    }
+
+
 def _processes() -> dict[int, tuple[int, CpuTime]]:
     """Parent and processor time of every process."""
     found = {}
