@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from actors.ledger import Ledger
 from cluster.slot.crew import Crew
 from cluster.slot.holdings import Holdings
+
+_RESULTS_WAIT_S = 0.25
+"""Results come to tracker and rules in a fifth of that; a few may have been lost for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +30,23 @@ class Departed:
 
 @dataclass(slots=True)
 class _Departure:
+    """First its frames end, then their results are analysed, then its rules may be exported.
+
+    Attributes:
+        to: See ``Departed``.
+        reference: Of what its actors were asked to do; None while its results are waited for.
+        ended_at: When its frames had ended, monotonic, seconds.
+        departed: What came of it.
+    """
+
     to: str | None
     reference: Any
-    is_exporting: bool = False
+    ended_at: float | None = None
     departed: Departed | None = None
+
+    def has_waited_s(self, now: float) -> float:
+        """Since its frames had ended, seconds."""
+        return 0.0 if self.ended_at is None else now - self.ended_at
 
 
 class Departures:
@@ -38,11 +55,13 @@ class Departures:
     Args:
         crew: The slot's actors.
         holdings: The streams that it holds.
+        ledger: Where their frames are counted.
     """
 
-    def __init__(self, crew: Crew, holdings: Holdings) -> None:
+    def __init__(self, crew: Crew, holdings: Holdings, ledger: Ledger) -> None:
         self._crew = crew
         self._holdings = holdings
+        self._ledger = ledger
         self._leaving: dict[str, _Departure] = {}
 
     def __len__(self) -> int:
@@ -68,28 +87,41 @@ class Departures:
         if departure.departed is not None:
             departure.departed = replace(departure.departed, to=None)
 
-    def finished(self) -> list[Departed]:
-        """Those whose frames have all ended; they are found again until they are ``forgotten``."""
+    def finished(self, now: float) -> list[Departed]:
+        """Those whose frames have all ended; they are found again until they are ``forgotten``.
+
+        Args:
+            now: Monotonic, seconds.
+        """
         pending = {s: each for s, each in self._leaving.items() if each.departed is None}
-        references = [each.reference for each in pending.values()]
-        if references:
-            done = self._crew.ended(references)
-            for stream, each in pending.items():
-                if each.reference in done:
-                    self._go_on(stream, each)
+        references = [each.reference for each in pending.values() if each.reference is not None]
+        done = self._crew.ended(references) if references else []
+        for stream, each in pending.items():
+            if each.reference is None:
+                self._await_results(stream, each, now)
+            elif each.reference in done:
+                self._go_on(stream, each, now)
         return [each.departed for each in self._leaving.values() if each.departed is not None]
 
     def forget(self, stream: str) -> None:
         """The stream was let go."""
         del self._leaving[stream]
 
-    def _go_on(self, stream: str, departure: _Departure) -> None:
-        """After the camera come tracker and rules, if somebody goes on from them."""
-        if departure.is_exporting:
+    def _go_on(self, stream: str, departure: _Departure, now: float) -> None:
+        if departure.ended_at is None:
+            departure.reference, departure.ended_at = None, now
+            self._await_results(stream, departure, now)
+        else:
             state = self._crew.exported(departure.reference)
             departure.departed = Departed(stream, departure.to, state)
-        elif departure.to is None:
+
+    def _await_results(self, stream: str, departure: _Departure, now: float) -> None:
+        """Tracker and rules come after the last frame, if somebody goes on from them."""
+        holding = self._holdings[stream]
+        counts = self._ledger.row(holding.assignment.ledger_row).read()
+        if counts.analysed < counts.inferred and departure.has_waited_s(now) < _RESULTS_WAIT_S:
+            return
+        if departure.to is None:
             departure.departed = Departed(stream, None)
         else:
-            departure.reference = self._crew.export_rules(stream, self._holdings[stream])
-            departure.is_exporting = True
+            departure.reference = self._crew.export_rules(stream, holding)

@@ -76,7 +76,7 @@ class StreamKeeper:
         self._lease_ms = round(_LEASE_LASTS * ttl_ms)
         self._drains_from = float("inf")
         self._own_load = OwnLoad(name, max_streams, labels)
-        self._departures = Departures(crew, holdings)
+        self._departures = Departures(crew, holdings, ledger)
         self._endings = Endings(name, registry, crew, holdings)
         self._surroundings = Surroundings(registry, name, (PIPELINE,))
         self._statuses = Statuses(name, crew, ledger, holdings)
@@ -161,9 +161,9 @@ class StreamKeeper:
         self._hand_over(moves := self._decide(load).move)
         return not moves and not self._departures
 
-    def finish_closing(self) -> bool:
+    def finish_closing(self, now: float) -> bool:
         """Let go of streams whose frames have all ended; True where none is left to end."""
-        for departed in self._departures.finished():
+        for departed in self._departures.finished(now):
             self._let_go(departed)
         return not self._departures
 

@@ -159,7 +159,7 @@ class SlotWorker:
     def _finish_closing(self, now: float) -> None:
         """What has ended makes room for others."""
         num_held = len(self._holdings)
-        self._keeper.finish_closing()
+        self._keeper.finish_closing(now)
         if len(self._holdings) < num_held:
             self._times.look_soon(now)
 
@@ -231,7 +231,7 @@ class SlotWorker:
         self._renew(now)
         is_turn = self._times.is_due("drain", now, LOOK_AT_MOST_EVERY_S)
         is_done = is_turn and self._keeper.drain(now, self._admitted())
-        self._keeper.finish_closing()
+        self._keeper.finish_closing(now)
         if self._times.is_due("publish", now, _PUBLISH_EVERY_S):
             self._publish()
             self._keeper.publish(now)
@@ -242,7 +242,7 @@ class SlotWorker:
         deadline = time.monotonic() + _LEAVE_TIMEOUT_S
         try:
             self._keeper.close_all()
-            while not self._keeper.finish_closing() and time.monotonic() < deadline:
+            while not self._keeper.finish_closing(now := time.monotonic()) and now < deadline:
                 time.sleep(_ENDING_TICK_S)
             self._keeper.abandon()
             self._registry.slots.remove(self.name)

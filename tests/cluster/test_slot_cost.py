@@ -37,7 +37,7 @@ def turn(slot: Slot) -> None:
     """All that a slot's loop does in a second."""
     slot.keeper.refresh(["x", "somebody else's"])
     slot.turn(CAPACITY)
-    slot.keeper.finish_closing()
+    slot.keeper.finish_closing(0.0)
     slot.keeper.publish(0.0)
 
 

@@ -95,7 +95,7 @@ def handed_over(a: Slot, b: Slot) -> list[Event]:
     b.turn()
     shard_of(a).process(DRIVE)
     a.drain()
-    while not a.keeper.finish_closing():
+    while not a.keeper.finish_closing(0.0):
         pass
     assert len(a.holdings) == 0
     assert a.registry.leases.lookup(["gate"]) == {}
@@ -125,7 +125,7 @@ def test_what_is_open_in_a_stream_that_goes_between_two_slots_ends_once(
     go(a)
     for slot in (b, c, a, b):
         slot.turn()
-        slot.keeper.finish_closing()
+        slot.keeper.finish_closing(0.0)
     begun, ended = told(a, b, c)
     assert begun == entered
     assert [begun.id, ended.id] == [event.id for event in as_if_it_had_stayed()]
@@ -166,14 +166,14 @@ def test_a_stream_that_moves_on_before_a_frame_of_it_was_seen_takes_along_what_i
     c.turn()
     assert b.held == {"gate"}
     b.drain()
-    while not b.keeper.finish_closing():
+    while not b.keeper.finish_closing(0.0):
         pass
     c.turn()
     assert c.held == {"gate"}
     shard_of(c).process([frame_result(n, DRIVE[-1].detections, session=2) for n in range(30, 40)])
     delete(c)
     c.turn()
-    while not c.keeper.finish_closing():
+    while not c.keeper.finish_closing(0.0):
         pass
     begun, ended = told(a, b, c)
     assert begun == entered
@@ -225,7 +225,7 @@ def test_a_stream_that_goes_before_its_slot_hears_of_it_ends_there(
     shard_of(a).process(DRIVE)
     a.drain()
     go(a)
-    while not a.keeper.finish_closing():
+    while not a.keeper.finish_closing(0.0):
         pass
     b.turn()
     begun, ended = told(a, b)
@@ -245,3 +245,42 @@ def test_what_nobody_took_for_long_ends_when_somebody_does(slots: MakeSlot) -> N
     shard_of(b).process([hours_later])
     _, ended = told(a, b)
     assert (ended.data["begin_id"], ended.data["reason"]) == (entered.id, "session_ended")
+
+
+def half_analysed(slot: Slot) -> None:
+    """Its last frame was inferred, and the result is still on its way."""
+    add(slot, "gate", rules=[YARD])
+    slot.turn()
+    row = slot.ledger.row(0)
+    for _ in DRIVE:
+        row.count_inferred(0.02, is_on_time=True)
+    shard_of(slot).process(DRIVE[:-1])
+    assert (row.read().inferred, row.read().analysed) == (30, 29)
+
+
+@pytest.mark.parametrize("end", [lambda slot: slot.drain(), lambda slot: slot.keeper.close_all()])
+def test_a_stream_is_let_go_when_the_result_of_its_last_frame_was_analysed(
+    slots: MakeSlot, end: Callable[[Slot], object]
+) -> None:
+    a, b = slots("a"), slots("b")
+    half_analysed(a)
+    b.turn()
+    end(a)
+    assert not a.keeper.finish_closing(5.0)
+    assert not a.keeper.finish_closing(5.1)
+    assert a.crew.closed == []
+    shard_of(a).process(DRIVE[-1:])
+    while not a.keeper.finish_closing(5.2):
+        pass
+    assert len(a.holdings) == 0
+    assert shard_of(a).status().num_unknown == 0
+
+
+def test_for_a_result_that_never_comes_a_stream_waits_a_moment_only(slots: MakeSlot) -> None:
+    a = slots("a")
+    half_analysed(a)
+    a.keeper.close_all()
+    assert not a.keeper.finish_closing(5.0)
+    assert not a.keeper.finish_closing(5.2)
+    assert a.keeper.finish_closing(5.3)
+    assert a.crew.closed == ["gate"]

@@ -38,7 +38,7 @@ def test_a_full_slot_takes_another_stream_only_when_one_has_ended(slot: Slot) ->
     slot.turn()
     assert slot.held == {"b"}
     assert "c" not in slot.registry.leases.lookup(["c"])
-    assert slot.keeper.finish_closing()
+    assert slot.keeper.finish_closing(0.0)
     slot.turn()
     assert slot.held == {"b", "c"}
     assert slot.crew.opened == ["a", "b", "c"]
@@ -65,7 +65,7 @@ def test_unknown_streams_are_taken_by_a_guess_and_go_where_they_turn_out_too_lar
     slot.keeper.publish(2.0)
     slot.turn(capacity)
     assert slot.held == {"a", "d"}, "11.5 and 14.4 of 70; neither of the others fits beside them"
-    slot.keeper.finish_closing()
+    slot.keeper.finish_closing(0.0)
     slot.turn(capacity)
     assert slot.held == {"a", "d"}, "what they take is known now"
     slot.end()
@@ -91,7 +91,7 @@ def test_a_disabled_stream_makes_room_only_when_it_has_ended(slot: Slot) -> None
     add(slot, "a", enabled=False)
     slot.turn()
     assert slot.held == {"b"}
-    slot.keeper.finish_closing()
+    slot.keeper.finish_closing(0.0)
     slot.turn()
     assert slot.held == {"b", "c"}
 
@@ -113,8 +113,8 @@ def test_a_stream_that_could_not_be_let_go_is_let_go_later(
     with monkeypatch.context() as patched:
         patched.setattr(slot.registry.leases, "release", failing)
         with pytest.raises(ConnectionError):
-            slot.keeper.finish_closing()
-    assert slot.keeper.finish_closing()
+            slot.keeper.finish_closing(0.0)
+    assert slot.keeper.finish_closing(0.0)
     assert len(slot.holdings) == 0
     assert slot.registry.leases.lookup(["a"]) == {}
 
@@ -132,7 +132,7 @@ def test_a_deleted_stream_leaves_no_status_for_one_that_is_added_under_its_id(sl
     slot.turn()
     add(slot, "a")
     slot.keeper.publish(0.0)
-    slot.keeper.finish_closing()
+    slot.keeper.finish_closing(0.0)
     assert set(slot.registry.leases.statuses("ab")) == {"b"}
     slot.turn()
     slot.keeper.publish(0.0)
@@ -144,7 +144,7 @@ def test_a_disabled_stream_keeps_its_last_status(slot: Slot) -> None:
     slot.turn()
     add(slot, "a", enabled=False)
     slot.turn()
-    slot.keeper.finish_closing()
+    slot.keeper.finish_closing(0.0)
     assert set(slot.registry.leases.statuses("a")) == {"a"}
 
 
@@ -161,7 +161,7 @@ def test_streams_whose_floors_do_not_fit_are_left_and_given_up_when_the_capacity
     assert slot.held == {"a", "b"}
     slot.turn(Axes(10))
     assert slot.held == {"a"}
-    slot.keeper.finish_closing()
+    slot.keeper.finish_closing(0.0)
     slot.turn(Axes(12))
     assert slot.held == {"a"}
 
@@ -172,7 +172,7 @@ def let_go(slot: Slot, stream: str, source: SourceProperties) -> None:
     slot.see(stream, StreamState.RUNNING, source=source)
     slot.keeper.publish(0.0)
     slot.keeper.close_all()
-    slot.keeper.finish_closing()
+    slot.keeper.finish_closing(0.0)
 
 
 def test_the_decoding_of_held_streams_leaves_no_room_for_others_and_is_remembered(

@@ -50,7 +50,7 @@ def end_leases(slot: Slot) -> None:
 def drained(slot: Slot) -> bool:
     """One turn of a slot that is about to end."""
     is_done = slot.drain()
-    slot.keeper.finish_closing()
+    slot.keeper.finish_closing(0.0)
     return is_done
 
 
@@ -112,7 +112,7 @@ def test_what_has_no_place_elsewhere_stays_until_the_slot_ends(slots: MakeSlot) 
     assert len(a.held) == 2
     assert drained(a)
     a.keeper.close_all()
-    assert a.keeper.finish_closing()
+    assert a.keeper.finish_closing(0.0)
     assert sorted(a.crew.closed) == sorted({"x", "y", "z"} - b.held)
     assert len(a.registry.leases.free(9)) == 2
 
@@ -135,10 +135,10 @@ def test_what_was_exported_of_a_stream_that_is_switched_off_ends_where_it_was(
     a.drain()
     with monkeypatch.context() as patched:
         patched.setattr(a.crew, "ended", lambda references: {"x"} & set(references))
-        a.keeper.finish_closing()
+        a.keeper.finish_closing(0.0)
     add(a, "x", enabled=False)
     a.keeper.refresh(["x"])
-    a.keeper.finish_closing()
+    a.keeper.finish_closing(0.0)
     assert a.crew.ended_of == {"x": b"state of x"}
     assert a.registry.leases.free(9) == []
     assert command(a, "EXISTS", "state:x") == 0
@@ -162,7 +162,7 @@ def test_a_stream_that_is_switched_off_while_it_moves_ends_where_it_was(slots: M
     a.drain()
     add(a, "x", enabled=False)
     a.keeper.refresh(["x"])
-    a.keeper.finish_closing()
+    a.keeper.finish_closing(0.0)
     assert a.crew.closed == ["x"]
     assert a.registry.leases.free(9) == []
     assert command(a, "EXISTS", "state:x") == 0
@@ -179,12 +179,12 @@ def test_a_hand_over_that_redis_did_not_take_is_tried_again(
     a.turn()
     b.turn()
     a.drain()
-    a.keeper.finish_closing()
+    a.keeper.finish_closing(0.0)
     with monkeypatch.context() as patched:
         patched.setattr(a.registry.leases, "hand_over", failing)
         with pytest.raises(ConnectionError):
-            a.keeper.finish_closing()
-    assert a.keeper.finish_closing()
+            a.keeper.finish_closing(0.0)
+    assert a.keeper.finish_closing(0.0)
     b.turn()
     assert b.crew.adopted == {"x": b"state of x"}
 
@@ -197,7 +197,7 @@ def test_a_slot_that_is_much_fuller_than_another_hands_some_over(slots: MakeSlot
     for _ in range(12):
         for slot in (b, a):
             slot.turn()
-            slot.keeper.finish_closing()
+            slot.keeper.finish_closing(0.0)
     assert 2 <= len(b.held) <= 4
     assert len(a.held) + len(b.held) == 8
     assert set(b.crew.adopted) == b.held
@@ -213,7 +213,7 @@ def test_a_higher_class_takes_the_place_of_a_lower_one_which_waits(slots: MakeSl
     assert a.held == {"x", "y"}
     command(a, "HSET", "free_since", "z", 1)
     a.turn()
-    a.keeper.finish_closing()
+    a.keeper.finish_closing(0.0)
     a.turn()
     assert "z" in a.held
     assert len(a.held) == 2
@@ -253,7 +253,7 @@ def test_the_streams_of_a_slot_that_died_go_to_another_and_it_ends_them_when_it_
     assert a.registry.leases.statuses("xy") == {}
     a.turn()
     assert a.held == set()
-    a.keeper.finish_closing()
+    a.keeper.finish_closing(0.0)
     assert len(a.holdings) == 0
     assert set(b.registry.leases.lookup("xy")) == {"x", "y"}
 

@@ -164,11 +164,11 @@ class PaperSlot:
         if self._times.is_due("renew", now, self._ttl_s / 3):
             self._times.lease_ends(now + self._keeper.renew())
             self.num_renewals += 1
-        self._keeper.finish_closing()
+        self._keeper.finish_closing(now)
         if self._times.is_look_due(now):
             self._times.looked(now)
             self._look(now)
-        self._keeper.finish_closing()
+        self._keeper.finish_closing(now)
         if self._times.is_due("publish", now, self.publish_every_s):
             self._keeper.publish(now)
         return self._next_turn_at
