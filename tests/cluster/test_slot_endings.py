@@ -79,6 +79,12 @@ def shard_of(slot: Slot) -> AnalyticsShard:
     return slot.crew.shard
 
 
+def finish(slot: Slot, now: float = 0.0) -> None:
+    """What the slot's loop does until all that leaves has left."""
+    while not slot.keeper.finish_closing(now):
+        pass
+
+
 def told(*slots: Slot) -> list[Event]:
     """All events that these slots have written, in the order in which Redis has them."""
     for slot in slots:
@@ -95,8 +101,7 @@ def handed_over(a: Slot, b: Slot) -> list[Event]:
     b.turn()
     shard_of(a).process(DRIVE)
     a.drain()
-    while not a.keeper.finish_closing(0.0):
-        pass
+    finish(a)
     assert len(a.holdings) == 0
     assert a.registry.leases.lookup(["gate"]) == {}
     return told(a)
@@ -166,15 +171,13 @@ def test_a_stream_that_moves_on_before_a_frame_of_it_was_seen_takes_along_what_i
     c.turn()
     assert b.held == {"gate"}
     b.drain()
-    while not b.keeper.finish_closing(0.0):
-        pass
+    finish(b)
     c.turn()
     assert c.held == {"gate"}
     shard_of(c).process([frame_result(n, DRIVE[-1].detections, session=2) for n in range(30, 40)])
     delete(c)
     c.turn()
-    while not c.keeper.finish_closing(0.0):
-        pass
+    finish(c)
     begun, ended = told(a, b, c)
     assert begun == entered
     assert (ended.slot, ended.track) == ("c", entered.track)
@@ -225,8 +228,7 @@ def test_a_stream_that_goes_before_its_slot_hears_of_it_ends_there(
     shard_of(a).process(DRIVE)
     a.drain()
     go(a)
-    while not a.keeper.finish_closing(0.0):
-        pass
+    finish(a)
     b.turn()
     begun, ended = told(a, b)
     assert (ended.data["begin_id"], ended.slot) == (begun.id, "a")
@@ -270,8 +272,7 @@ def test_a_stream_is_let_go_when_the_result_of_its_last_frame_was_analysed(
     assert not a.keeper.finish_closing(5.1)
     assert a.crew.closed == []
     shard_of(a).process(DRIVE[-1:])
-    while not a.keeper.finish_closing(5.2):
-        pass
+    finish(a, 5.2)
     assert len(a.holdings) == 0
     assert shard_of(a).status().num_unknown == 0
 

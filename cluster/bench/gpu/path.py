@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from cluster.bench.e2e import await_all, percentiles, rate_fps
@@ -204,14 +205,14 @@ def _slot(api: ApiClient) -> Slot:
 
 def of_cameras(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, float]:
     """The p95 of single cameras, milliseconds: far apart where a process or a decoder lags."""
-    found = sorted(
+    found = [
         percentiles([a], [b])["p95"]
         for a, b in zip(before, after, strict=True)
         if b["inferred"] > a["inferred"]
-    )
+    ]
     if not found:
         return {}
-    return {"least": found[0], "median": found[len(found) // 2], "most": found[-1]}
+    return {"least": min(found), "median": round(median(found), 2), "most": max(found)}
 
 
 def losses(before: Sequence[Stats], after: Sequence[Stats]) -> dict[str, int]:
