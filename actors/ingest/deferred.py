@@ -3,13 +3,14 @@
 NVDEC takes milliseconds for a picture and works at several at once. To ask for a picture with its
 packet is to wait for it, and each such wait costs more processor time, in the driver and at its
 locks, than all the rest of decoding. FFmpeg's H.264 decoder can be told that pictures are reordered
-by one: it then keeps the newest back, and gives it out when it reads the end of a sequence, which
-changes nothing else. H.265 has no such option, and the end of a sequence means more there: it is
-told so in the stream itself, and each picture comes with the packet after its own.
+by one: it then keeps the newest back, and gives it out with the next packet, or when it reads the
+end of a sequence. H.265 has no such option, and the end of a sequence means more there: it is told
+so in the stream itself, and each picture comes with the packet after its own.
 """
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 from av.packet import Packet
@@ -18,8 +19,12 @@ from av.video.stream import VideoStream
 
 from actors.ingest.decoder import CpuDecoder, Decoded
 from actors.ingest.hevc_delay import HevcDelay
+from actors.ingest.hevc_parameters import is_annex_b
 
 _END_OF_SEQUENCE = bytes.fromhex("000000010a")  # H.264, a NAL unit of type 10 and no more
+# A NAL unit's type is the lower five bits of its first byte: 1 to 4 a slice, 5 one of an IDR.
+_SLICE = re.compile(rb"\x00\x00\x01([\x01-\x05\x21-\x25\x41-\x45\x61-\x65])")
+_IDR = 5
 
 
 class DeferredDecoder(CpuDecoder):
@@ -46,31 +51,63 @@ class DeferredDecoder(CpuDecoder):
         self._end = cast("Packet[VideoStream]", Packet(_END_OF_SEQUENCE))
         self._is_timed = False
         self._is_begun = False
+        self._has_order = False
+        self._must_collect = not is_annex_b(context.extradata or b"")
         self._last_s = float("-inf")
         if self._keeps_back:
             context.options = {**context.options, "has_b_frames": "1"}
 
     def collect(self) -> list[Decoded]:
         """The picture of the last packet that was begun, if it was kept back."""
-        if not self._is_begun:
-            return []
+        pictures = self._given(self._end) if self._is_begun else []
         self._is_begun = False
-        pictures = super()._decode(self._end)
-        for picture in pictures:
-            # It is reordered after all, or shows fields, which come in pairs: FFmpeg, left alone,
-            # gives them in order.
-            if picture.pts_s < self._last_s or picture.frame.interlaced_frame:
-                self._keeps_back = False
-            self._last_s = picture.pts_s
         return pictures
 
     def _decode(self, packet: Packet[VideoStream]) -> list[Decoded]:
         if self._delay is not None:
             packet = self._delay.apply(packet)
             self.is_deferred = self._delay.is_on
-        pictures = super()._decode(packet)
-        self._is_begun = self._keeps_back and packet.size > 0
+        if not self._keeps_back:
+            return super()._decode(packet)
+        last = self.collect() if self._must_collect else []
+        if self._has_order and not self._is_begun and packet.is_keyframe:
+            self._begin_anew(packet)
         # Pictures are told in the time base of what frees them; a stream's packets have but one.
         if not self._is_timed and packet.time_base is not None:
             self._end.time_base, self._is_timed = packet.time_base, True
+        pictures = self._given(packet)
+        self._is_begun = self.has_begun and packet.size > 0
+        self._has_order |= bool(pictures)
+        return last + pictures
+
+    def _given(self, packet: Packet[VideoStream]) -> list[Decoded]:
+        """What a packet makes come; should it be nothing for no reason, all begins anew."""
+        num_errors = self.num_errors
+        pictures = super()._decode(packet)
+        for picture in pictures:
+            # It is reordered after all, or shows fields, which come in pairs: FFmpeg, left alone,
+            # gives them in order.
+            if picture.pts_s < self._last_s or picture.frame.interlaced_frame:
+                self._keeps_back = False
+            self._last_s = picture.pts_s
+        is_refused = self.num_errors > num_errors
+        if self._is_begun and self._has_order and not pictures and not is_refused:
+            self._must_collect = True
+            self._cut_off()
         return pictures
+
+    def _begin_anew(self, packet: Packet[VideoStream]) -> None:
+        """Let the places of pictures begin anew, where they do so with an IDR.
+
+        FFmpeg drops a picture whose place is before that of the last one that came with another
+        packet, unless one was kept back when the IDR came; an end of sequence leaves none. Places
+        may begin anew without an IDR: then one is missing, and from then on each is collected.
+        """
+        slice_ = _SLICE.search(bytes(packet))
+        if slice_ is not None and slice_[1][0] & 0x1F == _IDR:
+            self._context.flush_buffers()
+            self._has_order = False
+
+    def _cut_off(self) -> None:
+        super()._cut_off()
+        self._is_begun = self._has_order = False

@@ -119,6 +119,7 @@ class Playback:
         now = time.monotonic()
         late_s = self._lag.late_s(self.time_s(packet), now)
         if self._patience.ends(policy.rank, late_s, now):
+            self.collect(policy)
             self._decoder.catch_up()
 
     def begin(self, packet: Packet[VideoStream], arrival: Arrival, policy: FramePolicy) -> None:
@@ -127,6 +128,8 @@ class Playback:
         A key frame that is decoded alone comes at once.
         """
         decoder, is_held = self._decoder, policy.step in HELD_BACK
+        if is_held:
+            self.collect(policy)
         last, self._last = self._last or arrival, arrival
         came = last if decoder.is_deferred and not is_held else arrival
         if is_held or not decoder.has_begun:

@@ -2,10 +2,10 @@
 
 A thread a camera wakes up for each of its packets, waits for each of its pictures and meets all
 others at Python's lock and at those of the driver: with 32 cameras 19 times a picture. Here nobody
-waits: a round collects the pictures that the round before has begun, and begins one of each camera
-whose packets have come since. Where cameras have more, the next round comes sooner; but not at
-once, since a picture that is collected before it is done costs more than all the rest of it. Where
-the decoder takes longer than from one round to the next, pictures are given a second one.
+waits: a round begins a picture of each camera whose packets have come, which gives out the one
+before, and collects those that were begun two rounds before where no other has come. Where cameras
+have more, the next round comes sooner; but not at once: a picture that is asked for before it is
+done costs more than all the rest of it, and makes all other cameras' pictures late.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from actors.ingest.asking import Asking
 from actors.ingest.delivery import Arrival
 
 _USUAL_BEAT_S = 0.016
@@ -25,6 +24,8 @@ _FEW = 8
 _FASTER = 4.0
 _CATCHING_UP = 2.0
 """So much shorter is the pause where a camera has more packets: none would be waiting again."""
+_PATIENCE = 2
+"""Rounds after which a picture is asked for; by then the next one of most cameras has come."""
 _EARLY = 0.25
 """Of a beat: rounds do not come to the microsecond."""
 _LOOK_AFTER_S = 0.05
@@ -50,10 +51,10 @@ class Seat(Protocol):
         """Packets that have been read and not begun."""
 
     def collect(self) -> None:
-        """Deliver what was begun last."""
+        """Deliver what was begun last, if no other packet has made it come."""
 
     def begin(self) -> None:
-        """Begin to decode one packet, if there is any: a second one would wait for the first."""
+        """Begin to decode one packet, if there is any, and deliver what was begun before it."""
 
     def read(self, arrival: Arrival, waited_s: float) -> None:
         """Take what has come.
@@ -115,14 +116,13 @@ class Rounds:
 
     def _run(self) -> None:
         with selectors.DefaultSelector() as selector:
-            rounds, asking = _Cycle(selector), Asking()
+            rounds = _Cycle(selector)
             try:
                 while self._admit(rounds):
                     beat_s = self._beat_s if len(rounds.stays) > _FEW else self._beat_s / _FASTER
                     self._began = began = time.monotonic()
-                    rounds.turn(beat_s, asking.num_rounds(began))
+                    rounds.turn(beat_s)
                     ended, self._began = time.monotonic(), None
-                    asking.note(ended, is_late=ended - began >= beat_s)
                     if rounds.is_behind:
                         beat_s /= _CATCHING_UP
                     rounds.rest(_pause_s(beat_s, began, ended))
@@ -158,22 +158,22 @@ class _Stay:
         except BaseException as error:  # its own thread says what it means
             self.error = error
 
-    def go_on(self, now: float, beat_s: float, num_rounds: int) -> bool:
-        """Collect a picture and begin another; False where none is left to collect.
+    def go_on(self, now: float, beat_s: float) -> bool:
+        """Begin a picture, or collect one; False where none is left to collect.
 
         Args:
             now: When this round has begun, monotonic, seconds.
             beat_s: From one round to the next, seconds.
-            num_rounds: After so many it is collected; one less where another is to begin.
         """
         if self.error is not None:
             return False
         try:
             has_more = self.seat.num_waiting > 0
-            if now - self._begun_at < (num_rounds - has_more - _EARLY) * beat_s:
+            num_rounds = 1 if has_more else _PATIENCE
+            if now - self._begun_at < (num_rounds - _EARLY) * beat_s:
                 return True
-            self.seat.collect()
             if not has_more:
+                self.seat.collect()
                 return False
             self.seat.begin()
             self._begun_at = now
@@ -211,7 +211,7 @@ class _Cycle:
         else:
             self.stays.append(stay)
 
-    def turn(self, beat_s: float, num_rounds: int) -> None:
+    def turn(self, beat_s: float) -> None:
         """One round; see ``_Stay.go_on``."""
         now = Arrival(time.monotonic(), time.time())
         arrival, self._looked = self._looked or now, now
@@ -223,7 +223,7 @@ class _Cycle:
         # Not all of one and then all of the other: while one is waited for, others are decoded.
         turned, self._busy, self.is_behind = self._busy, {}, False
         for stay in turned:
-            if stay.go_on(now.monotonic, beat_s, num_rounds):
+            if stay.go_on(now.monotonic, beat_s):
                 self._busy[stay] = None
                 self.is_behind |= stay.seat.num_waiting > 0
         self._dismiss(turned, now.monotonic)

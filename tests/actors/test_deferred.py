@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from actors.ingest.decoder import CpuDecoder, Decoded
 from actors.ingest.deferred import DeferredDecoder
@@ -44,6 +46,16 @@ def deferred(path: Path, is_reordered: bool) -> tuple[DeferredDecoder, list[av.P
     return DeferredDecoder(context, 0.04, is_reordered=is_reordered), packets
 
 
+def annex_b(path: Path) -> tuple[DeferredDecoder, list[av.Packet]]:
+    """A decoder and packets as cameras send them: parameter sets are in the stream."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        unpack = BitStreamFilterContext("h264_mp4toannexb", stream)
+        packets = [p for packet in container.demux(stream) for p in unpack.filter(packet)]
+    context = av.CodecContext.create("h264", "r")
+    return DeferredDecoder(context, 0.04, is_reordered=False), packets
+
+
 def expected(path: Path) -> list[Decoded]:
     context, packets = opened(path)
     decoder = CpuDecoder(context, 0.04)
@@ -77,6 +89,52 @@ def test_a_picture_waits_until_it_is_collected_or_another_packet_begins(film):
     assert decoder.begin(packets[1]) == []
     assert [p.pts_s for p in decoder.begin(packets[2])] == [0.04]
     assert [p.pts_s for p in decoder.collect()] == [0.08]
+
+
+def played(decoder: DeferredDecoder, packets: list[av.Packet], wanted: str) -> list[Decoded]:
+    """Pictures are collected after those packets that are marked with a ``c``, over and over."""
+    found = []
+    for packet, mark in zip(packets, cycle(wanted), strict=False):
+        found += decoder.begin(packet)
+        found += decoder.collect() if mark == "c" else []
+    return found
+
+
+@pytest.mark.parametrize("wanted", ["c", ".", "c.", "..c", "cc......c", "cccccccccc........."])
+def test_pictures_are_the_same_whichever_are_collected(film, wanted):
+    path = film("libx264", 0)
+    decoder, packets = annex_b(path)
+    assert_same(played(decoder, packets, wanted) + decoder.collect(), path)
+
+
+@pytest.mark.parametrize("wanted", ["c.", "cc......c"])
+def test_lengths_in_the_place_of_start_codes_change_no_picture(film, wanted):
+    path = film("libx264", 0)
+    decoder, packets = deferred(path, False)
+    assert_same(played(decoder, packets, wanted) + decoder.collect(), path)
+
+
+def test_where_places_begin_anew_without_an_idr_at_most_the_pictures_until_a_key_frame_are_lost(
+    film, monkeypatch
+):
+    monkeypatch.setattr("actors.ingest.deferred._IDR", -1)
+    decoder, packets = annex_b(film("libx264", 0))
+    found = played(decoder, packets, ".........c") + decoder.collect()
+    times_s = [p.pts_s for p in found]
+    missing = {round(number / 25, 2) for number in range(25)} - {round(s, 2) for s in times_s}
+    assert missing == {round(number / 25, 2) for number in range(10, 20)}
+    assert times_s == sorted(times_s)
+    assert decoder.num_errors == 0
+
+
+def test_what_was_kept_back_when_decoding_is_cut_off_comes_no_more(film):
+    decoder, packets = annex_b(film("libx264", 0))
+    found = played(decoder, packets[:5], "..c")
+    decoder.catch_up()
+    assert decoder.collect() == []
+    found += played(decoder, packets[5:], "..c") + decoder.collect()
+    times_s = [p.pts_s for p in found]
+    assert times_s == pytest.approx([*np.arange(4) / 25, *np.arange(10, 25) / 25])
 
 
 def test_only_what_the_decoder_would_hold_back_is_deferred(film):

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from actors.ingest.config import IngestConfig
-from actors.ingest.decoder import Decoded
-from actors.ingest.deferred import DeferredDecoder
+from actors.ingest.decoder import CpuDecoder, Decoded
 from actors.ingest.lag import DecodeLag
 from actors.messages import DegradeStep, StreamStep
 from cluster.demo.rtsp import Camera, Clip, RunningCameraServer
@@ -33,9 +32,9 @@ class Pace:
         self.picture_s = ENOUGH_S
         self.num = 0
 
-    def slowed(self, collect: Callable[[DeferredDecoder], list[Decoded]]) -> Callable[..., object]:
-        def slowly(decoder: DeferredDecoder) -> list[Decoded]:
-            pictures = collect(decoder)
+    def slowed(self, decode: Callable[..., list[Decoded]]) -> Callable[..., object]:
+        def slowly(*arguments: object) -> list[Decoded]:
+            pictures = decode(*arguments)
             self.num += len(pictures)
             time.sleep(self.picture_s * len(pictures))
             return pictures
@@ -55,7 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCameraSe
 def pace(monkeypatch: pytest.MonkeyPatch) -> Pace:
     pace = Pace()
     monkeypatch.setattr("actors.ingest.session.open_decoder", open_deferred)
-    monkeypatch.setattr(DeferredDecoder, "collect", pace.slowed(DeferredDecoder.collect))
+    monkeypatch.setattr(CpuDecoder, "_decode", pace.slowed(CpuDecoder._decode))
     return pace
 
 

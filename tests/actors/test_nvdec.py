@@ -173,6 +173,27 @@ def test_nvdec_gives_the_pictures_of_the_cpu(clip):
 
 @pytest.mark.gpu
 @needs_nvdec
+@pytest.mark.parametrize("period", [1, 3, 100])
+def test_nvdec_gives_the_same_pictures_whichever_are_collected(tmp_path, period):
+    url = written(tmp_path / "clip.ts", "libx264", 0).as_uri()
+    source = open_source(url)
+    decoder = open_decoder("nvdec", source.codec_context, 0.04)
+    found = []
+    for number, packet in enumerate(source.packets()):
+        found += decoder.begin(packet)
+        found += decoder.collect() if number % period == 0 else []
+    again = open_source(url)
+    on_host = CpuDecoder(again.codec_context, 0.04)
+    expected = [picture for packet in again.packets() for picture in on_host.decode(packet)]
+    assert [p.pts_s for p in found] == pytest.approx([p.pts_s for p in expected])
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(
+            ours.frame.to_ndarray(format="yuv420p"), theirs.frame.to_ndarray()
+        )
+
+
+@pytest.mark.gpu
+@needs_nvdec
 def test_nvdec_gives_each_picture_of_h265_with_the_next_packet(tmp_path):
     source = open_source(written(tmp_path / "clip.ts", "libx265", 0).as_uri())
     decoder = open_decoder("nvdec", source.codec_context, 0.04)

@@ -203,13 +203,16 @@ def test_films_are_scaled_up_and_begin_each_second_with_a_key_frame(
     monkeypatch.setattr(films, "HEIGHT", 180)
     write_pattern(tmp_path / "small.mp4", width=160, height=90, fps=30, seconds=2.0)
     films.enlarge(tmp_path / "small.mp4", tmp_path / "large.mp4", encoder, 500_000)
-    stream, packets = films.packets_of(tmp_path / "large.mp4")
-    assert (stream.codec_context.name, stream.width, stream.height) == (codec, 320, 180)
-    assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [0, 30]
-    assert len(packets) == 60
-    assert stream.average_rate == 30
     with av.open(str(tmp_path / "large.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.width, stream.height) == (codec, 320, 180)
+        assert stream.average_rate == 30
         assert sum(1 for _ in container.decode(video=0)) == 60
+    context, packets = films.packets_of(tmp_path / "large.mp4")
+    assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [0, 30]
+    assert all(bytes(packet[:4]) == b"\0\0\0\1" for packet in map(bytes, packets))
+    pictures = [picture for packet in [*packets, None] for picture in context.decode(packet)]
+    assert [(p.width, p.height) for p in pictures] == [(320, 180)] * 60
 
 
 class Api:

@@ -130,8 +130,8 @@ class _Player:
     """
 
     def __init__(self, film: Path, slot: int) -> None:
-        stream, self._film = packets_of(film)
-        self._decoder = NvdecDecoder(stream.codec_context, 1 / FPS)
+        context, self._film = packets_of(film)
+        self._decoder = NvdecDecoder(context, 1 / FPS)
         self._layout, self._slot = PictureLayout(), slot
         self._packets = iter(self._film)
         for packet in islice(self._packets, FPS):
@@ -143,10 +143,11 @@ class _Player:
             )
 
     def turn(self, pool: DevicePool | None) -> int:
-        """Take the picture that was begun last, and begin another; how many have come."""
-        pictures = self._decoder.collect()
+        """Begin a picture, which gives out the one before; how many have come."""
+        pictures = []
         packet = next(self._packets, None)
         if packet is None:
+            pictures += self._decoder.collect()
             self._decoder.restart()
             self._packets = iter(self._film)
             packet = next(self._packets)

@@ -8,12 +8,16 @@ from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
 import av
+from av.bitstream import BitStreamFilterContext
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cluster.demo.clips import cache_dir, demo_clips, demo_scenarios
+from cluster.demo.rtsp.nal import CODECS
 
 WIDTH, HEIGHT, FPS = 1920, 1080, 30
 _MAX_FRAMES = 20 * FPS
@@ -57,11 +61,18 @@ def enlarge(small: Path, large: Path, codec: str, bit_rate: int) -> None:
         part.unlink(missing_ok=True)
 
 
-def packets_of(film: Path) -> tuple[VideoStream, Sequence[av.Packet[VideoStream]]]:
-    """All coded pictures of a film, held in memory, with the stream that says how to decode."""
-    container = av.open(str(film))
-    stream = container.streams.video[0]
-    return stream, [packet for packet in container.demux(stream) if packet.size]
+def packets_of(film: Path) -> tuple[VideoCodecContext, Sequence[av.Packet[VideoStream]]]:
+    """All coded pictures of a film as a camera sends them, with what is to decode them, unopened.
+
+    Start codes are before their NAL units, and parameter sets among them.
+    """
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        unpack = BitStreamFilterContext(CODECS[stream.codec_context.name].annexb_filter, stream)
+        coded = (packet for packet in container.demux(stream) if packet.size)
+        packets = [unpacked for packet in coded for unpacked in unpack.filter(packet)]
+        context = av.CodecContext.create(stream.codec_context.name, "r")
+    return cast(VideoCodecContext, context), packets
 
 
 def _enlarged(frame: VideoFrame, index: int) -> VideoFrame:
