@@ -74,7 +74,7 @@ def _stack(axes: Axes, heights: Mapping[str, Sequence[float]], steps: _Named, la
         bottom = [low + height for low, height in zip(bottom, column, strict=True)]
     axes.set_xticks(range(len(steps)), [name for name, _ in steps], rotation=30, fontsize=7)
     axes.set_ylabel(label)
-    _end(axes)
+    _end(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the bars, which are full
 
 
 def _engine(axes: Axes, table: Sequence[_Step]) -> None:
@@ -90,7 +90,7 @@ def _engine(axes: Axes, table: Sequence[_Step]) -> None:
     _end(axes)
 
 
-def _end(axes: Axes) -> None:
+def _end(axes: Axes, **legend: Any) -> None:
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=7, **legend)
