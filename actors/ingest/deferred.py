@@ -76,7 +76,7 @@ class DeferredDecoder(CpuDecoder):
         if not self._is_timed and packet.time_base is not None:
             self._end.time_base, self._is_timed = packet.time_base, True
         pictures = self._given(packet)
-        self._is_begun = self.has_begun and packet.size > 0
+        self._is_begun = self._keeps_back and self.has_begun and packet.size > 0
         self._has_order |= bool(pictures)
         return last + pictures
 

@@ -151,6 +151,17 @@ def test_a_stream_that_is_reordered_against_its_word_is_left_to_ffmpeg(film):
     assert times_s[3:] == sorted(times_s[3:])
 
 
+@pytest.mark.parametrize("wanted", ["c.", "..c", "..........c"])
+def test_such_a_stream_loses_no_more_than_the_pictures_until_a_key_frame(tmp_path, wanted):
+    path = tmp_path / "film.mp4"
+    write_pattern(path, width=128, height=96, seconds=3.0, gop_size=10, num_b_frames=2)
+    decoder, packets = annex_b(path)
+    found = [round(p.pts_s, 2) for p in played(decoder, packets, wanted)]
+    wanted_s = {round(p.pts_s, 2) for p in expected(path)[:-5]}  # the last wait for more packets
+    assert len(wanted_s - set(found)) <= 10
+    assert found[-40:] == sorted(found[-40:])
+
+
 def test_steps_of_the_ladder_give_key_frames_alone_and_all_again(film):
     decoder, packets = deferred(film("libx264", 0), False)
     keys = [p for packet in packets for p in decoder.decode(packet, DegradeStep.KEY_FRAMES)]
