@@ -35,18 +35,14 @@ class _Departure:
     Attributes:
         to: See ``Departed``.
         reference: Of what its actors were asked to do; None while its results are waited for.
-        ended_at: When its frames had ended, monotonic, seconds.
+        ended_at: When its frames had ended, monotonic, seconds; infinite before.
         departed: What came of it.
     """
 
     to: str | None
     reference: Any
-    ended_at: float | None = None
+    ended_at: float = float("inf")
     departed: Departed | None = None
-
-    def has_waited_s(self, now: float) -> float:
-        """Since its frames had ended, seconds."""
-        return 0.0 if self.ended_at is None else now - self.ended_at
 
 
 class Departures:
@@ -108,7 +104,7 @@ class Departures:
         del self._leaving[stream]
 
     def _go_on(self, stream: str, departure: _Departure, now: float) -> None:
-        if departure.ended_at is None:
+        if departure.ended_at > now:
             departure.reference, departure.ended_at = None, now
             self._await_results(stream, departure, now)
         else:
@@ -119,7 +115,7 @@ class Departures:
         """Tracker and rules come after the last frame, if somebody goes on from them."""
         holding = self._holdings[stream]
         counts = self._ledger.row(holding.assignment.ledger_row).read()
-        if counts.analysed < counts.inferred and departure.has_waited_s(now) < _RESULTS_WAIT_S:
+        if counts.analysed < counts.inferred and now - departure.ended_at < _RESULTS_WAIT_S:
             return
         if departure.to is None:
             departure.departed = Departed(stream, None)
