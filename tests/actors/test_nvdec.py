@@ -11,7 +11,7 @@ import pytest
 
 from actors.ingest import nvdec
 from actors.ingest.config import IngestConfig
-from actors.ingest.decoder import CpuDecoder
+from actors.ingest.decoder import CpuDecoder, Decoded
 from actors.ingest.decoding import open_decoder, tell_fallback
 from actors.ingest.picture import PictureLayout
 from actors.ingest.source import open_source
@@ -151,6 +151,13 @@ def test_cameras_are_decoded_on_the_cpu_unless_told_otherwise():
 needs_nvdec = pytest.mark.skipif(bool(nvdec.nvdec_fault()), reason=nvdec.nvdec_fault() or "-")
 
 
+def on_host(url: str) -> list[Decoded]:
+    """A film's pictures by the decoder of the CPU."""
+    source = open_source(url)
+    decoder = CpuDecoder(source.codec_context, 0.04)
+    return [picture for packet in source.packets() for picture in decoder.decode(packet)]
+
+
 @pytest.mark.gpu
 @needs_nvdec
 def test_nvdec_gives_the_pictures_of_the_cpu(clip):
@@ -161,9 +168,7 @@ def test_nvdec_gives_the_pictures_of_the_cpu(clip):
         for packet in source.packets()
         for picture in decoder.decode(packet)
     ]
-    again = open_source(clip.as_uri())
-    on_host = CpuDecoder(again.codec_context, 0.04)
-    expected = [picture for packet in again.packets() for picture in on_host.decode(packet)]
+    expected = on_host(clip.as_uri())
     assert (decoder.name, decoder.fallback) == ("nvdec", "")
     assert {name for _, name, _ in found} == {"cuda"}
     assert [pts_s for pts_s, _, _ in found] == pytest.approx([p.pts_s for p in expected])
@@ -183,9 +188,7 @@ def test_nvdec_gives_the_same_pictures_whichever_are_collected(tmp_path, period)
         pictures = decoder.begin(packet)
         pictures += decoder.collect() if number % period == 0 else []
         found += [(p.pts_s, p.frame.to_ndarray(format="yuv420p")) for p in pictures]
-    again = open_source(url)
-    on_host = CpuDecoder(again.codec_context, 0.04)
-    expected = [picture for packet in again.packets() for picture in on_host.decode(packet)]
+    expected = on_host(url)
     assert [pts_s for pts_s, _ in found] == pytest.approx([p.pts_s for p in expected])
     for (_, ours), theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs.frame.to_ndarray())

@@ -210,7 +210,7 @@ def test_films_are_scaled_up_and_begin_each_second_with_a_key_frame(
         assert sum(1 for _ in container.decode(video=0)) == 60
     context, packets = films.packets_of(tmp_path / "large.mp4")
     assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [0, 30]
-    assert all(bytes(packet[:4]) == b"\0\0\0\1" for packet in map(bytes, packets))
+    assert all(data[:4] == b"\0\0\0\1" for data in map(bytes, packets))
     pictures = [picture for packet in [*packets, None] for picture in context.decode(packet)]
     assert [(p.width, p.height) for p in pictures] == [(320, 180)] * 60
 
