@@ -19,12 +19,11 @@ from av.video.stream import VideoStream
 
 from actors.ingest.decoder import CpuDecoder, Decoded
 from actors.ingest.hevc_delay import HevcDelay
-from actors.ingest.hevc_parameters import is_annex_b
+from actors.ingest.rtsp.nal import is_annex_b
 
 _END_OF_SEQUENCE = bytes.fromhex("000000010a")  # H.264, a NAL unit of type 10 and no more
-# A NAL unit's type is the lower five bits of its first byte: 1 to 4 a slice, 5 one of an IDR.
-_SLICE = re.compile(rb"\x00\x00\x01([\x01-\x05\x21-\x25\x41-\x45\x61-\x65])")
-_IDR = 5
+# A slice of one: a NAL unit of type 5, the lower five bits of its first byte.
+_IDR = re.compile(rb"\x00\x00\x01[\x05\x25\x45\x65]")
 
 
 class DeferredDecoder(CpuDecoder):
@@ -103,8 +102,7 @@ class DeferredDecoder(CpuDecoder):
         packet, unless one was kept back when the IDR came; an end of sequence leaves none. Places
         may begin anew without an IDR: then one is missing, and from then on each is collected.
         """
-        slice_ = _SLICE.search(bytes(packet))
-        if slice_ is not None and slice_[1][0] & 0x1F == _IDR:
+        if _IDR.search(memoryview(packet)):
             self._context.flush_buffers()
             self._has_order = False
 

@@ -8,7 +8,8 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from actors.ingest.hevc_parameters import delay_pictures, has_parameters, is_annex_b
+from actors.ingest.hevc_parameters import delay_pictures, has_parameters
+from actors.ingest.rtsp.nal import is_annex_b
 
 _MAX_INTERVAL_S = 0.06
 """A picture comes as much later; the strictest class has 0.1 s for all."""

@@ -35,11 +35,6 @@ class Rewritten(NamedTuple):
     is_delayed: bool
 
 
-def is_annex_b(parameters: bytes) -> bool:
-    """Whether parameter sets, and so the packets, are behind start codes; none is."""
-    return not parameters or (parameters[:2] == b"\x00\x00" and parameters[2:3] <= b"\x01")
-
-
 def has_parameters(head: bytes | memoryview) -> bool:
     """Whether an access unit begins with something else than a slice, so that sets may follow.
 

@@ -220,7 +220,6 @@ class _Cycle:
             if stay.seat.num_waiting < _MAX_WAITING:
                 stay.read(arrival, self._waited_s)
             self._busy[stay] = None
-        # Not all of one and then all of the other: while one is waited for, others are decoded.
         turned, self._busy, self.is_behind = self._busy, {}, False
         for stay in turned:
             if stay.go_on(now.monotonic, beat_s):

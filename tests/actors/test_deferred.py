@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from av.bitstream import BitStreamFilterContext
 
 from actors.ingest.decoder import CpuDecoder, Decoded
 from actors.ingest.deferred import DeferredDecoder
 from actors.messages import DegradeStep
+from cluster.bench.gpu.films import packets_of
 from cluster.demo.rtsp.pattern import write_pattern
 
 Opened = tuple[av.video.codeccontext.VideoCodecContext, list[av.Packet]]
@@ -46,13 +47,9 @@ def deferred(path: Path, is_reordered: bool) -> tuple[DeferredDecoder, list[av.P
     return DeferredDecoder(context, 0.04, is_reordered=is_reordered), packets
 
 
-def annex_b(path: Path) -> tuple[DeferredDecoder, list[av.Packet]]:
+def annex_b(path: Path) -> tuple[DeferredDecoder, Sequence[av.Packet]]:
     """A decoder and packets as cameras send them: parameter sets are in the stream."""
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        unpack = BitStreamFilterContext("h264_mp4toannexb", stream)
-        packets = [p for packet in container.demux(stream) for p in unpack.filter(packet)]
-    context = av.CodecContext.create("h264", "r")
+    context, packets = packets_of(path)
     return DeferredDecoder(context, 0.04, is_reordered=False), packets
 
 
@@ -91,7 +88,7 @@ def test_a_picture_waits_until_it_is_collected_or_another_packet_begins(film):
     assert [p.pts_s for p in decoder.collect()] == [0.08]
 
 
-def played(decoder: DeferredDecoder, packets: list[av.Packet], wanted: str) -> list[Decoded]:
+def played(decoder: DeferredDecoder, packets: Sequence[av.Packet], wanted: str) -> list[Decoded]:
     """Pictures are collected after those packets that are marked with a ``c``, over and over."""
     found = []
     for packet, mark in zip(packets, cycle(wanted), strict=False):
@@ -117,7 +114,7 @@ def test_lengths_in_the_place_of_start_codes_change_no_picture(film, wanted):
 def test_where_places_begin_anew_without_an_idr_at_most_the_pictures_until_a_key_frame_are_lost(
     film, monkeypatch
 ):
-    monkeypatch.setattr("actors.ingest.deferred._IDR", -1)
+    monkeypatch.setattr("actors.ingest.deferred._IDR", re.compile(b"(?!)"))
     decoder, packets = annex_b(film("libx264", 0))
     found = played(decoder, packets, ".........c") + decoder.collect()
     times_s = [p.pts_s for p in found]

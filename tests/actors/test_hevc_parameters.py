@@ -14,8 +14,8 @@ from actors.ingest.hevc_parameters import (
     delay_pictures,
     delay_sequence,
     has_parameters,
-    is_annex_b,
 )
+from actors.ingest.rtsp.nal import is_annex_b
 
 VPS = bytes.fromhex("40010c01ffff01600000030090000003000003003cba02400000")
 SPS = bytes.fromhex(

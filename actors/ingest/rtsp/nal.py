@@ -8,6 +8,11 @@ _RECOVERY_POINT = 6
 _MAX_SEI_BYTES = 1024
 
 
+def is_annex_b(parameters: bytes) -> bool:
+    """Whether parameter sets, and so the packets, are behind start codes; none is."""
+    return not parameters or (parameters[:2] == b"\x00\x00" and parameters[2:3] <= b"\x01")
+
+
 def has_recovery_point(sei: bytes) -> bool:
     """Whether an SEI of H.264 says that decoding may begin here (Rec. H.264, D.1.8).
 
